@@ -1,0 +1,206 @@
+/* drift.h: the host's own side of Drift, for the program in lua/ and for tests. What plugins may call as well is in
+ * drift/plugin.h (included here with DRIFT_CORE, so dr_add() and friends are direct calls). One thread, [main], unless
+ * said otherwise. Functions that return a pointer or dr_status leave a message in dr_error_message() when they fail. */
+#ifndef DRIFT_H
+#define DRIFT_H
+
+#ifndef DRIFT_CORE
+#define DRIFT_CORE
+#endif
+#include <drift/plugin.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#define DR_VERSION "0.1.0"
+
+/* ---- error.c ------------------------------------------------------------------------------------------------------ */
+const char *dr_error_message(void); /* "unet.down1.conv: conv2d: ...", "" when none is pending; valid until the next error */
+void dr_error_clear(void);
+const char *dr_status_name(dr_status s);
+/* The place that errors are prefixed with: pushed around forwards, builds and reads ("epoch 3", "unet.d1"). */
+void dr_error_push(const char *where);
+void dr_error_pop(void);
+void dr_set_note_sink(void (*sink)(void *ctx, const char *line), void *ctx); /* where dr_note goes; NULL: stderr */
+
+/* ---- device.c: an opened backend and its cache of free memory -------------------------------------------------------- */
+typedef struct dr_device dr_device;
+dr_device *dr_device_open(const char *backend, dr_args args); /* "cpu", "ref", "null"; the same name gives the same device */
+void dr_device_close_all(void);
+dr_device *dr_device_current(void); /* where new tensors go */
+void dr_device_use(dr_device *d);
+const char *dr_device_name(const dr_device *d);
+const char *dr_device_describe(dr_device *d);
+dr_status dr_device_sync(dr_device *d);
+void dr_device_memory(const dr_device *d, size_t *in_use, size_t *peak, size_t *reserved);
+
+/* ---- scope.c, tensor.c -------------------------------------------------------------------------------------------------- */
+void dr_scope_open(void);  /* scopes nest; there is always one */
+void dr_scope_close(void); /* gives back every tensor made inside that was not kept or escaped */
+dr_tensor *dr_escape(dr_tensor *t); /* to the scope around the current one; returns t */
+dr_tensor *dr_retain(dr_tensor *t); /* one more reference, for dr_release */
+dr_device *dr_tensor_device(const dr_tensor *t);
+dr_tensor *dr_tensor_to(dr_tensor *t, dr_device *d); /* a copy there, or t itself */
+void dr_tensor_swap(dr_tensor *a, dr_tensor *b);     /* exchanges their memory; same shape and dtype */
+dr_tensor *dr_detach(dr_tensor *t);                  /* same memory, no gradient */
+bool dr_view_is(const dr_view *v, dr_layout layout);
+void dr_view_lay(dr_view *v, dr_layout layout);      /* fills stride from shape: ROW or CL */
+size_t dr_dtype_size(dr_dtype d);
+const char *dr_dtype_name(dr_dtype d);               /* "f32" */
+const char *dr_view_text(const dr_view *v, char *text, size_t n); /* "f32[16,65,14,14]"; returns text */
+void dr_convert(dr_dtype to_type, void *to, dr_dtype from_type, const void *from, int64_t n); /* host memory, element by element */
+
+/* ---- apply.c, launch.c: from an op's name to a kernel --------------------------------------------------------------------- */
+typedef struct dr_launch { /* one kernel on views: what a plan records */
+    dr_kernel kernel;
+    dr_device *device;
+    dr_kargs args;
+    size_t attr_size;
+} dr_launch;
+dr_status dr_launch_kernel(const dr_launch *l); /* the one function that runs kernels */
+typedef void (*dr_launch_hook)(void *ctx, const dr_launch *l, double seconds);
+void dr_set_launch_hook(dr_launch_hook hook, void *ctx); /* profiling; NULL: none */
+void dr_force_compose(bool on); /* tests: run the composed form even where a kernel exists */
+
+/* ---- tape.c ------------------------------------------------------------------------------------------------------------------ */
+dr_tensor *dr_requires_grad(dr_tensor *t, bool on); /* returns t */
+bool dr_has_requires_grad(const dr_tensor *t);
+bool dr_grad_mode(bool on);                         /* record or not; returns what it was; on at start */
+dr_status dr_backward(dr_tensor *y, dr_tensor *dy); /* dy NULL: y has one element, dy = 1. Adds into leaves' gradients; frees the graph */
+dr_tensor *dr_grad(dr_tensor *leaf);                /* borrowed; NULL (no error) if none */
+void dr_zero_grad(dr_tensor *leaf);
+
+/* ---- registry.c, plugin.c ------------------------------------------------------------------------------------------------------ */
+typedef struct dr_plugin_info {
+    const char *id, *version, *doc, *path; /* path "" for the core's own */
+    char sha256[65];
+    const dr_plugin *plugin;
+} dr_plugin_info;
+dr_status dr_registry_open(void);              /* the core's own components; call once before anything */
+void dr_registry_close(void);
+dr_status dr_plugin_load(const char *path);    /* checks the ABI before any of its code runs */
+dr_status dr_plugins_load(const char *folder); /* every *.so in it, by name; one that fails is an error naming it */
+int64_t dr_plugin_count(void);
+const dr_plugin_info *dr_plugin_at(int64_t i);
+int64_t dr_component_count(void);
+const dr_component *dr_component_at(int64_t i); /* sorted by kind, then name */
+const dr_component *dr_component_find(const char *kind, const char *name); /* kind without revision; error with a did-you-mean */
+const dr_plugin_info *dr_component_plugin(const dr_component *c);
+const dr_export *dr_export_find(const char *name);
+int64_t dr_export_count(void);
+const dr_export *dr_export_at(int64_t i);
+const char *dr_nearest(const char *name, const char *const *known, int64_t n); /* for did-you-mean; NULL if nothing is near */
+
+/* ---- schema.c: parameters ------------------------------------------------------------------------------------------------------- */
+const dr_param *dr_param_at(const dr_component *c, int i); /* honours the stride; NULL past the end */
+const dr_param *dr_param_find(const dr_component *c, const char *name); /* error "sampler heun: no parameter ..., did you mean ...?" */
+/* Fills self: defaults, then args, with every check. Strings and lists are copied; component parameters are built (and
+ * owned by `owner`'s keeper). Errors read "sampler heun: order = 7 is outside [1, 2]". */
+typedef struct dr_keeper dr_keeper; /* owns what a filled struct points to */
+dr_status dr_schema_fill(const dr_component *c, dr_args args, void *self, dr_keeper **keeper);
+void dr_keeper_free(dr_keeper *k);
+dr_status dr_param_read(const dr_component *c, const void *self, const char *name, double *value); /* an int, real, bool or enum back */
+
+/* ---- module.c ------------------------------------------------------------------------------------------------------------------- */
+typedef struct dr_named {
+    const char *path; /* "d1.c.c1.conv.0.weight", from the root */
+    dr_tensor *tensor; /* borrowed */
+    bool is_buffer;
+} dr_named;
+dr_module *dr_module_group(dr_module *parent, const char *name); /* parent NULL: a root (name only for messages); name "": shares the parent's path */
+dr_module *dr_module_create(dr_module *parent, const char *name, const char *kind, const char *component, dr_args args); /* kind "block" or "conditioning" */
+void dr_module_free(dr_module *root); /* with its children and weights */
+void dr_module_seed(dr_module *root, uint64_t seed); /* before children are made: keys the initial weights */
+void dr_module_mode(dr_module *root, bool training);
+bool dr_module_training(const dr_module *m);
+void dr_module_stream(dr_module *root, uint64_t seed, uint32_t step, uint64_t sample); /* for dropout in this step */
+const dr_component *dr_module_component(const dr_module *m); /* NULL for a group */
+const char *dr_module_path(const dr_module *m);
+int64_t dr_module_child_count(const dr_module *m);
+dr_module *dr_module_child_at(const dr_module *m, int64_t i);
+int64_t dr_module_named_count(dr_module *m); /* weights and buffers under m, in order of declaration */
+const dr_named *dr_module_named_at(dr_module *m, int64_t i);
+/* in[0] is x. Opens a scope of its own: intermediates that backward does not need die at once. The result is in the caller's scope. */
+dr_tensor *dr_module_forward(dr_module *m, dr_tensor *const *in, int n);
+dr_status dr_module_embed(dr_module *conditioning, const dr_batch_cond *c, dr_embedding *e);
+dr_tensor *dr_module_modulate(dr_module *conditioning, int site, dr_tensor *h, const dr_embedding *e);
+
+/* ---- safetensors.c, checkpoint files ------------------------------------------------------------------------------------------------- */
+typedef struct dr_file dr_file; /* a safetensors file, memory-mapped read-only */
+dr_file *dr_file_open(const char *path); /* everything in the header is checked before use; errors name file and field */
+void dr_file_close(dr_file *f);
+int64_t dr_file_count(const dr_file *f);
+typedef struct dr_file_entry {
+    const char *name;
+    int32_t dtype; /* dr_dtype, or -1 for a valid safetensors type that Drift has no tensor of (I8, I16, U16, F8..) */
+    int64_t rank, shape[8];
+    const void *data; /* into the map: may be unaligned only if the file is; n bytes */
+    size_t bytes;
+} dr_file_entry;
+const dr_file_entry *dr_file_at(const dr_file *f, int64_t i); /* by offset */
+const dr_file_entry *dr_file_find(const dr_file *f, const char *name); /* NULL, no error */
+const char *dr_file_metadata(const dr_file *f, const char *key); /* NULL, no error */
+int64_t dr_file_metadata_count(const dr_file *f);
+const char *dr_file_metadata_key(const dr_file *f, int64_t i);
+dr_tensor *dr_file_tensor(const dr_file *f, const char *name, int as_dtype /* dr_dtype, -1: as stored */); /* a copy on the current device */
+typedef struct dr_save dr_save; /* a file being put together */
+dr_save *dr_save_begin(void);
+dr_status dr_save_metadata(dr_save *s, const char *key, const char *value);
+dr_status dr_save_tensor(dr_save *s, const char *name, dr_tensor *t); /* read back from its device now, row-major */
+dr_status dr_save_data(dr_save *s, const char *name, dr_dtype dtype, int rank, const int64_t *shape, const void *data);
+dr_status dr_save_commit(dr_save *s, const char *path); /* temporary name, fsync, rename, fsync of the folder; frees s either way */
+void dr_save_abandon(dr_save *s);
+dr_status dr_write_file(const char *path, const void *data, size_t bytes); /* any file, the same careful way */
+void dr_sha256_hex(const void *data, size_t bytes, char hex[65]);
+dr_status dr_sha256_file(const char *path, char hex[65]);
+
+/* ---- noising.c, model.c, sample.c: diffusion ----------------------------------------------------------------------------------------- */
+typedef struct dr_noised { /* one training batch, on the device */
+    dr_tensor *input;  /* c_in x_t [B,C,H,W]: what the network sees */
+    dr_tensor *x_t;    /* [B,C,H,W] */
+    dr_tensor *target; /* p x0 + q eps [B,C,H,W] */
+    dr_tensor *time;   /* [B] f32 */
+    dr_tensor *weight; /* [B] f32, or NULL where all are 1 */
+} dr_noised;
+dr_status dr_noising(dr_instance *process, dr_tensor *x0, dr_tensor *eps, const double *t, dr_noised *out); /* t[B] */
+dr_status dr_draw_times(dr_instance *process, const dr_rng *rng, int64_t B, double *t); /* row i: sample rng->sample + i */
+dr_tensor *dr_prediction_to(const dr_coef *c, dr_tensor *x, dr_tensor *prediction, double wx0, double weps); /* wx0 x0 + weps eps */
+
+typedef dr_tensor *(*dr_net_fn)(void *ctx, dr_tensor *x, const dr_batch_cond *cond); /* cond->time is filled in */
+dr_model *dr_model_new(dr_instance *process, dr_net_fn net, void *ctx); /* borrows process */
+void dr_model_free(dr_model *f);
+void dr_model_guide(dr_model *f, dr_instance *guidance); /* outermost last; borrowed */
+dr_status dr_model_condition(dr_model *f, dr_tensor *label, dr_tensor *tokens, dr_tensor *tokens_mask); /* [B] i32 or NULL; kept by the model */
+int64_t dr_model_calls(const dr_model *f); /* network evaluations so far, a batch of both halves counted once */
+typedef dr_status (*dr_sample_step_fn)(void *ctx, int64_t step, int64_t steps, double t, dr_tensor *x); /* after each step; not DR_OK stops */
+/* The loop: x at t_noise (NULL grid) or along t[0..n]; returns the last x in the caller's scope. */
+dr_tensor *dr_sample(dr_model *f, dr_instance *sampler, dr_tensor *x, dr_rng rng, const double *t, int64_t n, dr_sample_step_fn each, void *ctx);
+dr_status dr_sample_grid(dr_model *f, dr_instance *sampler, double **t, int64_t *n); /* malloc'd t[0..n] */
+
+/* ---- optim.c ----------------------------------------------------------------------------------------------------------------------------- */
+typedef struct dr_optim dr_optim;
+dr_optim *dr_optim_new(dr_instance *optimizer, dr_tensor *const *param, const char *const *path, int64_t n); /* borrows the instance; retains tensors */
+void dr_optim_free(dr_optim *o);
+dr_status dr_optim_step(dr_optim *o, double lr_factor); /* uses and then clears the weights' gradients; a weight with none is left alone */
+int64_t dr_optim_steps(const dr_optim *o);
+dr_status dr_optim_save(dr_optim *o, dr_save *s, const char *prefix);        /* "optim." + slot + "." + path */
+dr_status dr_optim_load(dr_optim *o, const dr_file *f, const char *prefix);
+
+/* ---- loader.c: batches of a data set --------------------------------------------------------------------------------------------------------- */
+typedef struct dr_batch {
+    dr_tensor *image; /* [B,C,H,W] f32 channels-last */
+    dr_tensor *label; /* [B] i32, or NULL */
+    int64_t size, first; /* first: number of its first sample since training began, the key of its noise */
+} dr_batch;
+/* The i-th batch of an epoch: order is a permutation keyed by (seed, epoch); the last batch may be smaller (dropped if drop_last). */
+typedef struct dr_loader dr_loader;
+dr_loader *dr_loader_new(dr_instance *dataset, dr_split split, int64_t batch, bool shuffle, bool drop_last, uint64_t seed, int64_t limit);
+void dr_loader_free(dr_loader *l);
+int64_t dr_loader_batches(const dr_loader *l); /* per epoch */
+int64_t dr_loader_samples(const dr_loader *l);
+dr_status dr_loader_read(dr_loader *l, int64_t epoch, int64_t i, dr_batch *out);
+
+/* ---- host.c --------------------------------------------------------------------------------------------------------------------------------------- */
+extern const dr_host dr_host_functions; /* the table that plugins get */
+void dr_set_home(const char *folder);
+
+#endif

@@ -1,0 +1,177 @@
+/* abi.h: what crosses the border between the host and a plugin. Versions, status codes, tensors' views, parameter
+ * rows, components, the plugin's one exported symbol. Nothing here calls anything.
+ *
+ * Rules of growth: structs only grow at their end and begin with their own size; a field, once published, keeps its
+ * meaning; kinds carry a revision of their own ("sampler/1"). A plugin is accepted iff its major equals the host's
+ * and the minor that it needs is not above the host's. Threads: [main] = the thread that runs the script,
+ * [any] = any thread, [kernel] = inside a kernel. Unmarked functions are [main]. */
+#ifndef DRIFT_ABI_H
+#define DRIFT_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DR_ABI_MAJOR 1
+#define DR_ABI_MINOR 0
+
+/* ---- status ---------------------------------------------------------------------------------------------------- */
+
+typedef enum dr_status {
+    DR_OK = 0,
+    DR_EINVAL,       /* an argument or parameter that cannot be */
+    DR_ESHAPE,       /* shapes or dtypes that do not fit together */
+    DR_ENOMEM,       /* out of memory, on the host or a device */
+    DR_EIO,          /* the operating system refused: file, disk, network */
+    DR_EFORMAT,      /* a file or image whose content is wrong */
+    DR_ENOTFOUND,    /* no such component, weight, file */
+    DR_EUNSUPPORTED, /* true and sensible, but this device or build cannot */
+    DR_EABI,         /* a plugin of another ABI */
+    DR_EINTERRUPTED, /* the user stopped it */
+    DR_EINTERNAL     /* a promise inside Drift was broken */
+} dr_status;
+
+/* ---- tensors, as seen from outside ------------------------------------------------------------------------------- */
+
+typedef enum dr_dtype { DR_F32 = 0, DR_F64, DR_BF16, DR_F16, DR_I32, DR_I64, DR_U8, DR_BOOL, DR_DTYPE_COUNT } dr_dtype;
+
+enum { DR_MAX_RANK = 5 };
+
+/* A view of memory: what a kernel reads and writes, and what an op's shape rule works on (data is NULL there).
+ * shape is the logical one (images are B,C,H,W whatever their memory order); stride counts elements, not bytes. */
+typedef struct dr_view {
+    void *data;
+    int32_t dtype; /* dr_dtype */
+    int32_t rank;  /* 0 (a scalar) to DR_MAX_RANK */
+    int64_t shape[DR_MAX_RANK];
+    int64_t stride[DR_MAX_RANK];
+} dr_view;
+
+typedef struct dr_tensor dr_tensor; /* reference-counted; op results belong to the current scope */
+
+/* A random stream: Philox4x32-10 with key = seed and counter = (element/4, sample + row, step, purpose). A tensor's
+ * first axis counts samples, so what sample i gets does not depend on the batch around it, nor on memory order. */
+typedef struct dr_rng {
+    uint64_t seed;
+    uint32_t purpose; /* dr_purpose("noise"), ... */
+    uint32_t step;    /* the host's step; a sampler that draws several times a step adds 1 << 24 per draw */
+    uint64_t sample;  /* number of the first row */
+} dr_rng;
+
+/* ---- parameters: one row each ------------------------------------------------------------------------------------ */
+
+typedef enum dr_param_type {
+    DR_PARAM_END = 0,
+    DR_PARAM_INT,      /* int64_t */
+    DR_PARAM_REAL,     /* double */
+    DR_PARAM_BOOL,     /* bool */
+    DR_PARAM_STRING,   /* const char *, owned by the host, lives as long as the instance */
+    DR_PARAM_ENUM,     /* int64_t: index into choices "a|b|c" */
+    DR_PARAM_INTS,     /* dr_ints */
+    DR_PARAM_REALS,    /* dr_reals */
+    DR_PARAM_FUNCTION, /* a C function pointer; choices holds its signature, "real(real,int)" */
+    DR_PARAM_COMPONENT /* dr_instance *, owned by the host; choices holds "kind" or "kind:default_name" */
+} dr_param_type;
+
+enum { DR_LIST_MAX = 16 };
+typedef struct dr_ints { int64_t n, v[DR_LIST_MAX]; } dr_ints;
+typedef struct dr_reals { int64_t n; double v[DR_LIST_MAX]; } dr_reals;
+typedef void (*dr_function)(void); /* cast to the real type where it is called */
+
+typedef struct dr_param {
+    const char *name;
+    int32_t type;     /* dr_param_type */
+    int32_t required; /* 1: no default, the script must give it */
+    size_t offset;    /* of the field in the component's struct */
+    double def, min, max;
+    const char *def_text; /* default of a string */
+    const char *choices;
+    const char *doc;
+} dr_param;
+
+/* The row's C field must have the row's type: anything else does not compile. */
+#define DR_FIELD_(T, f, ctype) (offsetof(T, f) + 0 * sizeof(char[_Generic(((T *)0)->f, ctype: 1)]))
+#define DR_INT(T, f, d, lo, hi, text) \
+    { .name = #f, .type = DR_PARAM_INT, .offset = DR_FIELD_(T, f, int64_t), .def = (double)(d), .min = (double)(lo), .max = (double)(hi), .doc = text }
+#define DR_INT_REQUIRED(T, f, lo, hi, text) \
+    { .name = #f, .type = DR_PARAM_INT, .required = 1, .offset = DR_FIELD_(T, f, int64_t), .min = (double)(lo), .max = (double)(hi), .doc = text }
+#define DR_REAL(T, f, d, lo, hi, text) \
+    { .name = #f, .type = DR_PARAM_REAL, .offset = DR_FIELD_(T, f, double), .def = (d), .min = (lo), .max = (hi), .doc = text }
+#define DR_BOOL(T, f, d, text) \
+    { .name = #f, .type = DR_PARAM_BOOL, .offset = DR_FIELD_(T, f, _Bool), .def = (d), .max = 1, .doc = text }
+#define DR_STRING(T, f, d, text) \
+    { .name = #f, .type = DR_PARAM_STRING, .offset = DR_FIELD_(T, f, const char *), .def_text = d, .doc = text }
+#define DR_ENUM(T, f, d, names, text) /* names "a|b|c"; the field holds the index; d is the default's index */ \
+    { .name = #f, .type = DR_PARAM_ENUM, .offset = DR_FIELD_(T, f, int64_t), .def = (d), .choices = names, .doc = text }
+#define DR_INTS(T, f, lo, hi, text) \
+    { .name = #f, .type = DR_PARAM_INTS, .offset = DR_FIELD_(T, f, dr_ints), .min = (double)(lo), .max = (double)(hi), .doc = text }
+#define DR_REALS(T, f, lo, hi, text) \
+    { .name = #f, .type = DR_PARAM_REALS, .offset = DR_FIELD_(T, f, dr_reals), .min = (lo), .max = (hi), .doc = text }
+#define DR_FUNCTION(T, f, signature, text) /* NULL where the script gives none */ \
+    { .name = #f, .type = DR_PARAM_FUNCTION, .offset = DR_FIELD_(T, f, dr_function), .choices = signature, .doc = text }
+#define DR_COMPONENT_PARAM(T, f, kind_and_default, text) /* "schedule:linear"; NULL where there is neither */ \
+    { .name = #f, .type = DR_PARAM_COMPONENT, .offset = DR_FIELD_(T, f, dr_instance *), .choices = kind_and_default, .doc = text }
+#define DR_END { .type = DR_PARAM_END }
+
+/* A parameter given by name from C, as dr_child() and dr_instance_new() take them: DR_ARGS(DR_I("out_channels", 8)). */
+typedef struct dr_arg {
+    const char *name;
+    int32_t type; /* DR_PARAM_INT, _REAL, _BOOL, _STRING, _INTS, _REALS, _FUNCTION or _COMPONENT (text is then "name") */
+    int64_t i;
+    double r;
+    const char *text;
+    const void *list; /* dr_ints, dr_reals */
+    dr_function fn;
+    const struct dr_args *children; /* parameters of a component given by name */
+} dr_arg;
+typedef struct dr_args { const dr_arg *v; int64_t n; } dr_args;
+#define DR_I(name_, value) { .name = name_, .type = DR_PARAM_INT, .i = (value) }
+#define DR_R(name_, value) { .name = name_, .type = DR_PARAM_REAL, .r = (value) }
+#define DR_B(name_, value) { .name = name_, .type = DR_PARAM_BOOL, .i = (value) }
+#define DR_S(name_, value) { .name = name_, .type = DR_PARAM_STRING, .text = (value) }
+#define DR_ARGS(...) ((dr_args){ (const dr_arg[]){ __VA_ARGS__ }, sizeof((const dr_arg[]){ __VA_ARGS__ }) / sizeof(dr_arg) })
+/* the same where C wants a constant: .example_args = DR_STATIC_ARGS(DR_I("in_channels", 4)) */
+#define DR_STATIC_ARGS(...) { (const dr_arg[]){ __VA_ARGS__ }, sizeof((const dr_arg[]){ __VA_ARGS__ }) / sizeof(dr_arg) }
+#define DR_NO_ARGS ((dr_args){ NULL, 0 })
+
+/* ---- components and plugins -------------------------------------------------------------------------------------- */
+
+typedef struct dr_component {
+    uint32_t size; /* sizeof(dr_component) where it was compiled */
+    const char *kind; /* "sampler/1" */
+    const char *name; /* "heun" */
+    const char *doc;  /* one line */
+    const dr_param *params; /* ends with DR_END; NULL: none */
+    uint32_t param_size;    /* sizeof(dr_param): the rows' stride */
+    size_t self_size;       /* of the component's struct: parameters and private state; zeroed, then filled by the host */
+    const void *iface;      /* the kind's struct from kinds.h; begins with its size */
+} dr_component;
+
+/* A component with its parameters set. The host owns it; plugins read it through inline wrappers of kinds.h. */
+typedef struct dr_instance {
+    const dr_component *component;
+    const void *iface;
+    void *self;
+} dr_instance;
+
+/* A C function that Lua may call with no binding code. Signature: result(arguments), of real, int, bool, string,
+ * tensor and void: "tensor(tensor,real)". A tensor result belongs to the current scope. */
+typedef struct dr_export {
+    const char *name, *signature, *doc;
+    dr_function fn;
+} dr_export;
+
+struct dr_host;
+
+typedef struct dr_plugin {
+    uint32_t size;
+    uint32_t abi_major, abi_minor, abi_minor_needed;
+    const char *id, *version, *doc;
+    const dr_component *const *components_begin, *const *components_end;
+    const dr_export *const *exports_begin, *const *exports_end;
+    dr_status (*load)(const struct dr_host *host); /* sets the plugin's host pointer; may refuse with dr_fail */
+    void (*unload)(void);                          /* NULL: nothing to do */
+} dr_plugin;
+
+#define DR_PLUGIN_SYMBOL "dr_plugin_entry"
+
+#endif

@@ -1,0 +1,42 @@
+/* kernel.h: what a kernel's file includes. A kernel reads and writes the views of its dr_kargs and nothing else; it is
+ * found by op name and dtype:   DR_KERNEL(conv2d, DR_F32, conv2d_f32)   at the end of the file. */
+#ifndef DRIFT_KERNEL_H
+#define DRIFT_KERNEL_H
+
+#include <drift/plugin.h>
+
+static inline void *dr_in(const dr_kargs *a, int i) { return a->in[i].data; } /* NULL: an optional input that is absent */
+static inline void *dr_out(const dr_kargs *a, int i) { return a->out[i].data; }
+
+static inline int64_t dr_numel(const dr_view *v)
+{
+    int64_t n = 1;
+    for (int i = 0; i < v->rank; i++) n *= v->shape[i];
+    return n;
+}
+
+typedef struct dr_kernel_entry {
+    const char *op;
+    int32_t dtype; /* dr_dtype; -1: any */
+    dr_kernel fn;
+} dr_kernel_entry;
+
+#define DR_KERNEL(op_, dtype_, function) \
+    static const dr_kernel_entry dr_kernel_##function##_##op_ = { .op = #op_, .dtype = dtype_, .fn = function }; \
+    DR_ENTRY_("dr_kernels", dr_kernel_entry, dr_kernel_entry_##function##_##op_, dr_kernel_##function##_##op_)
+
+enum { DR_ANY_DTYPE = -1 };
+
+extern const dr_kernel_entry *const __start_dr_kernels[] __attribute__((weak, visibility("hidden")));
+extern const dr_kernel_entry *const __stop_dr_kernels[] __attribute__((weak, visibility("hidden")));
+
+/* The lookup that a backend's .kernel uses; the host asks once per op and dtype and remembers. */
+static inline dr_kernel dr_kernel_find(const char *op, dr_dtype dtype)
+{
+    for (const dr_kernel_entry *const *e = __start_dr_kernels; e < __stop_dr_kernels; e++) {
+        if (((*e)->dtype == (int32_t)dtype || (*e)->dtype == DR_ANY_DTYPE) && __builtin_strcmp((*e)->op, op) == 0) return (*e)->fn;
+    }
+    return NULL;
+}
+
+#endif

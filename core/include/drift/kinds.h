@@ -1,0 +1,216 @@
+/* kinds.h: one interface struct per kind of component. Each says what the host calls, when, and who owns what.
+ * Everywhere: `self` is the component's own struct (parameters filled in by the host); tensors belong to the host's
+ * current scope; a function that fails calls dr_fail() and returns NULL or the status; it never prints, exits or
+ * jumps. All functions are [main] but kernels. */
+#ifndef DRIFT_KINDS_H
+#define DRIFT_KINDS_H
+
+#include <drift/abi.h>
+
+typedef struct dr_builder dr_builder; /* during create(): where weights, buffers and children are declared */
+typedef struct dr_module dr_module;   /* a built block with its weights; owned by the host */
+typedef struct dr_ctx dr_ctx;         /* one forward call: training or not, further inputs, random stream */
+typedef struct dr_model dr_model;     /* process + guidance + network, as a sampler or guidance sees it */
+typedef struct dr_cond dr_cond;       /* what a model is conditioned on: label, mask, tokens; opaque, held by the host */
+
+/* ---- op/1: a function of tensors ----------------------------------------------------------------------------------
+ * The component's params are its attributes (struct given as `attr`); its self_size is the attribute's size. */
+typedef enum dr_layout {
+    DR_LAYOUT_ROW = 0, /* row-major, dense */
+    DR_LAYOUT_CL,      /* rank 4: channels-last dense (B,H,W,C in memory); other ranks: row-major dense */
+    DR_LAYOUT_ANY,     /* any strides */
+    DR_LAYOUT_DENSE,   /* no holes, axes in any order (a view of a dense buffer, permuted); inputs with this layout
+                          and the same shape all arrive with the same strides */
+    DR_LAYOUT_INFER    /* outputs only: infer fills the strides, of a dense tensor */
+} dr_layout;
+
+enum { DR_OP_NONDIFF = 1,   /* has no gradient, by nature */
+       DR_OP_VIEW = 2,      /* output shares input 0's memory: no kernel runs; infer fills strides, and data offset in *offset;
+                               *offset = -1: these strides do not allow it, so the host makes input 0 row-major and asks again */
+       DR_OP_VARIADIC = 4,  /* takes n_in or more inputs */
+       DR_OP_MUTATES = 8,   /* writes to inputs (optimizer steps, running statistics); has no outputs that need gradients.
+                               No input is copied to another layout: infer refuses what kernels cannot take as it is */
+       DR_OP_CREATES = 16   /* no tensor inputs decide dtype and device: attr and the current device do */ };
+enum { DR_OP_MAX_IN = 16, DR_OP_MAX_OUT = 6 };
+
+/* What backward sees. in[i], out[j] are NULL unless their bit is set in save_in, save_out. */
+typedef struct dr_backward_args {
+    const void *attr;
+    int32_t n_in, n_out;
+    dr_tensor *const *in, *const *out;
+    const dr_view *in_view, *out_view; /* shapes and dtypes, always there; data is NULL */
+    dr_tensor *const *dout;            /* gradient of output j, or NULL where none arrived (never all) */
+    const uint8_t *need;               /* need[i]: input i wants its gradient */
+    dr_tensor **din;                   /* to fill: gradient of input i, of its shape */
+} dr_backward_args;
+
+typedef struct dr_op {
+    uint32_t size;
+    uint32_t flags;
+    int32_t n_in, n_optional; /* inputs; the last n_optional may be NULL (their view has rank -1) */
+    int32_t n_out;
+    uint8_t in_layout[DR_OP_MAX_IN];  /* dr_layout that kernels want; the host copies where it differs.
+                                         A variadic op's further inputs take the last one's. */
+    uint8_t out_layout[DR_OP_MAX_OUT]; /* ROW, CL, INFER; ANY: channels-last if the first input of its shape
+                                          is; DENSE: the strides of the first dense input of its shape, else ROW */
+    uint64_t save_in, save_out;       /* bit i: backward wants input i, output i */
+    /* The only place where shapes and dtypes are refused (dr_fail, with both shapes). Fills out[j].dtype, rank, shape;
+     * for views the strides as well, and *offset (elements into input 0). */
+    dr_status (*infer)(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset);
+    /* In terms of other ops: the truth. Runs where the device has no kernel of this name; NULL: the op is primitive. */
+    dr_status (*compose)(dr_tensor *const *in, int n_in, const void *attr, dr_tensor **out);
+    /* NULL and not NONDIFF: the gradient is that of compose (the tape records compose's ops instead). */
+    dr_status (*backward)(const dr_backward_args *b);
+} dr_op;
+
+/* ---- backend/1: a device's memory and its kernels ------------------------------------------------------------------ */
+typedef struct dr_kargs {
+    uint32_t size;
+    int32_t n_in, n_out;
+    dr_view *in;  /* an absent optional input has rank -1 and data NULL */
+    dr_view *out; /* dense, in the op's out_layout */
+    const void *attr;
+    void *backend; /* the backend's self */
+    const char *op;
+} dr_kargs;
+
+typedef void (*dr_kernel)(const dr_kargs *a); /* [kernel]; fails through dr_fail */
+
+typedef enum dr_copy_kind { DR_COPY_TO_DEVICE = 0, DR_COPY_TO_HOST, DR_COPY_ON_DEVICE } dr_copy_kind;
+
+typedef struct dr_backend {
+    uint32_t size;
+    uint32_t flags;                                     /* DR_BACKEND_... */
+    dr_status (*open)(void *self);                      /* once, before anything else; NULL: nothing to do */
+    void (*close)(void *self);
+    void *(*alloc)(void *self, size_t bytes);           /* 64-byte aligned at least; NULL: out of memory. The host caches. */
+    void (*free)(void *self, void *memory);
+    dr_status (*copy)(void *self, void *to, const void *from, size_t bytes, dr_copy_kind kind); /* returns when done */
+    dr_status (*sync)(void *self);
+    dr_kernel (*kernel)(void *self, const char *op, dr_dtype dtype); /* NULL: none. dtype is the first float input's, else the output's */
+    const char *(*describe)(void *self); /* "AMD EPYC, AVX-512, 2 threads" */
+} dr_backend;
+enum { DR_BACKEND_HOST_MEMORY = 1, /* its memory can be read in place */
+       DR_BACKEND_SHAPES_ONLY = 2  /* computes nothing */ };
+
+/* ---- block/1: a part of a network ---------------------------------------------------------------------------------- */
+typedef struct dr_block {
+    uint32_t size;
+    dr_status (*create)(void *self, dr_builder *b); /* declares weights, buffers, children; called again on reload */
+    dr_tensor *(*forward)(void *self, dr_tensor *x, dr_ctx *ctx); /* further inputs: dr_input(ctx, i) */
+    const char *example; /* shape of x for the registry's test with default or example parameters: "2,4,8,8" */
+    dr_args example_args; /* parameters for that test; required ones at least */
+} dr_block;
+
+/* ---- conditioning/1: how time, class and text enter a network -------------------------------------------------------
+ * embed once per model call, modulate at each site. What embed makes is kept in dr_embedding. */
+enum { DR_MAX_SITES = 16 };
+typedef struct dr_embedding {
+    dr_tensor *scale[DR_MAX_SITES]; /* the scheme's own meaning, e.g. [B,C,1,1] factors at site i */
+    dr_tensor *shift[DR_MAX_SITES];
+    dr_tensor *vec;                 /* [B,D] for schemes that hand one vector to all sites */
+    dr_tensor *tokens, *mask;       /* [B,L,D], [B,L] */
+} dr_embedding;
+typedef struct dr_batch_cond { /* what arrives: any may be NULL */
+    dr_tensor *time;       /* [B] f32, as the process hands it to the network (t/T, t, log sigma/4) */
+    dr_tensor *label;      /* [B] i32 */
+    dr_tensor *mask;       /* [B] f32: 0 drops the condition of that row, NULL keeps all */
+    dr_tensor *tokens, *tokens_mask; /* [B,L,D], [B,L] */
+} dr_batch_cond;
+typedef struct dr_conditioning {
+    uint32_t size;
+    dr_status (*create)(void *self, dr_builder *b); /* the parameter `channels` (ints) lists the sites' widths */
+    dr_status (*embed)(void *self, dr_ctx *ctx, const dr_batch_cond *c, dr_embedding *e);
+    dr_tensor *(*modulate)(void *self, dr_ctx *ctx, int site, dr_tensor *h, const dr_embedding *e); /* [B,C,H,W] */
+} dr_conditioning;
+
+/* ---- schedule/1: the noise level of discrete steps ------------------------------------------------------------------ */
+typedef struct dr_schedule {
+    uint32_t size;
+    double (*beta)(void *self, int64_t i, int64_t T); /* i in 0..T-1 (the paper's t = i+1); double throughout */
+} dr_schedule;
+
+/* ---- process/1: how data becomes noise ------------------------------------------------------------------------------
+ * x_t = alpha x0 + sigma eps. The network sees c_in x_t and `time`; it is asked for p x0 + q eps (eps-prediction: p=0,
+ * q=1). Losses, and the conversions between x0, eps, v and velocity, follow from these nine numbers. */
+typedef struct dr_coef {
+    double alpha, sigma;   /* x_t = alpha x0 + sigma eps */
+    double dalpha, dsigma; /* their derivatives in t: velocity dx/dt = dalpha x0 + dsigma eps */
+    double p, q;           /* the network's target p x0 + q eps */
+    double c_in, time;     /* what the network sees */
+    double weight;         /* of the squared error */
+} dr_coef;
+typedef struct dr_process {
+    uint32_t size;
+    dr_status (*create)(void *self);  /* tables; NULL: nothing to do */
+    void (*destroy)(void *self);
+    double (*draw_t)(void *self, double u);      /* a training time from a uniform u in [0,1) */
+    void (*coef)(void *self, double t, dr_coef *c);
+    void (*range)(void *self, double *t_noise, double *t_data, int64_t *steps); /* sampling runs from t_noise to t_data;
+                                                    steps: of the discrete chain, 0 for continuous time */
+} dr_process;
+
+/* ---- sampler/1: one step from t to t_next --------------------------------------------------------------------------
+ * The host owns the loop, progress, the count of model calls and the tensors kept between steps. If the component has an
+ * int parameter `steps`, the host lays that many steps (0: all of the process's) between t_noise and t_data, evenly. */
+typedef struct dr_sampler {
+    uint32_t size;
+    int32_t order; /* of convergence for smooth velocity fields; the registry's test holds it to this; 0: stochastic */
+    dr_status (*grid)(void *self, dr_model *f, int64_t n, double *t); /* t[0..n]; NULL: evenly spaced */
+    dr_tensor *(*step)(void *self, dr_model *f, dr_tensor *x, double t, double t_next, dr_rng *rng);
+} dr_sampler;
+
+/* ---- guidance/1: a model made of a model ----------------------------------------------------------------------------
+ * Returns what the network is asked for (p x0 + q eps) at x, t. Inner estimates: dr_predict(f, x, t, cond). */
+typedef struct dr_guidance {
+    uint32_t size;
+    dr_tensor *(*eval)(void *self, dr_model *f, dr_tensor *x, double t, const dr_cond *cond);
+} dr_guidance;
+
+/* ---- optimizer/1 ---------------------------------------------------------------------------------------------------- */
+typedef struct dr_optim_state {
+    int64_t n;             /* weights */
+    dr_tensor **param, **grad;
+    dr_tensor **slot[4];   /* slot[k][i]: state k of weight i, f32, zero at first; the host owns and checkpoints them */
+    int64_t step;          /* 1 at the first */
+    double lr;             /* after decay */
+} dr_optim_state;
+typedef struct dr_optimizer {
+    uint32_t size;
+    int32_t slots;
+    const char *slot_name[4]; /* "exp_avg", "exp_avg_sq" */
+    dr_status (*step)(void *self, dr_optim_state *s); /* the component has a real parameter `lr` */
+} dr_optimizer;
+
+/* ---- decay/1: the learning rate's factor ---------------------------------------------------------------------------- */
+typedef struct dr_decay {
+    uint32_t size;
+    double (*factor)(void *self, double epoch, int64_t epochs); /* epoch: finished ones, a whole number as the spec has it */
+} dr_decay;
+
+/* ---- dataset/1 ------------------------------------------------------------------------------------------------------ */
+typedef struct dr_dataset_info {
+    int64_t n, channels, height, width, classes; /* classes 0: unlabelled */
+    const char *source; /* where it was found, for the run's records */
+    uint8_t sha256[32]; /* of its raw content; zero: not computed */
+} dr_dataset_info;
+typedef enum dr_split { DR_TRAIN = 0, DR_TEST } dr_split;
+typedef struct dr_dataset {
+    uint32_t size;
+    dr_status (*open)(void *self);
+    void (*close)(void *self);
+    dr_status (*info)(void *self, dr_split split, dr_dataset_info *info);
+    dr_status (*read)(void *self, dr_split split, int64_t index, float *image, int32_t *label); /* [C,H,W] in [0,1]; [any] */
+    const char *(*class_name)(void *self, int64_t label); /* NULL: the number */
+} dr_dataset;
+
+/* ---- metric/1 ------------------------------------------------------------------------------------------------------- */
+typedef struct dr_metric {
+    uint32_t size;
+    dr_status (*reset)(void *self);
+    dr_status (*update)(void *self, dr_tensor *output, dr_tensor *label); /* e.g. logits [B,K], label i32 [B] */
+    dr_status (*result)(void *self, double *value, int64_t *samples);
+    void (*destroy)(void *self);
+} dr_metric;
+
+#endif

@@ -1,0 +1,265 @@
+/* model.c: a process, guidance and a network as one thing that samplers evaluate.
+ *   network -> guidance[0] -> ... -> guidance[n-1] -> velocity, data or noise by the process's coefficients
+ * Each guidance sees the level below it through dr_predict; what it gets and returns is p x0 + q eps (noising.c). */
+#include "noising.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_GUIDANCE = 16 };
+
+struct dr_cond {
+    dr_tensor *label, *tokens, *tokens_mask; /* [B] i32, [B,L,D], [B,L]; owned by the model, NULL where absent */
+    bool dropped;                            /* the null condition: the mask is 0 */
+};
+
+typedef struct memory { /* what a sampler keeps from one step to the next */
+    char *name;
+    dr_tensor *tensor;
+} memory;
+
+struct dr_model {
+    dr_instance *process;
+    dr_net_fn net;
+    void *ctx;
+    dr_instance *guidance[MAX_GUIDANCE];
+    int guidances, level; /* level: how many of them the next dr_predict runs through */
+    dr_cond cond, null_cond;
+    int64_t calls;
+    memory *kept;
+    int64_t kept_count;
+};
+
+dr_model *dr_model_new(dr_instance *process, dr_net_fn net, void *ctx)
+{
+    dr_model *f = dr_failed() ? NULL : calloc(1, sizeof *f);
+    if (!f) {
+        dr_fail(DR_ENOMEM, "no memory for a model");
+        return NULL;
+    }
+    f->process = process;
+    f->net = net;
+    f->ctx = ctx;
+    f->null_cond.dropped = true;
+    return f;
+}
+
+void dr_model_free(dr_model *f)
+{
+    if (!f) return;
+    dr_model_forget(f);
+    dr_release(f->cond.label);
+    dr_release(f->cond.tokens);
+    dr_release(f->cond.tokens_mask);
+    free(f);
+}
+
+void dr_model_guide(dr_model *f, dr_instance *guidance)
+{
+    if (f->guidances == MAX_GUIDANCE) {
+        dr_fail(DR_EINVAL, "more than %d guidances on one model", MAX_GUIDANCE);
+        return;
+    }
+    f->guidance[f->guidances++] = guidance;
+    f->level = f->guidances;
+}
+
+dr_status dr_model_condition(dr_model *f, dr_tensor *label, dr_tensor *tokens, dr_tensor *tokens_mask)
+{
+    const dr_view *v = dr_tensor_view(label);
+    if (dr_failed()) return dr_failed();
+    if (v && (v->rank != 1 || v->dtype != DR_I32)) {
+        char text[128];
+        return dr_fail(DR_ESHAPE, "labels should be i32[B], got %s", dr_view_text(v, text, sizeof text));
+    }
+    const dr_cond old = f->cond;
+    f->cond = (dr_cond){ .label = dr_retain(label), .tokens = dr_retain(tokens),
+                         .tokens_mask = dr_retain(tokens_mask) };
+    f->null_cond = f->cond; /* borrows what cond owns */
+    f->null_cond.dropped = true;
+    dr_release(old.label);
+    dr_release(old.tokens);
+    dr_release(old.tokens_mask);
+    return DR_OK;
+}
+
+int64_t dr_model_calls(const dr_model *f) { return f->calls; }
+const dr_cond *dr_cond_null(dr_model *f) { return &f->null_cond; }
+
+/* ---- the network ---------------------------------------------------------------------------------------------- */
+
+static dr_status check_rows(const char *what, dr_tensor *t, int64_t B)
+{
+    const dr_view *v = dr_tensor_view(t);
+    if (!v || (v->rank > 0 && v->shape[0] == B)) return DR_OK;
+    return dr_fail(DR_ESHAPE, "%s: %lld rows for %lld images", what, v->rank > 0 ? (long long)v->shape[0] : 1LL,
+                   (long long)B);
+}
+
+/* x [B,C,H,W] at t under the condition c, whose mask is [B] and whose tensors have B rows as well. */
+static dr_tensor *run_network(dr_model *f, dr_tensor *x, double t, const dr_cond *c, dr_tensor *mask)
+{
+    const int64_t B = dr_tensor_view(x)->shape[0];
+    dr_coef coef;
+    dr_model_coef(f, t, &coef);
+    if (check_rows("labels", c->label, B) || check_rows("tokens", c->tokens, B)) return NULL;
+    const dr_batch_cond cond = { .time = dr_tensor_full(DR_F32, 1, &B, coef.time), .label = c->label, .mask = mask,
+                                 .tokens = c->tokens, .tokens_mask = c->tokens_mask };
+    dr_tensor *input = coef.c_in == 1.0 ? x : dr_scale(coef.c_in, x);
+    if (dr_failed()) return NULL;
+    f->calls++;
+    dr_tensor *y = f->net(f->ctx, input, &cond);
+    if (!y && !dr_failed()) dr_fail(DR_EINTERNAL, "the network returned nothing and did not say why");
+    return y;
+}
+
+static bool is_conditioned(const dr_cond *c) { return c->label || c->tokens; }
+
+static const dr_cond *given_or_own(const dr_model *f, const dr_cond *cond) { return cond ? cond : &f->cond; }
+
+dr_tensor *dr_predict(dr_model *f, dr_tensor *x, double t, const dr_cond *cond)
+{
+    if (dr_failed() || !x) return NULL;
+    const dr_cond *c = given_or_own(f, cond);
+    if (f->level > 0) {
+        const dr_instance *g = f->guidance[--f->level];
+        dr_tensor *y = ((const dr_guidance *)g->iface)->eval(g->self, f, x, t, c);
+        f->level++;
+        return y;
+    }
+    const int64_t B = dr_tensor_view(x)->shape[0];
+    dr_tensor *mask = is_conditioned(c) ? dr_tensor_full(DR_F32, 1, &B, c->dropped ? 0.0 : 1.0) : NULL;
+    return run_network(f, x, t, c, mask);
+}
+
+static dr_tensor *twice(dr_tensor *t)
+{
+    return t ? dr_concat((dr_tensor *[]){ t, t }, 2, 0) : NULL;
+}
+
+/* The conditional half first, the null one after it: [2B,C,H,W]. */
+static dr_tensor *run_both(dr_model *f, dr_tensor *x, double t, const dr_cond *c)
+{
+    const int64_t B = dr_tensor_view(x)->shape[0];
+    dr_tensor *mask[2] = { dr_tensor_full(DR_F32, 1, &B, c->dropped ? 0.0 : 1.0), dr_tensor_full(DR_F32, 1, &B, 0.0) };
+    if (check_rows("labels", c->label, B) || check_rows("tokens", c->tokens, B)) return NULL;
+    const dr_cond both = { .label = twice(c->label), .tokens = twice(c->tokens), .tokens_mask = twice(c->tokens_mask) };
+    dr_tensor *x2 = twice(x), *mask2 = dr_concat(mask, 2, 0);
+    return x2 && mask2 && !dr_failed() ? run_network(f, x2, t, &both, mask2) : NULL;
+}
+
+dr_tensor *dr_predict_pair(dr_model *f, dr_tensor *x, double t, const dr_cond *cond, dr_tensor **uncond)
+{
+    *uncond = NULL;
+    if (dr_failed() || !x) return NULL;
+    const dr_cond *c = given_or_own(f, cond);
+    if (!is_conditioned(c)) return *uncond = dr_predict(f, x, t, c);
+    if (f->level > 0) { /* guidance in between decides for itself what each half costs */
+        dr_tensor *y = dr_predict(f, x, t, c);
+        *uncond = dr_predict(f, x, t, &f->null_cond);
+        return y;
+    }
+    dr_tensor *y = run_both(f, x, t, c);
+    if (!y) return NULL;
+    const int64_t B = dr_tensor_view(x)->shape[0];
+    if (check_rows("the network's output", y, 2 * B)) return NULL;
+    *uncond = dr_slice(y, 0, B, B);
+    return dr_slice(y, 0, 0, B);
+}
+
+/* ---- what samplers ask for ------------------------------------------------------------------------------------ */
+
+void dr_model_coef(dr_model *f, double t, dr_coef *c)
+{
+    *c = (dr_coef){ .alpha = 1.0, .p = 1.0, .c_in = 1.0, .weight = 1.0 };
+    ((const dr_process *)f->process->iface)->coef(f->process->self, t, c);
+}
+
+void dr_model_range(dr_model *f, double *t_noise, double *t_data, int64_t *steps)
+{
+    *t_noise = 0.0, *t_data = 1.0, *steps = 0;
+    ((const dr_process *)f->process->iface)->range(f->process->self, t_noise, t_data, steps);
+}
+
+static dr_tensor *estimate(dr_model *f, dr_tensor *x, double t, double wx0, double weps)
+{
+    dr_coef c;
+    dr_model_coef(f, t, &c);
+    return dr_prediction_to(&c, x, dr_predict(f, x, t, &f->cond), wx0, weps);
+}
+
+dr_tensor *dr_eval(dr_model *f, dr_tensor *x, double t)
+{
+    dr_coef c;
+    dr_model_coef(f, t, &c);
+    return estimate(f, x, t, c.dalpha, c.dsigma);
+}
+
+dr_tensor *dr_eval_x0(dr_model *f, dr_tensor *x, double t) { return estimate(f, x, t, 1.0, 0.0); }
+dr_tensor *dr_eval_eps(dr_model *f, dr_tensor *x, double t) { return estimate(f, x, t, 0.0, 1.0); }
+
+/* Knowing x0 is a prediction with p = 1, q = 0. */
+dr_tensor *dr_x0_to_eps(dr_model *f, dr_tensor *x, dr_tensor *x0, double t)
+{
+    dr_coef c;
+    dr_model_coef(f, t, &c);
+    c.p = 1.0, c.q = 0.0;
+    return dr_prediction_to(&c, x, x0, 0.0, 1.0);
+}
+
+_Bool dr_singular(dr_model *f, double t)
+{
+    dr_coef c;
+    dr_model_coef(f, t, &c);
+    return !dr_prediction_determines(&c, c.dalpha, c.dsigma);
+}
+
+/* ---- memory across steps -------------------------------------------------------------------------------------- */
+
+static memory *find(dr_model *f, const char *name)
+{
+    for (int64_t i = 0; i < f->kept_count; i++) {
+        if (strcmp(f->kept[i].name, name) == 0) return &f->kept[i];
+    }
+    return NULL;
+}
+
+dr_tensor *dr_recall(dr_model *f, const char *name)
+{
+    const memory *m = find(f, name);
+    return m ? m->tensor : NULL;
+}
+
+static memory *add(dr_model *f, const char *name)
+{
+    memory *kept = realloc(f->kept, (size_t)(f->kept_count + 1) * sizeof *kept);
+    if (!kept) return NULL;
+    f->kept = kept;
+    kept[f->kept_count] = (memory){ .name = strdup(name) };
+    return kept[f->kept_count].name ? &kept[f->kept_count++] : NULL;
+}
+
+void dr_remember(dr_model *f, const char *name, dr_tensor *t)
+{
+    memory *m = find(f, name);
+    if (dr_failed()) return;
+    if (!m) m = add(f, name);
+    if (!m) {
+        dr_fail(DR_ENOMEM, "no memory to remember \"%s\"", name);
+        return;
+    }
+    dr_retain(t);
+    dr_release(m->tensor);
+    m->tensor = t;
+}
+
+void dr_model_forget(dr_model *f)
+{
+    for (int64_t i = 0; i < f->kept_count; i++) {
+        free(f->kept[i].name);
+        dr_release(f->kept[i].tensor);
+    }
+    free(f->kept);
+    f->kept = NULL;
+    f->kept_count = 0;
+}

@@ -1,0 +1,259 @@
+/* module.c: built networks. A module is a component with its weights, buffers and children; names joined by dots are
+ * PyTorch's. The host owns all of it, so checkpoints, reloads and comparisons need nothing from a plugin. A group is
+ * a module without a component: the place that a network written in Lua has in the tree. */
+#include "module.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static char *joined(const char *a, const char *b)
+{
+    const size_t n = strlen(a) + strlen(b) + 2;
+    char *text = malloc(n);
+    if (text) snprintf(text, n, "%s%s%s", a, a[0] && b[0] ? "." : "", b);
+    return text;
+}
+
+static void free_tree(dr_module *m)
+{
+    for (int64_t i = 0; i < m->child_count; i++) free_tree(m->children[i]);
+    for (int64_t i = 0; i < m->own_count; i++) dr_own_free(&m->own[i]);
+    dr_keeper_free(m->keeper);
+    free(m->children);
+    free(m->own);
+    free(m->named);
+    free(m->self);
+    free(m->path);
+    free(m->place);
+    free(m);
+}
+
+void dr_module_free(dr_module *root)
+{
+    if (root && root->root == root) free_tree(root);
+}
+
+static void forget_last_child(dr_module *parent)
+{
+    free_tree(parent->children[--parent->child_count]);
+}
+
+static dr_module *module_new(dr_module *parent, const char *name)
+{
+    dr_module *m = calloc(1, sizeof *m);
+    if (!m) goto out_of_memory;
+    m->parent = parent;
+    m->root = parent ? parent->root : m;
+    m->path = parent ? joined(parent->path, name) : strdup("");
+    m->place = parent ? joined(parent->place, name) : strdup(name);
+    m->training = true;
+    if (!m->path || !m->place) goto out_of_memory;
+    if (!parent) return m;
+    dr_module **children = realloc(parent->children, (size_t)(parent->child_count + 1) * sizeof *children);
+    if (!children) goto out_of_memory;
+    parent->children = children;
+    children[parent->child_count++] = m;
+    free(m->root->named); /* the list of names is out of date */
+    m->root->named = NULL;
+    return m;
+out_of_memory:
+    if (m) free_tree(m);
+    dr_fail(DR_ENOMEM, "out of memory for module '%s'", name);
+    return NULL;
+}
+
+dr_module *dr_module_group(dr_module *parent, const char *name) { return dr_failed() ? NULL : module_new(parent, name); }
+
+static dr_status create(dr_module *m, const dr_component *c, dr_args args)
+{
+    m->component = c;
+    m->self = calloc(1, c->self_size > 0 ? c->self_size : 1);
+    if (!m->self) return dr_fail(DR_ENOMEM, "out of memory for %s", c->name);
+    if (dr_schema_fill(c, args, m->self, &m->keeper) != DR_OK) return dr_failed();
+    dr_builder b = { m };
+    /* both interfaces begin with size and create */
+    const bool is_block = strncmp(c->kind, "block/", 6) == 0;
+    dr_status (*make)(void *, dr_builder *) = is_block ? ((const dr_block *)c->iface)->create : ((const dr_conditioning *)c->iface)->create;
+    const dr_status status = make ? make(m->self, &b) : DR_OK;
+    return dr_failed() ? dr_failed() : status == DR_OK ? DR_OK : dr_fail(status, "%s could not be created and did not say why", c->name);
+}
+
+dr_module *dr_module_create(dr_module *parent, const char *name, const char *kind, const char *component, dr_args args)
+{
+    if (dr_failed()) return NULL;
+    if (strcmp(kind, "block") != 0 && strcmp(kind, "conditioning") != 0) {
+        dr_fail(DR_EINVAL, "a %s has no weights: only blocks and conditionings are modules", kind);
+        return NULL;
+    }
+    dr_module *m = module_new(parent, name);
+    if (!m) return NULL;
+    dr_error_push(m->place);
+    const dr_component *c = dr_component_find(kind, component);
+    const dr_status status = c ? create(m, c, args) : dr_failed();
+    dr_error_pop();
+    if (status == DR_OK) return m;
+    if (parent) {
+        forget_last_child(parent);
+    } else {
+        free_tree(m);
+    }
+    return NULL;
+}
+
+void dr_module_seed(dr_module *root, uint64_t seed) { root->root->seed = seed; }
+void dr_module_mode(dr_module *root, bool training) { root->root->training = training; }
+bool dr_module_training(const dr_module *m) { return m->root->training; }
+const dr_component *dr_module_component(const dr_module *m) { return m->component; }
+const char *dr_module_path(const dr_module *m) { return m->path; }
+int64_t dr_module_child_count(const dr_module *m) { return m->child_count; }
+dr_module *dr_module_child_at(const dr_module *m, int64_t i) { return i >= 0 && i < m->child_count ? m->children[i] : NULL; }
+
+void dr_module_stream(dr_module *root, uint64_t seed, uint32_t step, uint64_t sample)
+{
+    root->root->stream = (dr_rng){ .seed = seed, .step = step, .sample = sample };
+    root->root->stream_number++;
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------------------- */
+
+static int64_t count_names(const dr_module *m)
+{
+    int64_t n = m->own_count;
+    for (int64_t i = 0; i < m->child_count; i++) n += count_names(m->children[i]);
+    return n;
+}
+
+static dr_named *list_names(const dr_module *m, dr_named *at)
+{
+    for (int64_t i = 0; i < m->own_count; i++) {
+        *at++ = (dr_named){ .path = m->own[i].path, .tensor = m->own[i].tensor, .is_buffer = m->own[i].is_buffer };
+    }
+    for (int64_t i = 0; i < m->child_count; i++) at = list_names(m->children[i], at);
+    return at;
+}
+
+int64_t dr_module_named_count(dr_module *m)
+{
+    const int64_t n = count_names(m);
+    if (m->named && m->named_count == n) return n;
+    dr_named *named = realloc(m->named, (size_t)(n > 0 ? n : 1) * sizeof *named);
+    if (!named) return 0;
+    m->named = named;
+    m->named_count = n;
+    list_names(m, named);
+    return n;
+}
+
+const dr_named *dr_module_named_at(dr_module *m, int64_t i)
+{
+    return i >= 0 && i < dr_module_named_count(m) && m->named ? &m->named[i] : NULL;
+}
+
+/* ---- forward ------------------------------------------------------------------------------------------------------------ */
+
+static dr_tensor *forward(dr_module *m, dr_tensor *const *in, int n)
+{
+    if (dr_failed() || !m || n < 1 || !in[0]) return NULL;
+    dr_error_push(m->place);
+    dr_scope_open();
+    dr_tensor *y = NULL;
+    if (!m->component || strncmp(m->component->kind, "block/", 6) != 0) {
+        dr_fail(DR_EINVAL, "%s has no forward of its own", m->component ? m->component->name : "a group");
+    } else {
+        dr_ctx ctx = { .module = m, .in = in, .n = n };
+        y = ((const dr_block *)m->component->iface)->forward(m->self, in[0], &ctx);
+        if (!y && !dr_failed()) dr_fail(DR_EINTERNAL, "%s: forward gave nothing and did not say why", m->component->name);
+        if (dr_failed()) y = NULL;
+    }
+    y = dr_escape(y);
+    dr_scope_close();
+    dr_error_pop();
+    return y;
+}
+
+dr_tensor *dr_module_forward(dr_module *m, dr_tensor *const *in, int n) { return forward(m, in, n); }
+
+dr_tensor *dr_call(dr_module *m, dr_tensor *x, dr_ctx *ctx)
+{
+    (void)ctx; /* mode and streams are the root's; further inputs are this call's own */
+    return forward(m, &x, 1);
+}
+
+dr_tensor *dr_call_with(dr_module *m, dr_tensor *const *in, int n, dr_ctx *ctx)
+{
+    (void)ctx;
+    return forward(m, in, n);
+}
+
+_Bool dr_training(const dr_ctx *ctx) { return ctx->module->root->training; }
+dr_tensor *dr_input(const dr_ctx *ctx, int i) { return i >= 1 && i < ctx->n ? ctx->in[i] : NULL; }
+
+/* Keyed by the module's path: another network around it, or another order of calls, changes nothing. */
+dr_rng dr_ctx_rng(dr_ctx *ctx, const char *purpose)
+{
+    dr_module *m = ctx->module, *root = m->root;
+    if (m->draws_of != root->stream_number) {
+        m->draws_of = root->stream_number;
+        m->draws = 0;
+    }
+    dr_rng rng = root->stream;
+    rng.purpose = dr_purpose(purpose) ^ (dr_purpose(m->path) * 0x9E3779B1u);
+    rng.step += m->draws++ << 24;
+    return rng;
+}
+
+/* ---- conditioning --------------------------------------------------------------------------------------------------------- */
+
+static const dr_conditioning *conditioning_of(const dr_module *m)
+{
+    if (m->component && strncmp(m->component->kind, "conditioning/", 13) == 0) return m->component->iface;
+    dr_fail(DR_EINVAL, "%s is not a conditioning", m->component ? m->component->name : "a group");
+    return NULL;
+}
+
+dr_status dr_module_embed(dr_module *m, const dr_batch_cond *c, dr_embedding *e)
+{
+    *e = (dr_embedding){ 0 };
+    if (dr_failed()) return dr_failed();
+    dr_error_push(m->place);
+    dr_scope_open();
+    const dr_conditioning *api = conditioning_of(m);
+    dr_ctx ctx = { .module = m };
+    dr_status status = api ? api->embed(m->self, &ctx, c, e) : dr_failed();
+    if (status == DR_OK) status = dr_failed();
+    if (status == DR_OK) {
+        for (int i = 0; i < DR_MAX_SITES; i++) {
+            e->scale[i] = dr_escape(e->scale[i]);
+            e->shift[i] = dr_escape(e->shift[i]);
+        }
+        e->vec = dr_escape(e->vec);
+        e->tokens = dr_escape(e->tokens);
+        e->mask = dr_escape(e->mask);
+    } else {
+        *e = (dr_embedding){ 0 };
+        if (!dr_failed()) dr_fail(status, "%s: embed failed and did not say why", m->component->name);
+    }
+    dr_scope_close();
+    dr_error_pop();
+    return status;
+}
+
+dr_tensor *dr_module_modulate(dr_module *m, int site, dr_tensor *h, const dr_embedding *e)
+{
+    if (dr_failed() || !h) return NULL;
+    dr_error_push(m->place);
+    dr_scope_open();
+    const dr_conditioning *api = conditioning_of(m);
+    dr_ctx ctx = { .module = m };
+    dr_tensor *y = NULL;
+    if (site < 0 || site >= DR_MAX_SITES) {
+        dr_fail(DR_EINVAL, "modulate: site %d is outside [0, %d)", site, DR_MAX_SITES);
+    } else if (api) {
+        y = api->modulate(m->self, &ctx, site, h, e);
+        if (!y && !dr_failed()) dr_fail(DR_EINTERNAL, "%s: modulate gave nothing and did not say why", m->component->name);
+    }
+    y = dr_escape(dr_failed() ? NULL : y);
+    dr_scope_close();
+    dr_error_pop();
+    return y;
+}

@@ -1,0 +1,49 @@
+/* module.h: what a module is inside the core. Private. */
+#ifndef DRIFT_MODULE_H
+#define DRIFT_MODULE_H
+
+#include "drift.h"
+
+typedef struct dr_own { /* a weight or buffer declared by this module */
+    char *path;        /* from the root */
+    const char *name;  /* the path's end, as declared */
+    dr_tensor *tensor; /* owned */
+    bool is_buffer;
+} dr_own;
+
+struct dr_module {
+    dr_module *root, *parent;
+    char *path;  /* from the root, "" for it: the prefix of its weights' names */
+    char *place; /* with the root's name in front, for messages */
+    const dr_component *component; /* NULL: a group */
+    void *self;
+    dr_keeper *keeper;
+    dr_own *own;
+    int64_t own_count;
+    dr_module **children;
+    int64_t child_count;
+    uint32_t draws; /* random streams taken in this step */
+    int64_t draws_of;
+    /* of a root */
+    uint64_t seed;
+    bool training;
+    dr_rng stream;
+    int64_t stream_number;
+    dr_named *named; /* all weights and buffers, made on demand */
+    int64_t named_count;
+};
+
+struct dr_builder {
+    dr_module *module;
+};
+
+struct dr_ctx {
+    dr_module *module;
+    dr_tensor *const *in;
+    int n;
+};
+
+/* weight.c */
+void dr_own_free(dr_own *o);
+
+#endif

@@ -1,0 +1,168 @@
+/* noising.c: from clean images to a training batch, and from a prediction back to images and noise.
+ *   x_t = alpha x0 + sigma eps,  target = p x0 + q eps,  the network sees c_in x_t and `time`
+ * All numbers come from the process's coefficients at t (dr_coef), in double; rows of a batch may differ in t. */
+#include "noising.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static void coef_at(const dr_instance *process, double t, dr_coef *c)
+{
+    *c = (dr_coef){ .alpha = 1.0, .p = 1.0, .c_in = 1.0, .weight = 1.0 };
+    ((const dr_process *)process->iface)->coef(process->self, t, c);
+}
+
+/* ---- sums of two images with a factor for each row ------------------------------------------------------------ */
+
+static bool all_equal(const double *w, int64_t B)
+{
+    for (int64_t b = 1; b < B; b++) {
+        if (w[b] != w[0]) return false;
+    }
+    return true;
+}
+
+/* wa a + wb b with the factors 0 and 1 left out: what is asked for exactly comes back as it is. */
+static dr_tensor *weighted_sum(double wa, dr_tensor *a, double wb, dr_tensor *b)
+{
+    if (wb == 0.0) return wa == 1.0 ? a : dr_scale(wa, a);
+    if (wa == 0.0) return wb == 1.0 ? b : dr_scale(wb, b);
+    if (wa == 1.0) return dr_axpy(wb, b, a);
+    if (wb == 1.0) return dr_axpy(wa, a, b);
+    return dr_axpy(wa, a, dr_scale(wb, b));
+}
+
+/* w[B] as a tensor that broadcasts over x's other axes: [B,1,..,1]. */
+static dr_tensor *rows(const double *w, const dr_view *x)
+{
+    int64_t shape[DR_MAX_RANK] = { x->shape[0], 1, 1, 1, 1 };
+    dr_tensor *t = dr_tensor_from(DR_F64, x->rank, shape, w);
+    return t ? dr_cast(t, (dr_dtype)x->dtype) : NULL;
+}
+
+/* Row i of the result: wa[i] a[i] + wb[i] b[i]. */
+static dr_tensor *row_sum(const double *wa, dr_tensor *a, const double *wb, dr_tensor *b)
+{
+    const dr_view *v = dr_tensor_view(a);
+    const int64_t B = v->shape[0];
+    if (B > 0 && all_equal(wa, B) && all_equal(wb, B)) return weighted_sum(wa[0], a, wb[0], b);
+    return dr_add(dr_mul(rows(wa, v), a), dr_mul(rows(wb, v), b));
+}
+
+/* ---- training pairs ------------------------------------------------------------------------------------------- */
+
+enum { ALPHA = 0, SIGMA, P, Q, C_IN, TIME, WEIGHT, COLUMNS };
+
+static double *coefficient_columns(const dr_instance *process, const double *t, int64_t B)
+{
+    double *w = malloc((size_t)(B * COLUMNS) * sizeof *w + 1);
+    if (!w) {
+        dr_fail(DR_ENOMEM, "noising: no memory for a batch of %lld", (long long)B);
+        return NULL;
+    }
+    for (int64_t b = 0; b < B; b++) {
+        dr_coef c;
+        coef_at(process, t[b], &c);
+        const double value[COLUMNS] = { c.alpha, c.sigma, c.p, c.q, c.c_in, c.time, c.weight };
+        for (int k = 0; k < COLUMNS; k++) {
+            if (!isfinite(value[k])) {
+                dr_fail(DR_EINVAL, "process %s: t = %g cannot be trained on: the target is not finite there",
+                        process->component->name, t[b]);
+                free(w);
+                return NULL;
+            }
+            w[k * B + b] = value[k];
+        }
+    }
+    return w;
+}
+
+static dr_tensor *column(const double *w, int64_t B)
+{
+    dr_tensor *t = dr_tensor_from(DR_F64, 1, &B, w);
+    return t ? dr_cast(t, DR_F32) : NULL;
+}
+
+static bool is_one(const double *w, int64_t B) { return B > 0 && w[0] == 1.0 && all_equal(w, B); }
+
+dr_status dr_noising(dr_instance *process, dr_tensor *x0, dr_tensor *eps, const double *t, dr_noised *out)
+{
+    const dr_view *v = dr_tensor_view(x0), *e = dr_tensor_view(eps);
+    *out = (dr_noised){ 0 };
+    if (dr_failed()) return dr_failed();
+    if (!v || !e) return dr_fail(DR_EINVAL, "noising: no images or no noise");
+    if (v->rank < 1 || v->rank != e->rank || v->shape[0] != e->shape[0]) {
+        char a[128], b[128];
+        return dr_fail(DR_ESHAPE, "noising: images %s and noise %s should have one shape", dr_view_text(v, a, sizeof a),
+                       dr_view_text(e, b, sizeof b));
+    }
+    const int64_t B = v->shape[0];
+    double *w = coefficient_columns(process, t, B);
+    if (!w) return dr_failed();
+    const double *c_in = w + C_IN * B, *weight = w + WEIGHT * B;
+    out->x_t = row_sum(w + ALPHA * B, x0, w + SIGMA * B, eps);
+    out->target = row_sum(w + P * B, x0, w + Q * B, eps);
+    out->input = is_one(c_in, B) || !out->x_t ? out->x_t : dr_mul(rows(c_in, v), out->x_t);
+    out->time = column(w + TIME * B, B);
+    out->weight = is_one(weight, B) ? NULL : column(weight, B);
+    free(w);
+    return dr_failed();
+}
+
+dr_status dr_draw_times(dr_instance *process, const dr_rng *rng, int64_t B, double *t)
+{
+    const dr_process *api = process->iface;
+    for (int64_t b = 0; b < B; b++) {
+        dr_rng row = *rng;
+        row.sample += (uint64_t)b;
+        t[b] = api->draw_t(process->self, dr_rng_uniform(&row, 0));
+    }
+    return dr_failed();
+}
+
+/* ---- from a prediction to what one wants ---------------------------------------------------------------------- */
+
+/* The prediction y = p x0 + q eps and x = alpha x0 + sigma eps are two equations for x0 and eps. With
+ * D = alpha q - sigma p:   x0 = (q x - sigma y)/D,  eps = (alpha y - p x)/D
+ *   wx0 x0 + weps eps = ((q wx0 - p weps) x + (alpha weps - sigma wx0) y)/D
+ * Where D is 0, x and y say the same, and only multiples of them can be had. */
+typedef struct solution { double of_x, of_y; } solution;
+
+static bool parallel(double a0, double a1, double b0, double b1) /* (a0,a1) and (b0,b1) */
+{
+    return fabs(a0 * b1 - a1 * b0) <= 1e-12 * hypot(a0, a1) * hypot(b0, b1);
+}
+
+static bool solve(const dr_coef *c, double wx0, double weps, solution *s)
+{
+    if (!isfinite(wx0) || !isfinite(weps) || !isfinite(c->p) || !isfinite(c->q)) return false;
+    if (!parallel(c->alpha, c->sigma, c->p, c->q)) {
+        const double D = c->alpha * c->q - c->sigma * c->p;
+        *s = (solution){ (c->q * wx0 - c->p * weps) / D, (c->alpha * weps - c->sigma * wx0) / D };
+        return true;
+    }
+    const double norm = c->p * c->p + c->q * c->q;
+    if (norm > 0.0 && parallel(wx0, weps, c->p, c->q)) {
+        *s = (solution){ 0.0, (wx0 * c->p + weps * c->q) / norm };
+        return true;
+    }
+    return false;
+}
+
+dr_tensor *dr_prediction_to(const dr_coef *c, dr_tensor *x, dr_tensor *prediction, double wx0, double weps)
+{
+    solution s;
+    if (dr_failed() || !x || !prediction) return NULL;
+    if (!solve(c, wx0, weps, &s)) {
+        dr_fail(DR_EINVAL, "at this t, what the network predicts does not determine %s",
+                weps == 0.0 ? "the data" : wx0 == 0.0 ? "the noise" : "the velocity");
+        return NULL;
+    }
+    return weighted_sum(s.of_x, x, s.of_y, prediction);
+}
+
+bool dr_prediction_determines(const dr_coef *c, double wx0, double weps)
+{
+    solution s;
+    return solve(c, wx0, weps, &s);
+}

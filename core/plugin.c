@@ -1,0 +1,186 @@
+/* plugin.c: shared objects. The exported table is read, and its ABI checked, before any code of the plugin runs (a
+ * library's own constructors apart); then load() receives the host's functions; then its components are checked and
+ * registered. A plugin that is refused leaves nothing behind. */
+#include "registry.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct loaded {
+    dr_plugin_info info; /* first: the registry points to it */
+    void *library;
+    char path[];
+} loaded;
+
+static loaded **plugins;
+static int64_t count;
+
+static const char *const KINDS[] = { "op/1", "backend/1", "block/1", "conditioning/1", "schedule/1", "process/1", "coupling/1",
+                                     "sampler/1", "guidance/1", "optim/1", "decay/1", "dataset/1", "metric/1" };
+
+static dr_status check_abi(const dr_plugin *p, const char *path)
+{
+    if (p->abi_major != DR_ABI_MAJOR || p->abi_minor_needed > DR_ABI_MINOR) {
+        return dr_fail(DR_EABI, "plugin %s: built for ABI %u.%u (needs at least %u.%u), this is %d.%d: rebuild it against these headers", path,
+                       p->abi_major, p->abi_minor, p->abi_major, p->abi_minor_needed, DR_ABI_MAJOR, DR_ABI_MINOR);
+    }
+    if (p->size < sizeof(dr_plugin)) return dr_fail(DR_EABI, "plugin %s: its table has %u bytes, expected %zu", path, p->size, sizeof(dr_plugin));
+    if (!p->id || !p->version || !p->load) return dr_fail(DR_EABI, "plugin %s: its table lacks an id, a version or load", path);
+    return DR_OK;
+}
+
+static dr_status check_component(const dr_component *c, const char *plugin)
+{
+    if (c->size < sizeof(dr_component) || !c->kind || !c->name || !c->iface) {
+        return dr_fail(DR_EABI, "plugin %s: component '%s' is incomplete", plugin, c->size && c->name ? c->name : "?");
+    }
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+        if (strcmp(KINDS[i], c->kind) == 0) return DR_OK;
+    }
+    return dr_fail(DR_EABI, "plugin %s: %s has kind '%s', which this Drift does not know", plugin, c->name, c->kind);
+}
+
+static dr_status add_components(const dr_plugin_info *info)
+{
+    for (const dr_component *const *c = info->plugin->components_begin; c < info->plugin->components_end; c++) {
+        if (check_component(*c, info->id) != DR_OK || dr_registry_add(*c, info) != DR_OK) return dr_failed();
+    }
+    return DR_OK;
+}
+
+static dr_status remember(loaded *l)
+{
+    loaded **grown = realloc(plugins, (size_t)(count + 1) * sizeof *grown);
+    if (!grown) return dr_fail(DR_ENOMEM, "out of memory loading plugin %s", l->path);
+    plugins = grown;
+    plugins[count++] = l;
+    return DR_OK;
+}
+
+static dr_status start(loaded *l, const dr_plugin *p)
+{
+    if (check_abi(p, l->path) != DR_OK) return dr_failed();
+    l->info.plugin = p;
+    l->info.id = p->id;
+    l->info.version = p->version;
+    l->info.doc = p->doc ? p->doc : "";
+    l->info.path = l->path;
+    if (p->load(&dr_host_functions) != DR_OK || dr_failed()) {
+        return dr_failed() ? dr_failed() : dr_fail(DR_EABI, "plugin %s refused to load", l->path);
+    }
+    if (add_components(&l->info) == DR_OK && remember(l) == DR_OK) return DR_OK;
+    dr_registry_remove_plugin(&l->info);
+    if (p->unload) p->unload();
+    return dr_failed();
+}
+
+static loaded *loaded_new(const char *path)
+{
+    loaded *l = calloc(1, sizeof *l + strlen(path) + 1);
+    if (l) {
+        strcpy(l->path, path);
+    } else {
+        dr_fail(DR_ENOMEM, "out of memory loading plugin %s", path);
+    }
+    return l;
+}
+
+dr_status dr_plugin_load(const char *path)
+{
+    if (dr_failed()) return dr_failed();
+    loaded *l = loaded_new(path);
+    if (!l) return dr_failed();
+    l->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!l->library) {
+        const char *why = dlerror();
+        free(l);
+        return dr_fail(DR_EIO, "plugin %s: %s", path, why ? why : "cannot be opened");
+    }
+    const dr_plugin *p = dlsym(l->library, DR_PLUGIN_SYMBOL);
+    if (!p) {
+        dr_fail(DR_EABI, "plugin %s: no symbol %s; is it a Drift plugin, with DR_PLUGIN(...) in one file?", path, DR_PLUGIN_SYMBOL);
+    } else if (dr_sha256_file(path, l->info.sha256) == DR_OK && start(l, p) == DR_OK) {
+        return DR_OK;
+    }
+    dlclose(l->library);
+    free(l);
+    return dr_failed();
+}
+
+static int is_plugin(const struct dirent *e)
+{
+    const size_t n = strlen(e->d_name);
+    return n > 3 && strcmp(e->d_name + n - 3, ".so") == 0;
+}
+
+dr_status dr_plugins_load(const char *folder)
+{
+    struct dirent **entries;
+    const int n = scandir(folder, &entries, is_plugin, alphasort);
+    if (n < 0) return dr_fail(DR_EIO, "plugin folder %s cannot be read", folder);
+    for (int i = 0; i < n; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+        if (!dr_failed()) dr_plugin_load(path);
+        free(entries[i]);
+    }
+    free(entries);
+    return dr_failed();
+}
+
+int64_t dr_plugin_count(void) { return count; }
+const dr_plugin_info *dr_plugin_at(int64_t i) { return i >= 0 && i < count ? &plugins[i]->info : NULL; }
+
+int64_t dr_export_count(void)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < count; i++) n += plugins[i]->info.plugin->exports_end - plugins[i]->info.plugin->exports_begin;
+    return n;
+}
+
+const dr_export *dr_export_at(int64_t i)
+{
+    for (int64_t k = 0; k < count; k++) {
+        const dr_plugin *p = plugins[k]->info.plugin;
+        const int64_t n = p->exports_end - p->exports_begin;
+        if (i < n) return p->exports_begin[i];
+        i -= n;
+    }
+    return NULL;
+}
+
+const dr_export *dr_export_find(const char *name)
+{
+    for (int64_t i = 0; i < dr_export_count(); i++) {
+        const dr_export *e = dr_export_at(i);
+        if (strcmp(e->name, name) == 0) return e;
+    }
+    dr_fail(DR_ENOTFOUND, "no plugin exports a function '%s'", name);
+    return NULL;
+}
+
+dr_status dr_registry_open(void)
+{
+    if (count > 0) return DR_OK;
+    loaded *core = loaded_new("");
+    if (!core) return dr_failed();
+    if (start(core, &dr_core_plugin) == DR_OK) return DR_OK;
+    free(core);
+    return dr_failed();
+}
+
+/* Libraries are unloaded in the reverse order of loading. */
+void dr_registry_close(void)
+{
+    dr_registry_clear();
+    while (count > 0) {
+        loaded *l = plugins[--count];
+        if (l->info.plugin->unload) l->info.plugin->unload();
+        if (l->library) dlclose(l->library);
+        free(l);
+    }
+    free(plugins);
+    plugins = NULL;
+}

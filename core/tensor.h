@@ -1,0 +1,61 @@
+/* tensor.h: what a tensor is inside the core. Private: plugins see dr_view and dr_tensor *. */
+#ifndef DRIFT_TENSOR_H
+#define DRIFT_TENSOR_H
+
+#include "drift.h"
+
+/* Memory on a device, shared by the views of it. */
+typedef struct dr_storage {
+    int refs;
+    dr_device *device;
+    void *data;
+    size_t bytes;
+} dr_storage;
+
+typedef struct dr_node dr_node;
+
+struct dr_tensor {
+    int refs;
+    dr_view view; /* view.data points into storage */
+    dr_storage *storage;
+    bool requires_grad; /* a leaf that wants its gradient */
+    dr_tensor *grad;    /* of a leaf: owned */
+    dr_node *node;      /* of a result: what made it (owned), and as which output */
+    int output;
+    int scope; /* depth of the scope that holds a reference; 0: none */
+    int slot;  /* where in that scope */
+};
+
+struct dr_device {
+    const dr_component *component;
+    const dr_backend *api;
+    dr_instance *instance;
+    void *self;
+    char name[32];
+    size_t in_use, peak, reserved;
+    struct dr_block_list *cache;
+    struct dr_kernel_memo *memo;
+    int64_t memo_count, memo_capacity;
+    dr_device *next;
+};
+
+/* device.c */
+dr_storage *dr_storage_new(dr_device *d, size_t bytes);
+void dr_storage_release(dr_storage *s);
+dr_kernel dr_device_kernel(dr_device *d, const char *op, dr_dtype dtype); /* NULL, no error: none */
+
+/* tensor.c: the new tensor belongs to the current scope */
+dr_tensor *dr_tensor_wrap(const dr_view *view, dr_storage *storage); /* takes a reference to storage; view.data must be set */
+dr_tensor *dr_tensor_make(dr_device *d, const dr_view *like);        /* fresh memory for like's dtype, shape and strides */
+
+/* scope.c */
+void dr_scope_hold(dr_tensor *t); /* the current scope takes the caller's reference */
+void dr_scope_drop(dr_tensor *t); /* the scope forgets t without releasing it */
+
+/* tape.c */
+bool dr_tape_wants(dr_tensor *const *in, int n);
+/* in: the op's inputs as given, where gradients go; laid: the same as its kernel saw them, which backward may see. */
+void dr_tape_record(const dr_component *op, const void *attr, dr_tensor *const *in, dr_tensor *const *laid, int n_in, dr_tensor *const *out, int n_out);
+void dr_node_release(dr_node *n);
+
+#endif

@@ -1,0 +1,148 @@
+/* The tape: gradients add up over paths and calls, memory that backward does not need is given back, and a graph is
+ * walked once. Each op's own gradient is held to finite differences in tests/ops. */
+#include "../host.h"
+
+static dr_tensor *leaf(double value) { return dr_requires_grad(dr_tensor_full(DR_F32, DR_SHAPE(3), value), true); }
+
+static dr_tensor *total(dr_tensor *x) { return dr_sum(x, 0, NULL, false); }
+
+static double grad_at_0(dr_tensor *t)
+{
+    float g[3] = { -99, -99, -99 };
+    if (!dr_grad(t)) return -1000;
+    dr_tensor_read(dr_grad(t), DR_F32, g);
+    return g[0];
+}
+
+static void both_paths_to_a_leaf_add_up(void **state)
+{
+    (void)state;
+    dr_tensor *x = leaf(3.0), *y = leaf(5.0);
+    dr_tensor *loss = total(dr_add(dr_mul(x, y), dr_mul(x, x))); /* dx = y + 2x, dy = x */
+    assert_int_equal(dr_backward(loss, NULL), DR_OK);
+    assert_true(grad_at_0(x) == 11.0);
+    assert_true(grad_at_0(y) == 3.0);
+}
+
+static void calls_add_up_until_zeroed(void **state)
+{
+    (void)state;
+    dr_tensor *x = leaf(2.0);
+    for (int i = 0; i < 3; i++) assert_int_equal(dr_backward(total(dr_scale(4.0, x)), NULL), DR_OK);
+    assert_true(grad_at_0(x) == 12.0);
+    dr_zero_grad(x);
+    assert_null(dr_grad(x));
+}
+
+static void a_leaf_used_directly_gets_the_gradient_given(void **state)
+{
+    (void)state;
+    dr_tensor *x = leaf(2.0), *dy = dr_tensor_full(DR_F32, DR_SHAPE(3), 7.0);
+    assert_int_equal(dr_backward(x, dy), DR_OK);
+    assert_true(grad_at_0(x) == 7.0);
+}
+
+static void one_gradient_for_two_leaves_is_not_shared_memory(void **state)
+{
+    (void)state;
+    dr_tensor *x = leaf(1.0), *y = leaf(1.0);
+    assert_int_equal(dr_backward(total(dr_add(x, y)), NULL), DR_OK);
+    dr_fill(dr_grad(x), 42.0);
+    assert_true(grad_at_0(y) == 1.0);
+}
+
+static void the_gradient_has_the_weights_own_memory_order(void **state)
+{
+    (void)state;
+    dr_tensor *w = dr_requires_grad(dr_tensor_full(DR_F32, DR_SHAPE(2, 3), 1.0), true);
+    dr_tensor *turned = dr_permute(w, DR_SHAPE(1, 0));
+    assert_int_equal(dr_backward(total(dr_mul(turned, turned)), NULL), DR_OK);
+    assert_int_equal(dr_tensor_view(dr_grad(w))->stride[0], 3);
+    assert_int_equal(dr_tensor_view(dr_grad(w))->stride[1], 1);
+}
+
+static void a_graph_is_walked_once(void **state)
+{
+    (void)state;
+    dr_tensor *x = leaf(2.0), *square = dr_mul(x, x), *loss = total(square);
+    assert_int_equal(dr_backward(loss, NULL), DR_OK);
+    assert_int_not_equal(dr_backward(loss, NULL), DR_OK);
+    assert_error_has("backward has already passed");
+    assert_int_not_equal(dr_backward(total(dr_scale(2.0, square)), NULL), DR_OK);
+    assert_error_has("backward has already passed");
+}
+
+static void without_recording_there_is_nothing_to_walk(void **state)
+{
+    (void)state;
+    dr_tensor *x = leaf(2.0);
+    const bool was = dr_grad_mode(false);
+    dr_tensor *y = total(dr_mul(x, x));
+    dr_grad_mode(was);
+    assert_int_not_equal(dr_backward(y, NULL), DR_OK);
+    assert_error_has("requires a gradient");
+    assert_int_not_equal(dr_backward(dr_detach(dr_mul(x, x)), NULL), DR_OK);
+    assert_error_has("requires a gradient");
+}
+
+static void a_vector_needs_a_gradient_to_start_from(void **state)
+{
+    (void)state;
+    dr_tensor *y = dr_mul(leaf(2.0), leaf(3.0));
+    assert_int_not_equal(dr_backward(y, NULL), DR_OK);
+    assert_error_has("f32[3] has 3 elements");
+}
+
+static void a_chain_of_a_hundred_thousand_ops_is_freed_without_deep_recursion(void **state)
+{
+    (void)state;
+    size_t before, after;
+    dr_device_memory(dr_device_current(), &before, NULL, NULL);
+    dr_scope_open();
+    dr_tensor *x = leaf(1.0), *y = dr_keep(dr_scale(1.0, x));
+    for (int i = 0; i < 100000; i++) {
+        dr_scope_open();
+        dr_tensor *next = dr_keep(dr_scale(1.0, y));
+        dr_release(y);
+        y = next;
+        dr_scope_close();
+    }
+    dr_release(y);
+    dr_scope_close();
+    dr_device_memory(dr_device_current(), &after, NULL, NULL);
+    assert_int_equal(before, after);
+}
+
+static void only_what_backward_needs_stays_in_memory(void **state)
+{
+    (void)state;
+    size_t before, during;
+    dr_device_memory(dr_device_current(), &before, NULL, NULL);
+    dr_scope_open();
+    dr_tensor *x = dr_requires_grad(dr_tensor_full(DR_F32, DR_SHAPE(1 << 16), 1.0), true);
+    dr_scope_open();
+    dr_tensor *y = x;
+    for (int i = 0; i < 10; i++) y = dr_scale(2.0, y); /* the gradient of a scaling needs neither side */
+    dr_escape(y);
+    dr_scope_close();
+    dr_device_memory(dr_device_current(), &during, NULL, NULL);
+    assert_true(during - before < 3 * (4 << 16));
+    dr_scope_close();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_paths_to_a_leaf_add_up),
+        cmocka_unit_test(calls_add_up_until_zeroed),
+        cmocka_unit_test(a_leaf_used_directly_gets_the_gradient_given),
+        cmocka_unit_test(one_gradient_for_two_leaves_is_not_shared_memory),
+        cmocka_unit_test(the_gradient_has_the_weights_own_memory_order),
+        cmocka_unit_test(a_graph_is_walked_once),
+        cmocka_unit_test(without_recording_there_is_nothing_to_walk),
+        cmocka_unit_test(a_vector_needs_a_gradient_to_start_from),
+        cmocka_unit_test(a_chain_of_a_hundred_thousand_ops_is_freed_without_deep_recursion),
+        cmocka_unit_test(only_what_backward_needs_stays_in_memory),
+    };
+    return cmocka_run_group_tests(tests, open_ref, close_all);
+}
