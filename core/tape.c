@@ -222,8 +222,9 @@ static bool strides_agree(const dr_view *a, const dr_view *b)
 }
 
 /* A leaf's gradient has the leaf's own memory order, so that an optimizer may walk both as flat arrays, and memory of
- * its own: a gradient that arrives may be a view, or another tensor's gradient too. */
-static dr_status add_to_leaf(dr_tensor *leaf, dr_tensor *g)
+ * its own: a gradient that arrives may be a view, or another tensor's gradient too. fresh: made by a backward just now,
+ * so that it may be taken over if only `pass` and its scope hold it. */
+static dr_status add_to_leaf(dr_tensor *leaf, dr_tensor *g, bool fresh)
 {
     if (leaf->grad) {
         dr_tensor *sum = dr_keep(dr_add(leaf->grad, g));
@@ -232,7 +233,7 @@ static dr_status add_to_leaf(dr_tensor *leaf, dr_tensor *g)
         leaf->grad = sum;
         if (strides_agree(&sum->view, &leaf->view)) return DR_OK;
         g = sum;
-    } else if (g->refs == 1 && g->scope && g->storage->refs == 1 && strides_agree(&g->view, &leaf->view) &&
+    } else if (fresh && g->refs == 2 && g->scope && g->storage->refs == 1 && strides_agree(&g->view, &leaf->view) &&
                dr_view_is(&g->view, DR_LAYOUT_DENSE)) {
         leaf->grad = dr_keep(g);
         return DR_OK;
@@ -294,15 +295,17 @@ static dr_status pass(queue *q, dr_node *n)
     dr_scope_open();
     dr_status status = op->backward(&args);
     if (status == DR_OK) status = dr_failed();
+    for (int i = 0; i < n->n_in; i++) dr_retain(din[i]); /* it may be dout itself */
     free_saved(n); /* before the gradients below are added up: this is where memory peaks */
     n->done = true;
     for (int i = 0; i < n->n_in && status == DR_OK; i++) {
         if (!need[i] || !din[i]) continue;
         status = check_gradient(n, i, din[i]);
         if (status == DR_OK) {
-            status = n->edges[i].leaf ? add_to_leaf(n->edges[i].leaf, din[i]) : add_to_node(q, n->edges[i].node, n->edges[i].output, din[i]);
+            status = n->edges[i].leaf ? add_to_leaf(n->edges[i].leaf, din[i], true) : add_to_node(q, n->edges[i].node, n->edges[i].output, din[i]);
         }
     }
+    for (int i = 0; i < n->n_in; i++) dr_release(din[i]);
     dr_scope_close();
     if (need != few_need) free(need);
     if (din != few_din) free(din);
@@ -334,7 +337,7 @@ dr_status dr_backward(dr_tensor *y, dr_tensor *dy)
     dr_scope_open();
     if (!dy) dy = ones_like(y);
     dr_status status = dy ? DR_OK : dr_failed();
-    if (status == DR_OK) status = y->node ? add_to_node(&q, y->node, y->output, dy) : add_to_leaf(y, dy);
+    if (status == DR_OK) status = y->node ? add_to_node(&q, y->node, y->output, dy) : add_to_leaf(y, dy, false);
     while (q.n > 0) {
         dr_node *n = pop(&q);
         if (status == DR_OK && n->done) {

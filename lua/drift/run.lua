@@ -1,0 +1,111 @@
+-- run.lua: a run's folder, so that a result can be found again and made again.
+--   config.json           every parameter, the seed, versions, plugins' hashes, device, data
+--   metrics.jsonl         one line of JSON per logged step or epoch
+--   loss.svg, *.png       curves and pictures
+--   checkpoint.safetensors, samples.safetensors
+-- A run object has the script's parameters as fields: run.epochs.
+local drift = require "drift"
+
+local run = {}
+local methods = {}
+local meta = {
+  __index = function(self, key)
+    if methods[key] then return methods[key] end
+    local value = rawget(self, "parameters")[key]
+    if value ~= nil then return value end
+    error(("this experiment has no parameter '%s'"):format(tostring(key)), 2)
+  end,
+}
+
+function run.config(folder)
+  local path = folder .. "/config.json"
+  if not drift.exists(path) then drift.fail("%s: no config.json there, so it is not a run that can be resumed", folder) end
+  local config = drift.json.decode(drift.read_file(path))
+  if type(config) ~= "table" or type(config.parameters) ~= "table" then drift.fail("%s: not a run's config.json", path) end
+  return config
+end
+
+-- runs/NAME, or runs/NAME-2, -3, ... where that is taken: a run never writes over another.
+local function free_folder(name)
+  local folder, n = "runs/" .. name, 1
+  while drift.exists(folder) do
+    n = n + 1
+    folder = ("runs/%s-%d"):format(name, n)
+  end
+  return folder
+end
+
+local function script_name()
+  local script = drift.options.script or "run"
+  return (script:gsub("^.*/", ""):gsub("%.lua$", ""))
+end
+
+local function plugin_records()
+  local list = drift.json.array {}
+  for _, p in ipairs(drift.plugins()) do
+    if p.path ~= "" then list[#list + 1] = { id = p.id, version = p.version, sha256 = p.sha256 } end
+  end
+  return list
+end
+
+function run.open(o)
+  local name = o.name or script_name()
+  local resumed = drift.options.resume ~= nil
+  local self = setmetatable({
+    name = name, parameters = o.parameters, preset = o.preset or false, resumed = resumed, seed = drift.seed(),
+    dir = drift.options.resume or drift.options.out or free_folder(name),
+    records = {},
+  }, meta)
+  drift.mkdir(self.dir)
+  if not resumed then drift.write_file(self.dir .. "/metrics.jsonl", "") end
+  self.config = {
+    name = name, preset = o.preset, parameters = o.parameters, seed = self.seed,
+    drift = drift.version, lua = _VERSION, plugins = plugin_records(),
+    device = { name = drift.device().name, description = drift.device():describe() },
+    script = { path = drift.options.script, sha256 = drift.options.script and drift.sha256_file(drift.options.script) },
+  }
+  self:save_config()
+  return self
+end
+
+function methods:path(file) return self.dir .. "/" .. file end
+
+function methods:save_config()
+  drift.write_file(self:path "config.json", drift.json.encode(self.config, { indent = 2 }) .. "\n")
+end
+
+-- Adds to config.json, e.g. the data set's hash or the network's description.
+function methods:describe(key, value)
+  self.config[key] = value
+  self:save_config()
+end
+
+-- One line of metrics.jsonl. Lines are kept and the file is written by flush(), whole: a reader never sees half a line.
+function methods:log(record)
+  self.records[#self.records + 1] = record
+end
+
+function methods:flush()
+  local lines = {}
+  for i, record in ipairs(self.records) do lines[i] = drift.json.encode(record) end
+  drift.write_file(self:path "metrics.jsonl", table.concat(lines, "\n") .. (#lines > 0 and "\n" or ""))
+end
+
+-- On resuming, what was logged after the checkpoint will come again.
+function methods:restore_log(last_step)
+  self.records = {}
+  for line in drift.read_file(self:path "metrics.jsonl"):gmatch "[^\n]+" do
+    local record = drift.json.decode(line)
+    if record.step and record.step <= last_step then self.records[#self.records + 1] = record end
+  end
+end
+
+function methods:figure(name, picture)
+  local path = self:path(name .. ".png")
+  drift.png(picture, path)
+  return path
+end
+
+function methods:say(format, ...) drift.note(format, ...) end
+
+return run

@@ -1,0 +1,69 @@
+-- sample.lua: images from a trained network.
+--
+--   local images, labels = drift.sample { model = net, process = process, sampler = drift.sampler.euler { steps = 50 },
+--                                         guidance = drift.guidance.cfg { scale = 5 }, labels = { 0, 1, 2 }, shape = { 1, 28, 28 } }
+--
+-- images [N,C,H,W] on the current device, labels i32 [N] or nil. Image i starts from noise keyed by (seed, i): the same
+-- whatever the batch size, so pictures of two models can be laid side by side. n or labels says how many; `each(step,
+-- steps, t, x)` is called after each step of each batch.
+local drift = require "drift"
+
+local KEYS = { "model", "process", "sampler", "guidance", "labels", "n", "shape", "batch", "seed", "first", "each", "grid", "quiet" }
+
+local function check(o)
+  for key in pairs(o) do
+    local known = false
+    for _, name in ipairs(KEYS) do known = known or name == key end
+    if not known then
+      local near = drift.nearest(key, KEYS)
+      drift.fail("sample: no option '%s'%s", key, near and ("; did you mean '" .. near .. "'?") or "")
+    end
+  end
+  for _, key in ipairs { "model", "process", "sampler", "shape" } do
+    if o[key] == nil then drift.fail("sample: %s is missing", key) end
+  end
+  if not o.labels and not o.n then drift.fail("sample: give labels, or n") end
+end
+
+local function slice(list, first, count)
+  return table.move(list, first, first + count - 1, 1, {})
+end
+
+local function sample_batch(o, net, first, count, progress)
+  local seed = o.seed or drift.seed()
+  local label = o.labels and drift.tensor(slice(o.labels, first, count), "i32") or nil   -- [B]
+  local number = (o.first or 0) + first - 1
+  local model = drift.model(drift.instance(o.process, "process"), net, { guidance = o.guidance, label = label })
+  local x = drift.randn { count, o.shape[1], o.shape[2], o.shape[3], purpose = "sample start", seed = seed, sample = number }
+  return model:sample {
+    sampler = o.sampler, x = x, grid = o.grid, rng = { purpose = "sample noise", seed = seed, sample = number },
+    each = function(step, steps, t, x_t)
+      if o.each then o.each(step, steps, t, x_t) end
+      if progress then progress(step / steps) end
+      if drift.interrupted() then drift.fail "stopped while sampling" end
+    end,
+  }
+end
+
+return function(o)
+  check(o)
+  local net = drift.instance(o.model, "net")
+  local n = o.labels and #o.labels or o.n
+  local batch = o.batch or 100
+  local was_training = net:training()
+  net:eval()
+  local bar = not o.quiet and drift.progress { label = ("sampling %d images"):format(n), total = n, per_step = 1, unit = "images" }
+  local parts = {}
+  for first = 1, n, batch do
+    local count = math.min(batch, n - first + 1)
+    parts[#parts + 1] = drift.scope(function()
+      return drift.no_grad(function()
+        return sample_batch(o, net, first, count, bar and function(done) bar:update(first - 1 + math.floor(count * done)) end)
+      end)
+    end)
+  end
+  if bar then bar:finish() end
+  net:train(was_training)
+  local images = #parts == 1 and parts[1] or drift.concat(parts, 0)
+  return images, o.labels and drift.tensor(o.labels, "i32") or nil
+end

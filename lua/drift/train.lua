@@ -1,0 +1,138 @@
+-- train.lua: the training loop that all experiments share.
+--
+--   drift.train { run = run, data = data, model = net_spec, process = process, optim = drift.optim.adam { lr = 1e-3 },
+--                 decay = drift.decay.exponential { to = 0.1 }, p_uncond = 0.1,
+--                 epochs = 10, batch = 128, after_epoch = function(net, epoch) ... end }       -> the trained network
+--
+-- One step: x0, label = batch;  eps, t, mask drawn from streams keyed by the sample's number;  x_t and target from the
+-- process;  loss = mean squared error;  backward;  optimizer. epochs, batch and steps (a limit for short runs) default
+-- to the run's parameters of the same name.
+local drift = require "drift"
+local checkpoint = require "drift.checkpoint"
+local loss_curve = require "drift.loss_curve"
+
+local KEYS = { "run", "data", "model", "process", "optim", "decay", "p_uncond", "epochs", "batch", "steps", "after_epoch", "label" }
+
+local function options_of(o)
+  for key in pairs(o) do
+    local known = false
+    for _, name in ipairs(KEYS) do known = known or name == key end
+    if not known then
+      local near = drift.nearest(key, KEYS)
+      drift.fail("train: no option '%s'%s", key, near and ("; did you mean '" .. near .. "'?") or "")
+    end
+  end
+  for _, key in ipairs { "run", "data", "model", "process", "optim" } do
+    if o[key] == nil then drift.fail("train: %s is missing", key) end
+  end
+  local parameters = o.run.parameters
+  return {
+    run = o.run, data = o.data, process = o.process, decay = o.decay or drift.decay.constant {}, p_uncond = o.p_uncond or 0,
+    epochs = o.epochs or parameters.epochs or 1, batch = o.batch or parameters.batch or 128,
+    steps = o.steps or parameters.steps or 0, after_epoch = o.after_epoch or function() end,
+    label = o.label or "epoch",
+  }
+end
+
+-- Row i keeps its condition with probability 1 - p; keyed by the sample, so variants drop the same ones. [B]
+local function condition_mask(p, batch)
+  if p <= 0 or not batch.label then return nil end
+  local u = drift.rand { batch.size, purpose = "condition dropout", sample = batch.first }
+  return u:greater(p)
+end
+
+local function train_step(net, optimizer, process, batch, o, factor)
+  local images = batch.image                                                             -- [B,C,H,W]
+  local eps = drift.randn { shape = images.shape, purpose = "noise", sample = batch.first }
+  local t = drift.draw_times(process, { purpose = "time", sample = batch.first }, batch.size)
+  local noised = drift.noising(process, images, eps, t)
+  net:stream(drift.seed(), 0, batch.first)
+  local prediction = net(noised.input, { time = noised.time, label = batch.label, mask = condition_mask(o.p_uncond, batch) })
+  local loss = drift.op.mse(prediction, noised.target, noised.weight)
+  loss:backward()
+  optimizer:step(factor)
+  return loss:item()
+end
+
+local function save(run, net, optimizer, at)
+  checkpoint.save(run:path "checkpoint.safetensors",
+    { net = net, optimizer = optimizer, epoch = at.epoch, batch = at.batch, step = at.step, loss_sum = at.loss_sum })
+end
+
+local function stopped(run, net, optimizer, at, progress)
+  progress:finish()
+  save(run, net, optimizer, at)
+  run:flush()
+  drift.note("stopped in epoch %d after step %d; go on with: ./drift run %s --resume %s", at.epoch + 1, at.step,
+    drift.options.script or "SCRIPT", run.dir)
+  os.exit(130, true)
+end
+
+-- The rest of one epoch, from at.batch on. Returns its mean loss, or nil when the limit of steps was reached before.
+local function train_epoch(net, optimizer, loader, process, o, at)
+  local run, batches = o.run, loader:batches()
+  local factor = drift.instance(o.decay, "decay"):factor(at.epoch, o.epochs)
+  local progress = drift.progress { label = ("%s %d/%d"):format(o.label, at.epoch + 1, o.epochs), total = batches, unit = "images",
+                                    per_step = o.batch, first = at.batch }
+  net:train()
+  for i = at.batch + 1, batches do
+    if o.steps > 0 and at.step >= o.steps then break end
+    local loss = drift.scope(function()
+      local batch = loader:read(at.epoch + 1, i)
+      return train_step(net, optimizer, process, batch, o, factor)
+    end)
+    if loss ~= loss or math.abs(loss) == math.huge then
+      drift.fail("epoch %d, step %d: the loss is %s; try a smaller learning rate", at.epoch + 1, at.step + 1, loss)
+    end
+    at.step, at.batch, at.loss_sum = at.step + 1, i, at.loss_sum + loss
+    run:log { step = at.step, epoch = at.epoch + 1, loss = loss, lr = optimizer.lr * factor }
+    progress:update(i, ("loss %.4f"):format(at.loss_sum / i))
+    if drift.interrupted() then stopped(run, net, optimizer, at, progress) end
+  end
+  progress:finish()
+  return at.batch > 0 and at.loss_sum / at.batch or 0
+end
+
+return function(options)
+  local o = options_of(options)
+  local run = o.run
+  local net = drift.instance(options.model, "net")
+  local process = drift.instance(o.process, "process")
+  local data = drift.instance(o.data, "dataset")
+  local optimizer = drift.optimizer(options.optim, net)
+  local loader = data:loader { split = "train", batch = o.batch, seed = drift.seed(), shuffle = true, drop_last = true }
+  if loader:batches() == 0 then
+    drift.fail("train: the data set has %d images, which is not one batch of %d", loader:samples(), o.batch)
+  end
+
+  local info = data.train.info
+  run:describe("data", { source = info.source, sha256 = info.sha256, images = info.n })
+  run:describe("network", { name = net.name, weights = net:count(), config = net.config, hash = net.spec:hash() })
+  run:describe("training", { process = drift.is_spec(options.process) and options.process:table() or nil,
+                             optim = drift.is_spec(options.optim) and options.optim:table() or nil,
+                             decay = drift.is_spec(o.decay) and o.decay:table() or nil,
+                             p_uncond = o.p_uncond, epochs = o.epochs, batch = o.batch })
+
+  local at = { epoch = 0, batch = 0, step = 0, loss_sum = 0 }
+  if run.resumed and drift.exists(run:path "checkpoint.safetensors") then
+    at = checkpoint.load(run:path "checkpoint.safetensors", { net = net, optimizer = optimizer })
+    run:restore_log(at.step)
+    drift.note("resumed from %s: %d epochs and %d steps done", run.dir, at.epoch, at.step)
+  end
+
+  while at.epoch < o.epochs do
+    if o.steps > 0 and at.step >= o.steps then break end
+    local start = drift.clock()
+    local mean = train_epoch(net, optimizer, loader, process, o, at)
+    run:log { step = at.step, epoch = at.epoch + 1, epoch_loss = mean, seconds = drift.clock() - start }
+    drift.note("%s %d/%d: mean loss %.4f, %.0f s", o.label, at.epoch + 1, o.epochs, mean, drift.clock() - start)
+    at.epoch, at.batch, at.loss_sum = at.epoch + 1, 0, 0
+    save(run, net, optimizer, at)
+    run:flush()
+    loss_curve(run)
+    net:eval()
+    o.after_epoch(net, at.epoch)
+  end
+  net:eval()
+  return net
+end
