@@ -86,13 +86,32 @@ static bool same_strides(const dr_view *a, const dr_view *b)
     return true;
 }
 
-/* DENSE: the first such input of a shape sets the order of axes for the others of that shape. */
-static const dr_view *dense_before(const call *c, int i)
+/* DENSE: inputs of one shape get the order of axes of the first of them that is dense. */
+static const dr_view *dense_like(const call *c, int i)
 {
-    for (int k = 0; k < i; k++) {
-        if (c->in[k] && wanted_layout(c->op, k) == DR_LAYOUT_DENSE && same_shape(&c->view[k], &c->view[i])) return &c->view[k];
+    for (int k = 0; k < c->n_in; k++) {
+        if (!c->in[k] || wanted_layout(c->op, k) != DR_LAYOUT_DENSE || !same_shape(&c->view[k], &c->view[i])) continue;
+        if (dr_view_is(&c->view[k], DR_LAYOUT_DENSE)) return &c->view[k];
     }
     return NULL;
+}
+
+/* Where none is, a copy keeps its own order: some channels of a channels-last image stay channels-last. */
+static dr_view packed(const dr_view *v)
+{
+    dr_view dense = *v;
+    bool used[DR_MAX_RANK] = { false };
+    int64_t stride = 1;
+    for (int k = 0; k < v->rank; k++) {
+        int axis = -1; /* of the smallest stride; the last one of equals */
+        for (int i = v->rank - 1; i >= 0; i--) {
+            if (!used[i] && (axis < 0 || v->stride[i] < v->stride[axis])) axis = i;
+        }
+        used[axis] = true;
+        dense.stride[axis] = stride;
+        if (v->shape[axis] > 0) stride *= v->shape[axis];
+    }
+    return dense;
 }
 
 static dr_tensor *relaid(const call *c, int i)
@@ -100,9 +119,11 @@ static dr_tensor *relaid(const call *c, int i)
     dr_tensor *t = c->in[i];
     const dr_layout want = wanted_layout(c->op, i);
     if (want != DR_LAYOUT_DENSE) return dr_view_is(&t->view, want) ? t : dr_contiguous(t, want);
-    const dr_view *first = c->n_in <= DR_OP_MAX_IN ? dense_before(c, i) : NULL;
-    if (first) return same_strides(&t->view, first) ? t : lay_like(t, first);
-    return dr_view_is(&t->view, DR_LAYOUT_DENSE) ? t : dr_contiguous(t, DR_LAYOUT_ROW);
+    const dr_view *like = c->n_in <= DR_OP_MAX_IN ? dense_like(c, i) : NULL;
+    if (like) return same_strides(&t->view, like) ? t : lay_like(t, like);
+    if (dr_view_is(&t->view, DR_LAYOUT_DENSE)) return t;
+    const dr_view own = packed(&t->view);
+    return lay_like(t, &own);
 }
 
 static dr_status lay_inputs(call *c)

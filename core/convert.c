@@ -93,7 +93,7 @@ static int64_t clamp_real(double x, double low, double high, int64_t int_low, in
 
 static int64_t clamp_int(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
-/* ---- blocks of numbers: everything goes through double or int64_t, which hold each type's values exactly ---------- */
+/* ---- blocks of numbers: everything goes through double or int64_t, which hold each type's values exactly --------- */
 
 enum { BLOCK = 512 };
 

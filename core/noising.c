@@ -36,8 +36,8 @@ static dr_tensor *weighted_sum(double wa, dr_tensor *a, double wb, dr_tensor *b)
 static dr_tensor *rows(const double *w, const dr_view *x)
 {
     int64_t shape[DR_MAX_RANK] = { x->shape[0], 1, 1, 1, 1 };
-    dr_tensor *t = dr_tensor_from(DR_F64, x->rank, shape, w);
-    return t ? dr_cast(t, (dr_dtype)x->dtype) : NULL;
+    dr_tensor *t = dr_tensor_new((dr_dtype)x->dtype, x->rank, shape, DR_LAYOUT_ROW);
+    return t && dr_tensor_write(t, DR_F64, w) == DR_OK ? t : NULL;
 }
 
 /* Row i of the result: wa[i] a[i] + wb[i] b[i]. */
@@ -79,8 +79,8 @@ static double *coefficient_columns(const dr_instance *process, const double *t, 
 
 static dr_tensor *column(const double *w, int64_t B)
 {
-    dr_tensor *t = dr_tensor_from(DR_F64, 1, &B, w);
-    return t ? dr_cast(t, DR_F32) : NULL;
+    dr_tensor *t = dr_tensor_new(DR_F32, 1, &B, DR_LAYOUT_ROW);
+    return t && dr_tensor_write(t, DR_F64, w) == DR_OK ? t : NULL;
 }
 
 static bool is_one(const double *w, int64_t B) { return B > 0 && w[0] == 1.0 && all_equal(w, B); }

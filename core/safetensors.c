@@ -26,11 +26,11 @@ typedef struct file_type {
 enum { SIGNED = 1, UNSIGNED };
 
 static const file_type types[] = {
-    { "F32", 32, DR_F32, 0 },   { "F16", 16, DR_F16, 0 },    { "BF16", 16, DR_BF16, 0 },   { "F64", 64, DR_F64, 0 },
-    { "I64", 64, DR_I64, 0 },   { "I32", 32, DR_I32, 0 },    { "U8", 8, DR_U8, 0 },        { "BOOL", 8, DR_BOOL, 0 },
-    { "I16", 16, -1, SIGNED },  { "I8", 8, -1, SIGNED },     { "U16", 16, -1, UNSIGNED },  { "U32", 32, -1, UNSIGNED },
-    { "U64", 64, -1, 0 },       { "C64", 64, -1, 0 },        { "F8_E4M3", 8, -1, 0 },      { "F8_E5M2", 8, -1, 0 },
-    { "F8_E8M0", 8, -1, 0 },    { "F6_E2M3", 6, -1, 0 },     { "F6_E3M2", 6, -1, 0 },      { "F4", 4, -1, 0 },
+    { "F32", 32, DR_F32, 0 },  { "F16", 16, DR_F16, 0 }, { "BF16", 16, DR_BF16, 0 },  { "F64", 64, DR_F64, 0 },
+    { "I64", 64, DR_I64, 0 },  { "I32", 32, DR_I32, 0 }, { "U8", 8, DR_U8, 0 },       { "BOOL", 8, DR_BOOL, 0 },
+    { "I16", 16, -1, SIGNED }, { "I8", 8, -1, SIGNED },  { "U16", 16, -1, UNSIGNED }, { "U32", 32, -1, UNSIGNED },
+    { "U64", 64, -1, 0 },      { "C64", 64, -1, 0 },     { "F8_E4M3", 8, -1, 0 },     { "F8_E5M2", 8, -1, 0 },
+    { "F8_E8M0", 8, -1, 0 },   { "F6_E2M3", 6, -1, 0 },  { "F6_E3M2", 6, -1, 0 },     { "F4", 4, -1, 0 },
 };
 
 typedef struct tensor_entry {
@@ -58,7 +58,8 @@ static const char *shown(const char *name)
     turn = (turn + 1) % 3;
     char *out = text[turn];
     size_t n = 0;
-    for (; name[n] && n < sizeof text[0] - 4; n++) out[n] = (unsigned char)name[n] < ' ' || name[n] == 127 ? '?' : name[n];
+    for (; name[n] && n < sizeof text[0] - 4; n++)
+        out[n] = (unsigned char)name[n] < ' ' || name[n] == 127 ? '?' : name[n];
     while (name[n] && n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80) n--; /* not within a character */
     strcpy(out + n, name[n] ? "..." : "");
     return out;
@@ -128,8 +129,8 @@ static dr_status read_offsets(const dr_file *f, const char *name, const json_t *
     e->end = json_integer_value(end);
     if (e->begin < 0 || e->end < e->begin) return bad_field(f, name, "data_offsets", "must be begin <= end, from 0 on");
     if ((uint64_t)(e->end - e->begin) != bytes) {
-        return dr_fail(DR_EFORMAT, "%s: tensor '%s': data_offsets span %lld bytes, its shape and dtype %s need %zu", f->path,
-                       shown(name), (long long)(e->end - e->begin), e->type->name, bytes);
+        return dr_fail(DR_EFORMAT, "%s: tensor '%s': data_offsets span %lld bytes, its shape and dtype %s need %zu",
+                       f->path, shown(name), (long long)(e->end - e->begin), e->type->name, bytes);
     }
     e->file.bytes = bytes;
     return DR_OK;
@@ -151,7 +152,8 @@ static dr_status read_metadata(dr_file *f, json_t *value)
     if (!json_is_object(value)) return dr_fail(DR_EFORMAT, "%s: __metadata__ must be an object", f->path);
     const char *key;
     json_t *text;
-    json_object_foreach(value, key, text) {
+    json_object_foreach(value, key, text)
+    {
         if (!json_is_string(text)) {
             return dr_fail(DR_EFORMAT, "%s: __metadata__: '%s' must be a string", f->path, shown(key));
         }
@@ -171,7 +173,8 @@ static bool has_negative_zero(const char *text, size_t n)
             i++;
         } else if (text[i] == '"') {
             inside = !inside;
-        } else if (!inside && text[i] == '-' && text[i + 1] == '0' && (i + 2 == n || !strchr("0123456789.eE", text[i + 2]))) {
+        } else if (!inside && text[i] == '-' && text[i + 1] == '0' &&
+                   (i + 2 == n || !strchr("0123456789.eE", text[i + 2]))) {
             return true;
         }
     }
@@ -182,13 +185,14 @@ static dr_status parse_header(dr_file *f, size_t *data_at)
 {
     uint64_t n = 0;
     if (f->size < LENGTH_BYTES) {
-        return dr_fail(DR_EFORMAT, "%s: header length: the file has only %zu bytes; it is no safetensors file, or cut short",
+        return dr_fail(DR_EFORMAT,
+                       "%s: header length: the file has only %zu bytes; it is no safetensors file, or cut short",
                        f->path, f->size);
     }
     for (int i = 0; i < LENGTH_BYTES; i++) n |= (uint64_t)(unsigned char)f->map[i] << (8 * i);
     if (n > HEADER_MAX) {
-        return dr_fail(DR_EFORMAT, "%s: header length: %llu is over the limit of 100 MB; this is no safetensors file", f->path,
-                       (unsigned long long)n);
+        return dr_fail(DR_EFORMAT, "%s: header length: %llu is over the limit of 100 MB; this is no safetensors file",
+                       f->path, (unsigned long long)n);
     }
     if (n > f->size - LENGTH_BYTES) {
         return dr_fail(DR_EFORMAT, "%s: header length: %llu reaches past the end of the file (%zu bytes)", f->path,
@@ -234,19 +238,22 @@ static dr_status place_entries(dr_file *f, size_t data_at)
                            shown(f->entry[i - 1].file.name));
         }
         if (e->begin > at) {
-            return dr_fail(DR_EFORMAT, "%s: tensor '%s': data_offsets leave %lld bytes before it to no tensor", f->path, name,
-                           (long long)(e->begin - at));
+            return dr_fail(DR_EFORMAT, "%s: tensor '%s': data_offsets leave %lld bytes before it to no tensor", f->path,
+                           name, (long long)(e->begin - at));
         }
         if (e->end > size) {
-            return dr_fail(DR_EFORMAT, "%s: tensor '%s': data_offsets end at %lld, the file has %lld bytes of data: it is cut short",
-                           f->path, name, (long long)e->end, (long long)size);
+            return dr_fail(
+                DR_EFORMAT,
+                "%s: tensor '%s': data_offsets end at %lld, the file has %lld bytes of data: it is cut short", f->path,
+                name, (long long)e->end, (long long)size);
         }
         e->file.data = f->map + data_at + e->begin;
         f->by_name[i] = e;
         at = e->end;
     }
     if (at != size) {
-        return dr_fail(DR_EFORMAT, "%s: %lld bytes after the last tensor belong to none", f->path, (long long)(size - at));
+        return dr_fail(DR_EFORMAT, "%s: %lld bytes after the last tensor belong to none", f->path,
+                       (long long)(size - at));
     }
     if (f->count > 0) qsort(f->by_name, (size_t)f->count, sizeof *f->by_name, by_name);
     return DR_OK;
@@ -263,7 +270,8 @@ static dr_status read_header(dr_file *f)
     if (!f->entry || !f->by_name) return dr_fail(DR_ENOMEM, "%s: out of memory for %zu tensors", f->path, n);
     const char *name;
     json_t *value;
-    json_object_foreach(f->header, name, value) {
+    json_object_foreach(f->header, name, value)
+    {
         const bool metadata = strcmp(name, "__metadata__") == 0;
         status = metadata ? read_metadata(f, value) : read_entry(f, name, value, &f->entry[f->count]);
         if (status != DR_OK) return status;
@@ -389,8 +397,8 @@ dr_tensor *dr_file_tensor(const dr_file *f, const char *name, int as_dtype)
         return NULL;
     }
     if (e->file.dtype < 0 && (as_dtype < 0 || !e->type->integer)) {
-        dr_fail(DR_EUNSUPPORTED, "%s: tensor '%s' is %s, which Drift has no tensor of%s", f->path, shown(name), e->type->name,
-                e->type->integer ? ": name a dtype to convert it to" : "");
+        dr_fail(DR_EUNSUPPORTED, "%s: tensor '%s' is %s, which Drift has no tensor of%s", f->path, shown(name),
+                e->type->name, e->type->integer ? ": name a dtype to convert it to" : "");
         return NULL;
     }
     if (e->file.rank > DR_MAX_RANK) {

@@ -139,7 +139,7 @@ struct dr_save {
     json_t *metadata;
     saved *tensor;
     int64_t n, capacity;
-    json_t *names;  /* those given so far */
+    json_t *names;   /* those given so far */
     dr_status fault; /* the first failure: an incomplete file is never written */
 };
 
@@ -180,14 +180,15 @@ dr_status dr_save_metadata(dr_save *s, const char *key, const char *value)
 {
     if (!s) return dr_failed() ? dr_failed() : dr_fail(DR_EINVAL, "no file to save metadata in");
     if (s->fault) return s->fault;
-    if (json_object_get(s->metadata, key)) return s->fault = dr_fail(DR_EINVAL, "save: metadata '%s' is given twice", key);
+    if (json_object_get(s->metadata, key))
+        return s->fault = dr_fail(DR_EINVAL, "save: metadata '%s' is given twice", key);
     if (json_object_set_new(s->metadata, key, json_string(value)) != 0) {
         return s->fault = dr_fail(DR_EINVAL, "save: metadata '%s' is not UTF-8 text, or memory is out", key);
     }
     return DR_OK;
 }
 
-/* Space for one more tensor, its name, type and shape checked and copied; NULL on failure. It counts once s->n is raised. */
+/* Space for one more tensor, its name, type and shape checked and copied; NULL on failure. It counts once n is raised. */
 static saved *next_tensor(dr_save *s, const char *name, dr_dtype dtype, int rank, const int64_t *shape)
 {
     size_t bytes;
@@ -215,7 +216,9 @@ static saved *next_tensor(dr_save *s, const char *name, dr_dtype dtype, int rank
         s->capacity = capacity;
     }
     saved *t = &s->tensor[s->n];
-    *t = (saved){ .name = strdup(name), .dtype = dtype, .rank = rank, .data = malloc(bytes ? bytes : 1), .bytes = bytes };
+    *t = (saved){
+        .name = strdup(name), .dtype = dtype, .rank = rank, .data = malloc(bytes ? bytes : 1), .bytes = bytes
+    };
     if (!t->name || !t->data) {
         free(t->name);
         free(t->data);
@@ -259,10 +262,7 @@ static int file_order(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static int text_order(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+static int text_order(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 /* A copy of an object of strings, its keys sorted. NULL: out of memory. */
 static json_t *sorted(json_t *object)
@@ -290,29 +290,31 @@ static char *header_of(const dr_save *s, size_t *bytes)
     json_t *header = json_object();
     bool complete = header != NULL;
     int64_t at = 0;
-    if (json_object_size(s->metadata) > 0) complete = json_object_set_new(header, "__metadata__", sorted(s->metadata)) == 0;
+    if (json_object_size(s->metadata) > 0)
+        complete = json_object_set_new(header, "__metadata__", sorted(s->metadata)) == 0;
     for (int64_t i = 0; i < s->n && complete; i++) {
         const saved *t = &s->tensor[i];
         json_t *shape = json_array();
-        for (int k = 0; k < t->rank; k++) complete = complete && json_array_append_new(shape, json_integer(t->shape[k])) == 0;
+        for (int k = 0; k < t->rank; k++)
+            complete = complete && json_array_append_new(shape, json_integer(t->shape[k])) == 0;
         json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", file_type[t->dtype], "shape", shape, "data_offsets",
                                   (json_int_t)at, (json_int_t)at + (json_int_t)t->bytes);
         complete = complete && json_object_set_new(header, t->name, entry) == 0;
         at += (int64_t)t->bytes;
     }
-    char *text = complete ? json_dumps(header, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
-    json_decref(header);
-    if (!text) return NULL;
-    const size_t length = strlen(text), padded = (length + 7) / 8 * 8;
-    char *out = malloc(8 + padded);
+    /* json_dumps() drops a key that it has no memory for, and goes on; json_dumpb() needs none. */
+    const size_t length = complete ? json_dumpb(header, NULL, 0, JSON_COMPACT) : 0, padded = (length + 7) / 8 * 8;
+    char *out = length > 0 ? malloc(8 + padded) : NULL;
     if (out) {
         for (int i = 0; i < 8; i++) out[i] = (char)(padded >> (8 * i) & 0xff);
         memset(out + 8, ' ', padded);
-        memcpy(out + 8, text, length);
+        complete = json_dumpb(header, out + 8, length, JSON_COMPACT) == length;
         *bytes = 8 + padded;
     }
-    free(text);
-    return out;
+    json_decref(header);
+    if (complete) return out;
+    free(out);
+    return NULL;
 }
 
 /* Writes the file at path and frees s, also where it fails: then path holds what it held before. */

@@ -238,7 +238,9 @@ static dr_status add_to_leaf(dr_tensor *leaf, dr_tensor *g, bool fresh)
         leaf->grad = dr_keep(g);
         return DR_OK;
     }
-    dr_tensor *own = dr_keep(dr_tensor_make(leaf->storage->device, &leaf->view));
+    dr_view like = leaf->view;
+    if (!dr_view_is(&like, DR_LAYOUT_DENSE)) dr_view_lay(&like, DR_LAYOUT_ROW); /* the leaf is a view with holes */
+    dr_tensor *own = dr_keep(dr_tensor_make(leaf->storage->device, &like));
     if (!own || dr_assign(own, g) != DR_OK) {
         dr_release(own);
         return dr_failed();

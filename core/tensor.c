@@ -53,10 +53,11 @@ dr_tensor *dr_tensor_new(dr_dtype dtype, int rank, const int64_t *shape, dr_layo
 dr_tensor *dr_tensor_from(dr_dtype dtype, int rank, const int64_t *shape, const void *row_major)
 {
     dr_tensor *t = dr_tensor_new(dtype, rank, shape, DR_LAYOUT_ROW);
-    if (!t) return NULL;
-    if (t->storage->bytes == 0) return t;
+    size_t bytes; /* of the tensor: its storage may be larger */
+    if (!t || !dr_checked_size("tensor", dtype, rank, shape, NULL, &bytes)) return NULL;
+    if (bytes == 0) return t;
     dr_device *d = t->storage->device;
-    return d->api->copy(d->self, t->view.data, row_major, t->storage->bytes, DR_COPY_TO_DEVICE) == DR_OK ? t : NULL;
+    return d->api->copy(d->self, t->view.data, row_major, bytes, DR_COPY_TO_DEVICE) == DR_OK ? t : NULL;
 }
 
 dr_tensor *dr_tensor_full(dr_dtype dtype, int rank, const int64_t *shape, double value)

@@ -5,7 +5,7 @@ local run = drift.experiment {
   gamma = 5.0, sample_steps = 50, samples = 40, at_epochs = { 1, 5, 10 }, steps = 0,
   preset = "quick",
   presets = { quick = { hidden = 32, epochs = 1 },
-              smoke = { hidden = 8, steps = 3, batch = 16, sample_steps = 4, samples = 10 } } }
+              smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 10 } } }
 
 local data    = drift.dataset.mnist {}
 local process = drift.process.flow_matching {}

@@ -7,8 +7,10 @@ local drift = require "drift"
 local methods = {}
 local meta = { __index = methods }
 
-local function duration(s)
-  if s < 60 then return ("%ds"):format(math.ceil(s)) end
+local function duration(seconds)
+  if seconds ~= seconds or seconds > 1e7 then return "?" end
+  local s = math.ceil(seconds)
+  if s < 60 then return ("%ds"):format(s) end
   if s < 3600 then return ("%dm%02ds"):format(s // 60, s % 60) end
   return ("%dh%02dm"):format(s // 3600, s % 3600 // 60)
 end

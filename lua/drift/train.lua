@@ -43,7 +43,7 @@ end
 
 local function train_step(net, optimizer, process, batch, o, factor)
   local images = batch.image                                                             -- [B,C,H,W]
-  local eps = drift.randn { shape = images.shape, purpose = "noise", sample = batch.first }
+  local eps = drift.randn { purpose = "noise", sample = batch.first, table.unpack(images.shape) }
   local t = drift.draw_times(process, { purpose = "time", sample = batch.first }, batch.size)
   local noised = drift.noising(process, images, eps, t)
   net:stream(drift.seed(), 0, batch.first)

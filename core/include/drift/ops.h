@@ -223,7 +223,7 @@ static inline dr_tensor *dr_gaussian_blur(dr_tensor *x, int64_t kernel_size, dou
 /* ---- indices -------------------------------------------------------------------------------------------------------------------- */
 typedef dr_none_attr dr_embedding_attr;                                              /* weight [N,D], ids i32 [..] -> [..,D]; an id outside 0..N-1 is refused by the kernel */
 typedef struct dr_embedding_backward_attr { int64_t rows; } dr_embedding_backward_attr; /* dy, ids -> [rows,D], repeated ids add up */
-typedef struct dr_one_hot_attr { int64_t classes; } dr_one_hot_attr;                 /* ids i32 [..] -> f32 [..,classes]; an id outside gives a row of zeros */
+typedef struct dr_one_hot_attr { int64_t classes; } dr_one_hot_attr;                 /* ids i32 [..] -> f32 [..,classes]; an id outside is refused as well */
 typedef struct dr_timestep_embedding_attr { int64_t dim; double max_period, shift; _Bool flip; } dr_timestep_embedding_attr; /* t f32 [B] -> [B,dim]; composed */
 static inline dr_tensor *dr_embed(dr_tensor *weight, dr_tensor *ids) { return dr_apply1("embedding", (dr_tensor *[]){ weight, ids }, 2, &(dr_embedding_attr){ 0 }); }
 static inline dr_tensor *dr_one_hot(dr_tensor *ids, int64_t classes) { return dr_apply1("one_hot", &ids, 1, &(dr_one_hot_attr){ classes }); }

@@ -1,0 +1,186 @@
+/* conv2d.c: convolution, its two gradients and transposed convolution, by oneDNN.
+ *   y[b,co,oy,ox] = bias[co] + sum over ci,ky,kx of x[b,ci,oy s - p + ky,ox s - p + kx] weight[co,ci,ky,kx]
+ * Images lie channels-last, weights row-major; oneDNN chooses the weights' own layout and they are reordered at each call,
+ * which costs under 1% of a layer. Two cases are faster otherwise: conv2d_whole.c and conv2d_weight.c. */
+#include "conv2d_weight.h"
+#include "conv2d_whole.h"
+#include "onednn.h"
+#include <string.h>
+
+static dr_onednn_key key_of(dr_onednn_kind kind, const conv_shape *s)
+{
+    return (dr_onednn_key){ { kind, s->B, s->Ci, s->H, s->W, s->Co, s->Ho, s->Wo, s->k, s->stride, s->padding, s->bias } };
+}
+
+typedef struct conv_descs { dnnl_memory_desc_t x, weight, bias, y; } conv_descs;
+
+static dnnl_memory_desc_t desc(dnnl_status_t *status, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+{
+    dnnl_memory_desc_t d = NULL;
+    if (*status == dnnl_success) *status = dnnl_memory_desc_create_with_tag(&d, rank, dims, dnnl_f32, tag);
+    return d;
+}
+
+static conv_descs descs_of(dnnl_status_t *status, const conv_shape *s, bool transpose, dnnl_format_tag_t weight_tag)
+{
+    const dnnl_dims_t input = { s->B, s->Ci, s->H, s->W }, output = { s->B, s->Co, s->Ho, s->Wo }, channels = { s->Co };
+    const dnnl_dims_t weight = { s->Co, s->Ci, s->k, s->k }; /* oneDNN names output channels first, also when transposed */
+    if (transpose && weight_tag == dnnl_oihw) weight_tag = dnnl_iohw;
+    return (conv_descs){
+        .x = desc(status, 4, input, dnnl_nhwc),
+        .weight = desc(status, 4, weight, weight_tag),
+        .bias = s->bias ? desc(status, 1, channels, dnnl_a) : NULL,
+        .y = desc(status, 4, output, dnnl_nhwc),
+    };
+}
+
+static void descs_free(const conv_descs *d)
+{
+    if (d->x) dnnl_memory_desc_destroy(d->x);
+    if (d->weight) dnnl_memory_desc_destroy(d->weight);
+    if (d->bias) dnnl_memory_desc_destroy(d->bias);
+    if (d->y) dnnl_memory_desc_destroy(d->y);
+}
+
+static dnnl_status_t forward_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, bool transpose, const conv_shape *s, const conv_descs *d)
+{
+    const dnnl_dims_t strides = { s->stride, s->stride }, dilation = { 0, 0 }, before = { s->padding, s->padding };
+    /* What is added after the last row follows from the sizes: a stride need not use all of it. */
+    const dnnl_dims_t after = { transpose ? (s->H - 1) * s->stride + s->k - s->Ho - s->padding : (s->Ho - 1) * s->stride + s->k - s->H - s->padding,
+                                transpose ? (s->W - 1) * s->stride + s->k - s->Wo - s->padding : (s->Wo - 1) * s->stride + s->k - s->W - s->padding };
+    return transpose ? dnnl_deconvolution_forward_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_forward_training, dnnl_deconvolution_direct,
+                                                                        d->x, d->weight, d->bias, d->y, strides, dilation, before, after,
+                                                                        dr_onednn_attr(o))
+                     : dnnl_convolution_forward_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_forward_training, dnnl_convolution_direct, d->x,
+                                                                      d->weight, d->bias, d->y, strides, dilation, before, after,
+                                                                      dr_onednn_attr(o));
+}
+
+static dnnl_status_t backward_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, dr_onednn_kind kind, const conv_shape *s, const conv_descs *d)
+{
+    const dnnl_dims_t strides = { s->stride, s->stride }, dilation = { 0, 0 }, before = { s->padding, s->padding };
+    const dnnl_dims_t after = { (s->Ho - 1) * s->stride + s->k - s->H - s->padding, (s->Wo - 1) * s->stride + s->k - s->W - s->padding };
+    dnnl_primitive_desc_t hint = NULL;
+    dnnl_status_t status = forward_desc(&hint, o, false, s, d);
+    if (status != dnnl_success) return status;
+    status = kind == DR_ONEDNN_CONV_BACKWARD_DATA
+                 ? dnnl_convolution_backward_data_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_convolution_direct, d->x, d->weight, d->y,
+                                                                        strides, dilation, before, after, hint, dr_onednn_attr(o))
+                 : dnnl_convolution_backward_weights_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_convolution_direct, d->x, d->weight,
+                                                                           d->bias, d->y, strides, dilation, before, after, hint,
+                                                                           dr_onednn_attr(o));
+    dnnl_primitive_desc_destroy(hint);
+    return status;
+}
+
+/* The plan of one kind for one shape; its arguments are x, weight, bias, y, whichever way they go. */
+static dr_onednn_plan *conv_plan(const dr_kargs *a, dr_onednn_kind kind, const conv_shape *s)
+{
+    dr_onednn *o = ((cpu *)a->backend)->onednn;
+    const dr_onednn_key key = key_of(kind, s);
+    dr_onednn_plan *plan = dr_onednn_find(o, &key);
+    if (plan) return plan;
+
+    const bool transpose = kind == DR_ONEDNN_CONV_TRANSPOSE;
+    const bool forward = transpose || kind == DR_ONEDNN_CONV, to_x = kind == DR_ONEDNN_CONV_BACKWARD_DATA;
+    dnnl_status_t status = dnnl_success;
+    dnnl_primitive_desc_t pd = NULL;
+    const conv_descs any = descs_of(&status, s, transpose, dnnl_format_tag_any);
+    if (status == dnnl_success) status = forward ? forward_desc(&pd, o, transpose, s, &any) : backward_desc(&pd, o, kind, s, &any);
+    descs_free(&any);
+    if (dr_onednn_check(a, status, "primitive descriptor") != DR_OK) return NULL;
+
+    const conv_descs plain = descs_of(&status, s, transpose, dnnl_oihw);
+    if (dr_onednn_check(a, status, "memory descriptor") != DR_OK) {
+        descs_free(&plain);
+        dnnl_primitive_desc_destroy(pd);
+        return NULL;
+    }
+    const dr_onednn_arg args[DR_ONEDNN_ARGS] = {
+        { to_x ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, to_x, plain.x },
+        { forward || to_x ? DNNL_ARG_WEIGHTS : DNNL_ARG_DIFF_WEIGHTS, !forward && !to_x, plain.weight },
+        { forward ? DNNL_ARG_BIAS : DNNL_ARG_DIFF_BIAS, !forward, plain.bias },
+        { forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, forward, plain.y },
+    };
+    return dr_onednn_add(o, a, &key, pd, args, DR_ONEDNN_ARGS);
+}
+
+static void run(const dr_kargs *a, dr_onednn_kind kind, const conv_shape *s, void *x, void *weight, void *bias, void *y)
+{
+    dr_onednn_plan *plan = conv_plan(a, kind, s);
+    if (plan) dr_onednn_run(((cpu *)a->backend)->onednn, a, plan, (void *[]){ x, weight, bias, y });
+}
+
+/* ---- kernels ----------------------------------------------------------------------------------------------------------- */
+
+static void conv2d_f32(const dr_kargs *a) /* x [B,Ci,H,W], weight [Co,Ci,k,k], bias [Co] or NULL -> y [B,Co,Ho,Wo] */
+{
+    const dr_conv2d_attr *attr = a->attr;
+    const dr_view *x = &a->in[0], *y = &a->out[0];
+    const conv_shape s = { x->shape[0], x->shape[1], x->shape[2], x->shape[3], y->shape[1], y->shape[2], y->shape[3], a->in[1].shape[2],
+                           attr->stride, attr->padding, dr_optional(a, 2) != NULL };
+    if (dr_numel(y) == 0) return;
+    if (dr_conv2d_whole_suits(&s)) {
+        dr_conv2d_whole_gather(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+        return;
+    }
+    run(a, DR_ONEDNN_CONV, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+}
+
+static void conv2d_backward_data_f32(const dr_kargs *a) /* dy [B,Co,Ho,Wo], weight [Co,Ci,k,k] -> dx [B,Ci,H,W] */
+{
+    const dr_conv2d_backward_data_attr *attr = a->attr;
+    const dr_view *x = &a->out[0], *y = &a->in[0];
+    const conv_shape s = { x->shape[0], x->shape[1], x->shape[2], x->shape[3], y->shape[1], y->shape[2], y->shape[3], a->in[1].shape[2],
+                           attr->stride, attr->padding, false };
+    if (dr_numel(x) == 0) return;
+    if (dr_conv2d_whole_suits(&s)) {
+        dr_conv2d_whole_spread(a, &s, dr_in(a, 0), dr_in(a, 1), NULL, dr_out(a, 0));
+        return;
+    }
+    run(a, DR_ONEDNN_CONV_BACKWARD_DATA, &s, dr_out(a, 0), dr_in(a, 1), NULL, dr_in(a, 0));
+}
+
+/* x [B,Ci,H,W], dy [B,Co,Ho,Wo] -> dw [Co,Ci,k,k], db [Co] or [0] */
+static void conv2d_backward_weight_f32(const dr_kargs *a)
+{
+    const dr_conv2d_backward_weight_attr *attr = a->attr;
+    const dr_view *x = &a->in[0], *y = &a->in[1];
+    const conv_shape s = { x->shape[0], x->shape[1], x->shape[2], x->shape[3], y->shape[1], y->shape[2], y->shape[3], attr->kernel,
+                           attr->stride, attr->padding, attr->bias != 0 };
+    if (dr_numel(x) == 0 || dr_numel(y) == 0) { /* an empty batch */
+        memset(dr_out(a, 0), 0, (size_t)dr_numel(&a->out[0]) * sizeof(float));
+        if (dr_numel(&a->out[1]) > 0) memset(dr_out(a, 1), 0, (size_t)dr_numel(&a->out[1]) * sizeof(float));
+        return;
+    }
+    if (dr_conv2d_whole_suits(&s)) {
+        dr_conv2d_whole_weight(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
+        return;
+    }
+    if (dr_conv2d_weight_suits(&s)) {
+        dr_conv2d_weight(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
+        return;
+    }
+    run(a, DR_ONEDNN_CONV_BACKWARD_WEIGHT, &s, dr_in(a, 0), dr_out(a, 0), dr_out(a, 1), dr_in(a, 1));
+}
+
+static void conv_transpose2d_f32(const dr_kargs *a) /* x [B,Ci,H,W], weight [Ci,Co,k,k], bias [Co] or NULL -> y [B,Co,Ho,Wo] */
+{
+    const dr_conv_transpose2d_attr *attr = a->attr;
+    const dr_view *x = &a->in[0], *y = &a->out[0];
+    const conv_shape s = { x->shape[0], x->shape[1], x->shape[2], x->shape[3], y->shape[1], y->shape[2], y->shape[3], a->in[1].shape[2],
+                           attr->stride, attr->padding, dr_optional(a, 2) != NULL };
+    const conv_shape turned = { y->shape[0], y->shape[1], y->shape[2], y->shape[3], x->shape[1], x->shape[2], x->shape[3], s.k,
+                                s.stride, s.padding, s.bias }; /* the convolution that this one transposes */
+    if (dr_numel(y) == 0) return;
+    if (dr_conv2d_whole_suits(&turned)) {
+        dr_conv2d_whole_spread(a, &turned, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+        return;
+    }
+    run(a, DR_ONEDNN_CONV_TRANSPOSE, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+}
+
+DR_KERNEL(conv2d, DR_F32, conv2d_f32)
+DR_KERNEL(conv2d_backward_data, DR_F32, conv2d_backward_data_f32)
+DR_KERNEL(conv2d_backward_weight, DR_F32, conv2d_backward_weight_f32)
+DR_KERNEL(conv_transpose2d, DR_F32, conv_transpose2d_f32)

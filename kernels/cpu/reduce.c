@@ -1,0 +1,249 @@
+/* reduce.c: sum, mean and amax over some axes; sum_to, which undoes broadcasting. x is dense in any order; its axes are
+ * taken as they lie in memory, neighbours that go the same way merged into one: [kept, reduced, kept] for the sum of
+ * channels-last images over their pixels. What is innermost decides the loop:
+ *   kept      columns: rows of x are added into an array of totals, a vector at a time
+ *   reduced   runs: each run of x becomes one number
+ * Totals are doubles, over blocks of rows that depend on the shape alone. */
+#include "cpu_backend.h"
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+typedef struct axis { int64_t n, stride, out; } axis; /* out: the output's stride, 0 where reduced */
+
+typedef struct walk {
+    axis kept[DR_MAX_RANK], reduced[DR_MAX_RANK]; /* without the innermost axis of x, outermost first */
+    int kept_axes, reduced_axes;
+    axis inner;           /* stride 1 */
+    int64_t last_run;     /* length of the last run where a long one was cut, else inner.n */
+    bool columns;         /* the innermost axis is kept */
+    int64_t groups, rows; /* products of kept and of reduced */
+} walk;
+
+/* x's axes by falling stride; size 1 left out; merged where both x and the output step evenly through two of them. */
+static int merged_axes(const dr_view *x, const int64_t out[DR_MAX_RANK], axis list[DR_MAX_RANK])
+{
+    int n = 0;
+    for (int d = 0; d < x->rank; d++) {
+        if (x->shape[d] == 1) continue;
+        int at = n++;
+        for (; at > 0 && list[at - 1].stride < x->stride[d]; at--) list[at] = list[at - 1];
+        list[at] = (axis){ x->shape[d], x->stride[d], out[d] };
+    }
+    int last = 0;
+    for (int i = 1; i < n; i++) {
+        const axis *outer = &list[last], *inner = &list[i];
+        const bool even = outer->stride == inner->stride * inner->n && outer->out == inner->out * inner->n;
+        if (even) list[last] = (axis){ outer->n * inner->n, inner->stride, inner->out };
+        else list[++last] = *inner;
+    }
+    return n > 0 ? last + 1 : 0;
+}
+
+static walk walk_of(const dr_view *x, const int64_t out[DR_MAX_RANK])
+{
+    axis list[DR_MAX_RANK];
+    const int n = merged_axes(x, out, list);
+    walk w = { .inner = { 1, 1, 0 }, .groups = 1, .rows = 1 };
+    if (n > 0) w.inner = list[n - 1];
+    w.columns = w.inner.out != 0;
+    w.last_run = w.inner.n;
+    for (int i = 0; i + 1 < n; i++) {
+        if (list[i].out != 0) {
+            w.kept[w.kept_axes++] = list[i];
+            w.groups *= list[i].n;
+        } else {
+            w.reduced[w.reduced_axes++] = list[i];
+            w.rows *= list[i].n;
+        }
+    }
+    return w;
+}
+
+/* Offsets into x and into the output of the i-th position over the axes, counted with the innermost fastest. */
+static int64_t seek(const axis *list, int n, int64_t i, int64_t *out)
+{
+    int64_t offset = 0;
+    for (int k = n - 1; k >= 0; k--) {
+        const int64_t at = k > 0 ? i % list[k].n : i;
+        i /= list[k].n;
+        offset += at * list[k].stride;
+        if (out) *out += at * list[k].out;
+    }
+    return offset;
+}
+
+/* ---- sum and maximum: `maximum` is a constant where these are called, so each becomes a loop of its own ------------------ */
+
+static inline __attribute__((always_inline)) double larger(double total, double x) /* NaN wins */
+{
+    return x > total || x != x ? x : total;
+}
+
+static inline __attribute__((always_inline)) double start_of(bool maximum) { return maximum ? -(double)INFINITY : 0.0; }
+
+static double sum_of_run(const float *x, int64_t n)
+{
+    double total = 0;
+#pragma omp simd reduction(+ : total)
+    for (int64_t i = 0; i < n; i++) total += (double)x[i];
+    return total;
+}
+
+static double maximum_of_run(const float *x, int64_t n)
+{
+    enum { LANES = 32 };
+    float lane[LANES];
+    int64_t i = 0;
+    for (int l = 0; l < LANES; l++) lane[l] = -INFINITY;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) lane[l] = x[i + l] > lane[l] || x[i + l] != x[i + l] ? x[i + l] : lane[l];
+    double total = -(double)INFINITY;
+    for (int l = 0; l < LANES; l++) total = larger(total, (double)lane[l]);
+    for (; i < n; i++) total = larger(total, (double)x[i]);
+    return total;
+}
+
+static inline __attribute__((always_inline)) void add_row(bool maximum, const float *x, double *restrict total, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) total[i] = maximum ? larger(total[i], (double)x[i]) : total[i] + (double)x[i];
+}
+
+/* Rows [from, to) of one group: into total[width] where columns, else total[0]. */
+static inline __attribute__((always_inline)) void rows_of_group(bool maximum, const walk *w, const float *x, double *total, int64_t width,
+                                                                int64_t from, int64_t to)
+{
+    const int last = w->reduced_axes - 1;
+    const int64_t n = last >= 0 ? w->reduced[last].n : 1, stride = last >= 0 ? w->reduced[last].stride : 0;
+    const int64_t count = w->columns ? width : 1;
+    for (int64_t i = 0; i < count; i++) total[i] = start_of(maximum);
+    for (int64_t row = from; row < to;) { /* a stretch along the innermost of the reduced axes */
+        const int64_t length = dr_min64(n - row % n, to - row);
+        const float *p = x + seek(w->reduced, w->reduced_axes, row, NULL);
+        for (int64_t k = 0; k < length; k++, p += stride) {
+            const int64_t run = row + k == w->rows - 1 ? w->last_run : w->inner.n;
+            if (w->columns) add_row(maximum, p, total, width);
+            else if (maximum) total[0] = larger(total[0], maximum_of_run(p, run));
+            else total[0] += sum_of_run(p, run);
+        }
+        row += length;
+    }
+}
+
+static void sum_rows(const walk *w, const float *x, double *total, int64_t width, int64_t from, int64_t to)
+{
+    rows_of_group(false, w, x, total, width, from, to);
+}
+
+static void maximum_rows(const walk *w, const float *x, double *total, int64_t width, int64_t from, int64_t to)
+{
+    rows_of_group(true, w, x, total, width, from, to);
+}
+
+/* ---- the work is groups x tiles of columns x blocks of rows ------------------------------------------------------------- */
+
+enum { TILE = 256, GROUPS_ENOUGH = 64 };
+
+/* Where groups are single runs, a long run becomes rows of 4096 and a rest, which blocks can share. */
+static void cut_long_run(walk *w)
+{
+    enum { RUN = 4096 };
+    if (w->columns || w->reduced_axes > 0 || w->inner.n <= RUN) return;
+    w->rows = (w->inner.n + RUN - 1) / RUN;
+    w->last_run = w->inner.n - (w->rows - 1) * RUN;
+    w->reduced[w->reduced_axes++] = (axis){ w->rows, RUN, 0 };
+    w->inner.n = RUN;
+}
+
+/* x -> y = factor * (reduction of x); out[d]: stride of y along x's axis d, 0 where it is reduced */
+static void reduce(const dr_kargs *a, const int64_t out[DR_MAX_RANK], bool maximum, double factor)
+{
+    walk w = walk_of(&a->in[0], out);
+    const float *x = dr_in(a, 0);
+    float *y = dr_out(a, 0);
+    const int64_t n = dr_numel(&a->in[0]), kept = dr_numel(&a->out[0]);
+    if (n == 0) {
+        for (int64_t i = 0; i < kept; i++) y[i] = (float)(factor * start_of(maximum));
+        return;
+    }
+    cut_long_run(&w);
+    const int64_t width = w.columns ? dr_min64(w.inner.n, TILE) : 1, tiles = w.columns ? (w.inner.n + TILE - 1) / TILE : 1;
+    const int64_t items = w.groups * tiles, row = w.columns ? width : w.inner.n;
+    const dr_blocks cut = dr_cut(w.rows, items < GROUPS_ENOUGH ? 1 + DR_CPU_PARALLEL / 2 / row : w.rows);
+    void (*const rows)(const walk *, const float *, double *, int64_t, int64_t, int64_t) = maximum ? maximum_rows : sum_rows;
+    double *partial = cut.count > 1 ? dr_cpu_workspace(a, (size_t)(items * cut.count * width) * sizeof(double)) : NULL;
+    if (cut.count > 1 && !partial) return;
+
+    if (cut.count > 1) {
+#pragma omp parallel for schedule(static) if (n > DR_CPU_PARALLEL)
+        for (int64_t i = 0; i < items * cut.count; i++) {
+            const int64_t item = i / cut.count, from = i % cut.count * cut.size, column = item % tiles * TILE;
+            const float *group = x + seek(w.kept, w.kept_axes, item / tiles, NULL) + column;
+            const int64_t here = w.columns ? dr_min64(TILE, w.inner.n - column) : 1;
+            rows(&w, group, partial + i * width, here, from, dr_min64(from + cut.size, w.rows));
+        }
+    }
+#pragma omp parallel for schedule(static) if (cut.count == 1 && n > DR_CPU_PARALLEL)
+    for (int64_t item = 0; item < items; item++) {
+        double own[TILE];
+        int64_t place = 0;
+        const int64_t column = item % tiles * TILE, here = w.columns ? dr_min64(TILE, w.inner.n - column) : 1;
+        const int64_t group = seek(w.kept, w.kept_axes, item / tiles, &place);
+        double *total = own;
+        if (cut.count == 1) rows(&w, x + group + column, total, here, 0, w.rows);
+        else total = partial + item * cut.count * width;
+        for (int64_t b = 1; b < cut.count; b++)
+            for (int64_t c = 0; c < here; c++) {
+                const double next = total[b * width + c];
+                total[c] = maximum ? larger(total[c], next) : total[c] + next;
+            }
+        float *to = y + place + column * w.inner.out;
+        for (int64_t c = 0; c < here; c++) to[c * w.inner.out] = (float)(factor * total[c]);
+    }
+}
+
+/* ---- kernels ------------------------------------------------------------------------------------------------------------- */
+
+static void strides_of_kept(const dr_view *x, const bool reduced[DR_MAX_RANK], int64_t out[DR_MAX_RANK])
+{
+    int64_t stride = 1;
+    for (int d = x->rank - 1; d >= 0; d--) {
+        out[d] = reduced[d] ? 0 : stride;
+        if (!reduced[d]) stride *= x->shape[d];
+    }
+}
+
+static void over_dims(const dr_kargs *a, bool maximum, bool mean)
+{
+    const dr_ints *dims = &((const dr_reduce_attr *)a->attr)->dims;
+    const dr_view *x = &a->in[0];
+    bool reduced[DR_MAX_RANK];
+    int64_t out[DR_MAX_RANK], count = 1; /* elements of x for each of y */
+    for (int d = 0; d < DR_MAX_RANK; d++) reduced[d] = dims->n == 0;
+    for (int64_t i = 0; i < dims->n; i++) reduced[dims->v[i] < 0 ? dims->v[i] + x->rank : dims->v[i]] = true;
+    for (int d = 0; d < x->rank; d++) count *= reduced[d] ? x->shape[d] : 1;
+    strides_of_kept(x, reduced, out);
+    reduce(a, out, maximum, mean ? 1.0 / (double)count : 1.0);
+}
+
+static void sum_f32(const dr_kargs *a) { over_dims(a, false, false); }
+static void mean_f32(const dr_kargs *a) { over_dims(a, false, true); } /* of nothing: NaN */
+static void amax_f32(const dr_kargs *a) { over_dims(a, true, false); }
+
+static void sum_to_f32(const dr_kargs *a) /* x -> y, whose shape broadcasts to x's */
+{
+    const dr_view *x = &a->in[0], *y = &a->out[0];
+    bool reduced[DR_MAX_RANK];
+    int64_t out[DR_MAX_RANK];
+    for (int d = 0; d < x->rank; d++) {
+        const int own = d - (x->rank - y->rank); /* the same axis in y */
+        reduced[d] = own < 0 || y->shape[own] != x->shape[d];
+    }
+    strides_of_kept(x, reduced, out);
+    reduce(a, out, false, 1.0);
+}
+
+DR_KERNEL(sum, DR_F32, sum_f32)
+DR_KERNEL(mean, DR_F32, mean_f32)
+DR_KERNEL(amax, DR_F32, amax_f32)
+DR_KERNEL(sum_to, DR_F32, sum_to_f32)

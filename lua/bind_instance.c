@@ -1,0 +1,184 @@
+/* bind_instance.c: built components of the kinds that have no weights: schedules, processes, samplers, guidance,
+ * optimizers, decays, data sets, metrics. Methods belong to a kind; a spec stands for its own instance. */
+#include "bind.h"
+
+#include <string.h>
+
+static const char METHODS = 0; /* registry: { kind = { name = function } } */
+
+static int instance_gc(lua_State *L)
+{
+    bind_instance *i = luaL_checkudata(L, 1, "drift.instance");
+    dr_instance_free(i->instance);
+    i->instance = NULL;
+    return 0;
+}
+
+static int core_build_instance(lua_State *L) /* build_instance(kind, name, given) */
+{
+    const dr_component *c = bind_check_component(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+    luaL_checktype(L, 3, LUA_TTABLE);
+    bind_instance *i = lua_newuserdatauv(L, sizeof *i, 1);
+    i->instance = NULL;
+    luaL_setmetatable(L, "drift.instance");
+    const dr_args args = bind_args(L, c, 3);
+    lua_setiuservalue(L, -2, 1); /* closures live as long as the instance */
+    i->instance = dr_instance_new(lua_tostring(L, 1), c->name, args);
+    bind_check(L);
+    return 1;
+}
+
+/* spec.lua leaves the function that gives a spec's own instance in the registry. */
+static void instance_of_spec(lua_State *L, int index)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, "drift.spec_instance");
+    lua_pushvalue(L, index);
+    lua_call(L, 1, 1);
+    lua_replace(L, index);
+}
+
+static const char *article(const char *noun) { return strchr("aeiou", noun[0]) ? "an" : "a"; }
+
+dr_instance *bind_check_instance(lua_State *L, int index, const char *kind)
+{
+    index = lua_absindex(L, index);
+    if (luaL_testudata(L, index, "drift.spec")) instance_of_spec(L, index);
+    const bind_instance *i = luaL_testudata(L, index, "drift.instance");
+    if (!i) {
+        bind_error(L, "expected %s %s, such as drift.%s.NAME { ... }, got a %s", article(kind), kind, kind,
+                   lua_isnone(L, index) ? "missing argument" : bind_typename(L, index));
+        return NULL;
+    }
+    const dr_component *c = i->instance->component;
+    if (!bind_kind_is(c, kind))
+        bind_error(L, "expected %s %s, got %.*s %s", article(kind), kind, (int)strcspn(c->kind, "/"), c->kind, c->name);
+    return i->instance;
+}
+
+void bind_instance_methods(lua_State *L, const char *kind, const luaL_Reg *methods)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &METHODS);
+    luaL_getsubtable(L, -1, kind);
+    luaL_setfuncs(L, methods, 0);
+    lua_pop(L, 2);
+}
+
+static int core_instance_method(lua_State *L) /* instance_method(kind, name): a function or nil */
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &METHODS);
+    lua_pushvalue(L, 1);
+    if (lua_rawget(L, -2) != LUA_TTABLE) return 0;
+    lua_pushvalue(L, 2);
+    lua_rawget(L, -2);
+    return 1;
+}
+
+static int meta_index(lua_State *L)
+{
+    const bind_instance *i = luaL_checkudata(L, 1, "drift.instance");
+    const dr_component *c = i->instance->component;
+    const char *key = luaL_checkstring(L, 2);
+    if (strcmp(key, "name") == 0) {
+        lua_pushstring(L, c->name);
+        return 1;
+    }
+    lua_pushlstring(L, c->kind, strcspn(c->kind, "/"));
+    if (strcmp(key, "kind") == 0) return 1;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &METHODS);
+    lua_insert(L, -2);
+    if (lua_rawget(L, -2) == LUA_TTABLE && lua_getfield(L, -1, key) != LUA_TNIL) {
+        if (strcmp(key, "train") != 0 && strcmp(key, "test") != 0) return 1;
+        lua_pushvalue(L, 1); /* data.train and data.test are properties */
+        lua_call(L, 1, 1);
+        return 1;
+    }
+    return bind_error(L, "%.*s %s has no \"%s\"", (int)strcspn(c->kind, "/"), c->kind, c->name, key);
+}
+
+static int meta_tostring(lua_State *L)
+{
+    const bind_instance *i = luaL_checkudata(L, 1, "drift.instance");
+    const dr_component *c = i->instance->component;
+    lua_pushlstring(L, c->kind, strcspn(c->kind, "/"));
+    lua_pushfstring(L, "%s %s (built)", lua_tostring(L, -1), c->name);
+    return 1;
+}
+
+/* ---- kinds that are a function or two ---------------------------------------------------------------------------- */
+static int schedule_beta(lua_State *L) /* beta(i, T): i from 0 */
+{
+    const dr_instance *s = bind_check_instance(L, 1, "schedule");
+    const int64_t T = luaL_checkinteger(L, 3), i = luaL_checkinteger(L, 2);
+    if (T < 1 || i < 0 || i >= T) return bind_error(L, "step %lld is outside [0, %lld)", (long long)i, (long long)T);
+    const double beta = dr_schedule_beta(s, i, T);
+    bind_check(L);
+    lua_pushnumber(L, beta);
+    return 1;
+}
+
+static int decay_factor(lua_State *L) /* factor(epoch, epochs): epoch = finished ones */
+{
+    const dr_instance *d = bind_check_instance(L, 1, "decay");
+    const double factor =
+        ((const dr_decay *)d->iface)->factor(d->self, luaL_checknumber(L, 2), luaL_checkinteger(L, 3));
+    bind_check(L);
+    lua_pushnumber(L, factor);
+    return 1;
+}
+
+static int metric_reset(lua_State *L)
+{
+    const dr_instance *m = bind_check_instance(L, 1, "metric");
+    ((const dr_metric *)m->iface)->reset(m->self);
+    bind_check(L);
+    return 0;
+}
+
+static int metric_update(lua_State *L) /* update(output, label) */
+{
+    const dr_instance *m = bind_check_instance(L, 1, "metric");
+    dr_tensor *label = lua_isnoneornil(L, 3) ? NULL : bind_check_tensor(L, 3);
+    dr_tensor *output = bind_check_tensor(L, 2);
+    dr_scope_open();
+    ((const dr_metric *)m->iface)->update(m->self, output, label);
+    dr_scope_close();
+    bind_check(L);
+    return 0;
+}
+
+static int metric_result(lua_State *L)
+{
+    const dr_instance *m = bind_check_instance(L, 1, "metric");
+    double value = 0;
+    int64_t samples = 0;
+    dr_scope_open();
+    ((const dr_metric *)m->iface)->result(m->self, &value, &samples);
+    dr_scope_close();
+    bind_check(L);
+    lua_pushnumber(L, value);
+    lua_pushinteger(L, samples);
+    return 2;
+}
+
+void bind_open_instance(lua_State *L)
+{
+    static const luaL_Reg functions[] = { { "build_instance", core_build_instance },
+                                          { "instance_method", core_instance_method },
+                                          { NULL, NULL } };
+    static const luaL_Reg meta[] = { { "__index", meta_index }, { "__tostring", meta_tostring }, { NULL, NULL } };
+    static const luaL_Reg schedule[] = { { "beta", schedule_beta }, { NULL, NULL } };
+    static const luaL_Reg decay[] = { { "factor", decay_factor }, { NULL, NULL } };
+    static const luaL_Reg metric[] = {
+        { "reset", metric_reset }, { "update", metric_update }, { "result", metric_result }, { NULL, NULL }
+    };
+    luaL_setfuncs(L, functions, 0);
+    bind_class(L, "drift.instance", NULL, instance_gc);
+    luaL_getmetatable(L, "drift.instance");
+    luaL_setfuncs(L, meta, 0);
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &METHODS);
+    bind_instance_methods(L, "schedule", schedule);
+    bind_instance_methods(L, "decay", decay);
+    bind_instance_methods(L, "metric", metric);
+}

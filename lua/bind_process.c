@@ -1,0 +1,150 @@
+/* bind_process.c: noising processes as scripts see them: coefficients, training times and batches, and the way from a
+ * network's prediction to data, noise or velocity. x_t = alpha x0 + sigma eps; the target is p x0 + q eps. */
+#include "bind.h"
+
+#include <string.h>
+
+static void coef_at(const dr_instance *process, double t, dr_coef *c)
+{
+    *c = (dr_coef){ .alpha = 1.0, .p = 1.0, .c_in = 1.0, .weight = 1.0 };
+    ((const dr_process *)process->iface)->coef(process->self, t, c);
+}
+
+static int process_coef(lua_State *L)
+{
+    const dr_instance *process = bind_check_instance(L, 1, "process");
+    dr_coef c;
+    coef_at(process, luaL_checknumber(L, 2), &c);
+    bind_check(L);
+    const struct {
+        const char *name;
+        double value;
+    } field[] = {
+        { "alpha", c.alpha }, { "sigma", c.sigma }, { "dalpha", c.dalpha }, { "dsigma", c.dsigma }, { "p", c.p },
+        { "q", c.q },         { "c_in", c.c_in },   { "time", c.time },     { "weight", c.weight },
+    };
+    lua_createtable(L, 0, 9);
+    for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
+        lua_pushnumber(L, field[i].value);
+        lua_setfield(L, -2, field[i].name);
+    }
+    return 1;
+}
+
+static int process_range(lua_State *L)
+{
+    const dr_instance *process = bind_check_instance(L, 1, "process");
+    double t_noise = 0.0, t_data = 1.0;
+    int64_t steps = 0;
+    ((const dr_process *)process->iface)->range(process->self, &t_noise, &t_data, &steps);
+    bind_check(L);
+    lua_pushnumber(L, t_noise);
+    lua_pushnumber(L, t_data);
+    lua_pushinteger(L, steps);
+    return 3;
+}
+
+double *bind_check_times(lua_State *L, int index, int64_t B)
+{
+    double *t = lua_newuserdatauv(L, (size_t)(B > 0 ? B : 1) * sizeof *t, 0);
+    if (!lua_istable(L, index)) {
+        const double same = luaL_checknumber(L, index);
+        for (int64_t i = 0; i < B; i++) t[i] = same;
+        return t;
+    }
+    if (luaL_len(L, index) != B)
+        bind_error(L, "%lld times for %lld images", (long long)luaL_len(L, index), (long long)B);
+    for (int64_t i = 0; i < B; i++) {
+        if (lua_geti(L, index, i + 1) != LUA_TNUMBER)
+            bind_error(L, "time %lld is a %s", (long long)i + 1, bind_typename(L, -1));
+        t[i] = lua_tonumber(L, -1);
+        lua_pop(L, 1);
+    }
+    return t;
+}
+
+static int core_noising(lua_State *L) /* noising(process, x0, eps, t) */
+{
+    dr_instance *process = bind_check_instance(L, 1, "process");
+    dr_tensor *x0 = bind_check_tensor(L, 2), *eps = bind_check_tensor(L, 3);
+    const dr_view *v = dr_tensor_view(x0);
+    if (v->rank == 0) return bind_error(L, "noising: images should be [B,C,H,W], got a tensor of rank 0");
+    const double *t = bind_check_times(L, 4, v->shape[0]);
+    dr_noised n = { 0 };
+    dr_scope_open();
+    const dr_status status = dr_noising(process, x0, eps, t, &n);
+    if (status != DR_OK) dr_fail(status, "noising: process %s failed and did not say why", process->component->name);
+    const bool good = !dr_failed();
+    const struct {
+        const char *name;
+        dr_tensor *tensor;
+    } field[] = {
+        { "input", n.input }, { "x_t", n.x_t }, { "target", n.target }, { "time", n.time }, { "weight", n.weight },
+    };
+    for (size_t i = 0; good && i < 5; i++) dr_retain(field[i].tensor);
+    dr_scope_close();
+    bind_check(L);
+    lua_createtable(L, 0, 5);
+    for (size_t i = 0; good && i < 5; i++) {
+        bind_push_owned(L, field[i].tensor);
+        lua_setfield(L, -2, field[i].name);
+    }
+    return 1;
+}
+
+static int core_draw_times(lua_State *L) /* draw_times(process, rng, B) */
+{
+    dr_instance *process = bind_check_instance(L, 1, "process");
+    const dr_rng rng = bind_check_rng(L, 2);
+    const lua_Integer B = luaL_checkinteger(L, 3);
+    if (B < 0 || B > 1 << 24) return bind_error(L, "draw_times: B = %lld is outside [0, %d]", (long long)B, 1 << 24);
+    double *t = lua_newuserdatauv(L, (size_t)(B > 0 ? B : 1) * sizeof *t, 0);
+    dr_draw_times(process, &rng, B, t);
+    bind_check(L);
+    lua_createtable(L, (int)B, 0);
+    for (lua_Integer i = 0; i < B; i++) {
+        lua_pushnumber(L, t[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+static void wanted_weights(lua_State *L, const dr_coef *c, double *wx0, double *weps)
+{
+    if (lua_type(L, 5) == LUA_TNUMBER) {
+        *wx0 = lua_tonumber(L, 5);
+        *weps = luaL_checknumber(L, 6);
+        return;
+    }
+    const char *wanted = luaL_checkstring(L, 5);
+    *wx0 = strcmp(wanted, "x0") == 0 ? 1.0 : strcmp(wanted, "velocity") == 0 ? c->dalpha : 0.0;
+    *weps = strcmp(wanted, "eps") == 0 ? 1.0 : strcmp(wanted, "velocity") == 0 ? c->dsigma : 0.0;
+    if (*wx0 == 0.0 && *weps == 0.0)
+        bind_error(L, "prediction_to: \"%s\" is not \"x0\", \"eps\" or \"velocity\"", wanted);
+}
+
+static int core_prediction_to(lua_State *L) /* prediction_to(process, t, x, prediction, wx0, weps) */
+{
+    const dr_instance *process = bind_check_instance(L, 1, "process");
+    dr_coef c;
+    coef_at(process, luaL_checknumber(L, 2), &c);
+    bind_check(L);
+    dr_tensor *x = bind_check_tensor(L, 3), *prediction = bind_check_tensor(L, 4);
+    double wx0, weps;
+    wanted_weights(L, &c, &wx0, &weps);
+    dr_scope_open();
+    return bind_done(L, dr_prediction_to(&c, x, prediction, wx0, weps));
+}
+
+void bind_open_process(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        { "noising", core_noising },
+        { "draw_times", core_draw_times },
+        { "prediction_to", core_prediction_to },
+        { NULL, NULL },
+    };
+    static const luaL_Reg process[] = { { "coef", process_coef }, { "range", process_range }, { NULL, NULL } };
+    luaL_setfuncs(L, functions, 0);
+    bind_instance_methods(L, "process", process);
+}

@@ -1,0 +1,80 @@
+-- cs180_unet.lua: the UNet of the digit experiments, for 28x28 images.
+--   drift.models.cs180_unet { hidden = 64, in_channels = 1, classes = 10, time = "add", class = "scale" }
+--   time:   "add" | "scale" | nil     how the time enters, at the two sites marked (1) and (2)
+--   class:  "scale" | "add" | nil     how the class enters beside it (needs time = "add")
+--   residual: each ConvBlock adds its input
+-- Returns a net spec, called as net(x, { time = [B], label = [B], mask = [B] }). Weights have the names that they have
+-- in PyTorch: init.c1.conv.0.weight, t1.net.0.bias.
+local drift = require "drift"
+
+local defaults = { hidden = 64, in_channels = 1, classes = 10, residual = false }
+local names = { "hidden", "in_channels", "classes", "time", "class", "residual" }
+
+-- x [B,i,28,28], c as above -> [B,i,28,28];  D = hidden
+local function forward(net, x, c)
+  local e = net.config.conditioning and net.cond:embed(c or {})
+  local function site(i, h) return e and net.cond:modulate(i, h, e) or h end
+
+  local a = net.init(x)                                          -- [B, D,28,28]  ------------------------.
+  local b = net.d1(a)                                            -- [B, D,14,14]  ----------------.       |
+  local d = net.d2(b)                                            -- [B,2D, 7, 7]  --------.       |       |
+  local u = site(1, net.un(net.flatten(d)))                      -- [B,2D, 7, 7]  (1)     |       |       |
+  u = site(2, net.u1(drift.concat({ u, d }, 1)))                 -- [B, D,14,14]  (2)  <--'       |       |
+  u = net.u2(drift.concat({ u, b }, 1))                          -- [B, D,28,28]  <---------------'       |
+  return net.out(net.f(drift.concat({ u, a }, 1)))               -- [B, i,28,28]  <-----------------------'
+end
+
+local function conditioning(o, channels)
+  if o.class then
+    if o.time ~= "add" then drift.fail('cs180_unet: class = "%s" needs time = "add"', tostring(o.class)) end
+    return drift.conditioning.class_time { channels = channels, classes = o.classes, inject = o.class }
+  end
+  if o.time == "add" then return drift.conditioning.time_add { channels = channels } end
+  if o.time == "scale" then return drift.conditioning.time_scale { channels = channels } end
+  if o.time ~= nil then drift.fail('cs180_unet: time = "%s" is not one of add, scale', tostring(o.time)) end
+end
+
+local function with_defaults(given)
+  local o = {}
+  for key, value in pairs(defaults) do o[key] = value end
+  for key, value in pairs(given) do
+    local known = false
+    for _, name in ipairs(names) do known = known or key == name end
+    if not known then
+      local near = drift.nearest(tostring(key), names)
+      drift.fail("cs180_unet: no parameter '%s'%s", tostring(key), near and ("; did you mean '" .. near .. "'?") or "")
+    end
+    o[key] = value
+  end
+  for _, key in ipairs { "hidden", "in_channels", "classes" } do
+    if math.type(o[key]) ~= "integer" or o[key] < 1 then
+      drift.fail("cs180_unet: %s = %s should be a whole number of at least 1", key, tostring(o[key]))
+    end
+  end
+  return o
+end
+
+return function(given)
+  local o = with_defaults(given or {})
+  local D, r, block = o.hidden, o.residual, drift.block
+  local cond = conditioning(o, { 2 * D, D })
+
+  return drift.net {
+    name = "unet",
+    config = { model = "cs180_unet", hidden = D, in_channels = o.in_channels, residual = r, time = o.time,
+               class = o.class, classes = o.class and o.classes or nil, conditioning = cond ~= nil },
+    children = {
+      { "init", block.conv_block { in_channels = o.in_channels, out_channels = D, residual = r } },
+      { "d1", block.down_block { in_channels = D, out_channels = D, residual = r } },
+      { "d2", block.down_block { in_channels = D, out_channels = 2 * D, residual = r } },
+      { "flatten", block.flatten {} },
+      { "un", block.unflatten { channels = 2 * D } },
+      { "u1", block.up_block { in_channels = 4 * D, out_channels = D, residual = r } },
+      { "u2", block.up_block { in_channels = 2 * D, out_channels = D, residual = r } },
+      { "f", block.conv_block { in_channels = 2 * D, out_channels = D, residual = r } },
+      { "out", block.conv2d { in_channels = D, out_channels = o.in_channels, kernel_size = 3, padding = 1 } },
+    },
+    inline = cond and { { "cond", cond } } or {},                -- its weights are t1.net.0.weight, not cond.t1...
+    forward = forward,
+  }
+end

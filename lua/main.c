@@ -1,0 +1,348 @@
+/* main.c: the program.   drift run SCRIPT [key=value ...] | list [KIND] | help [NAME] | version
+ * It opens the registry, loads the plugins, opens the device and runs the script; what went wrong is one message on
+ * stderr and exit status 1. */
+#include "bind.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct settings {
+    const char *device, *precision, *out, *resume, *script;
+    const char *set[256]; /* key=value */
+    int n_set;
+    int64_t seed, threads; /* threads 0: the backend's own choice */
+    bool seeded, debug, strict;
+} settings;
+
+static const char usage[] = "drift run SCRIPT [key=value ...]   runs an experiment\n"
+                            "drift list [KIND]                  what there is: blocks, samplers, data sets, ...\n"
+                            "drift help [NAME]                  what NAME does and takes\n"
+                            "drift test [NAME...]               runs the tests (./drift only)\n"
+                            "drift version\n"
+                            "\n"
+                            "  --set key=value   the same as key=value: a parameter of the script\n"
+                            "  --device NAME     cpu (default), ref, null, cuda:0, ...\n"
+                            "  --precision f32   arithmetic of training\n"
+                            "  --seed N          of weights, noise and data order (default 0)\n"
+                            "  --threads N       threads of the device\n"
+                            "  --out DIR         folder of the run's files\n"
+                            "  --resume DIR      goes on with the run in DIR\n"
+                            "  --no-strict       undefined globals are nil, as in plain Lua\n"
+                            "  --debug           errors with their traceback\n";
+
+/* ---- Ctrl-C: the first asks the script to come to an end, the second ends it ------------------------------------- */
+volatile int bind_interrupted;
+
+static void interrupt(int signal_number)
+{
+    static const char text[] = "\ndrift: finishing the step; Ctrl-C again quits at once\n";
+    if (bind_interrupted) {
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+        return;
+    }
+    bind_interrupted = 1;
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) return; /* nobody reads it */
+}
+
+static void catch_interrupts(void)
+{
+    struct sigaction action = { .sa_handler = interrupt, .sa_flags = SA_RESTART };
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+}
+
+/* ---- the command line -------------------------------------------------------------------------------------------- */
+static int complain(const char *text, const char *detail)
+{
+    fprintf(stderr, "drift: %s%s\n", text, detail ? detail : "");
+    return 1;
+}
+
+static int unknown_option(char **argv, const struct option *known)
+{
+    const char *given = argv[optind - 1];
+    const char *names[16];
+    int64_t n = 0;
+    for (; known[n].name && n < 16; n++) names[n] = known[n].name;
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(given + (strncmp(given, "--", 2) == 0 ? 2 : 0), "="),
+             given + (strncmp(given, "--", 2) == 0 ? 2 : 0));
+    for (int64_t i = 0; i < n; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            fprintf(stderr, "drift: option --%s %s\n", name, known[i].has_arg ? "needs a value" : "takes no value");
+            return 1;
+        }
+    }
+    const char *near = dr_nearest(name, names, n);
+    fprintf(stderr, "drift: unknown option %s%s%s (see: drift help)\n", given, near ? "; did you mean --" : "",
+            near ? near : "");
+    return 1;
+}
+
+static bool read_whole(const char *text, int64_t least, int64_t *value)
+{
+    char *end;
+    *value = strtoll(text, &end, 10);
+    return *text && !*end && *value >= least;
+}
+
+static bool add_set(settings *s, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || s->n_set == (int)(sizeof s->set / sizeof *s->set)) return false;
+    s->set[s->n_set++] = text;
+    return true;
+}
+
+static int read_argument(settings *s, const char *text, const char *rest[], int *n_rest)
+{
+    if (*n_rest > 0 && strchr(text, '=')) return add_set(s, text) ? 0 : complain("expected key=value, not ", text);
+    if (*n_rest >= 2) return complain("one argument too many: ", text);
+    rest[(*n_rest)++] = text;
+    return 0;
+}
+
+/* Options and key=value may stand in any order after the command. Leaves the other arguments in rest. */
+static int read_options(int argc, char **argv, settings *s, const char *rest[], int *n_rest)
+{
+    static const struct option known[] = {
+        { "set", required_argument, NULL, 's' },
+        { "device", required_argument, NULL, 'd' },
+        { "precision", required_argument, NULL, 'p' },
+        { "seed", required_argument, NULL, 'n' },
+        { "threads", required_argument, NULL, 't' },
+        { "out", required_argument, NULL, 'o' },
+        { "resume", required_argument, NULL, 'r' },
+        { "debug", no_argument, NULL, 'D' },
+        { "no-strict", no_argument, NULL, 'S' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    opterr = 0;
+    for (int c;
+         (c = getopt_long(argc, argv, "-:", known, NULL)) != -1;) { /* "-": arguments are given in their order, as 1 */
+        switch (c) {
+        case 1:
+            if (read_argument(s, optarg, rest, n_rest) != 0) return 1;
+            break;
+        case 's':
+            if (!add_set(s, optarg)) return complain("--set takes key=value, not ", optarg);
+            break;
+        case 'd': s->device = optarg; break;
+        case 'p': s->precision = optarg; break;
+        case 'o': s->out = optarg; break;
+        case 'r': s->resume = optarg; break;
+        case 'D': s->debug = true; break;
+        case 'S': s->strict = false; break;
+        case 'h': fputs(usage, stdout); return -1;
+        case 'n':
+            if (!read_whole(optarg, INT64_MIN, &s->seed)) return complain("--seed takes a whole number, not ", optarg);
+            s->seeded = true;
+            break;
+        case 't':
+            if (!read_whole(optarg, 1, &s->threads))
+                return complain("--threads takes a whole number above 0, not ", optarg);
+            break;
+        default: return unknown_option(argv, known);
+        }
+    }
+    for (; optind < argc; optind++) { /* behind "--" */
+        if (read_argument(s, argv[optind], rest, n_rest) != 0) return 1;
+    }
+    return 0;
+}
+
+/* ---- registry, plugins, device ----------------------------------------------------------------------------------- */
+static const char *environment(const char *name, const char *def)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : def;
+}
+
+static dr_status load_plugins(void)
+{
+    if (dr_registry_open() != DR_OK || dr_plugins_load(environment("DRIFT_PLUGIN_DIR", DRIFT_PLUGIN_DIR)) != DR_OK)
+        return dr_failed();
+    char *folders = strdup(environment("DRIFT_PLUGINS", ""));
+    if (!folders) return dr_fail(DR_ENOMEM, "out of memory");
+    char *rest = folders;
+    for (char *folder = strsep(&rest, ":"); folder && dr_failed() == DR_OK; folder = strsep(&rest, ":")) {
+        if (*folder) dr_plugins_load(folder);
+    }
+    free(folders);
+    return dr_failed();
+}
+
+static dr_status open_device(const settings *s)
+{
+    const char *name = s->device;
+    dr_arg threads = DR_I("threads", s->threads);
+    dr_args args = DR_NO_ARGS;
+    if (s->threads > 0) {
+        char backend[64];
+        snprintf(backend, sizeof backend, "%.*s", (int)strcspn(name, ":"), name);
+        const dr_component *c = dr_component_find("backend", backend);
+        if (!c) return dr_failed();
+        if (dr_param_find(c, "threads")) {
+            args = (dr_args){ &threads, 1 };
+        } else {
+            dr_error_clear();
+            dr_note("drift: device %s has no threads to set", name);
+        }
+    }
+    dr_device *d = dr_device_open(name, args);
+    if (d) dr_device_use(d);
+    return dr_failed();
+}
+
+/* ---- Lua --------------------------------------------------------------------------------------------------------- */
+static void set_string(lua_State *L, const char *key, const char *value)
+{
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, key);
+}
+
+/* drift.options, drift.set and drift.set_order, for init.lua to find in the registry's "drift.settings" */
+static void push_settings(lua_State *L, const settings *s)
+{
+    lua_newtable(L);
+    lua_newtable(L);
+    set_string(L, "device", s->device);
+    set_string(L, "precision", s->precision);
+    set_string(L, "out", s->out);
+    set_string(L, "resume", s->resume);
+    set_string(L, "script", s->script);
+    if (s->seeded) {
+        lua_pushinteger(L, s->seed);
+        lua_setfield(L, -2, "seed");
+    }
+    if (s->threads > 0) {
+        lua_pushinteger(L, s->threads);
+        lua_setfield(L, -2, "threads");
+    }
+    lua_pushboolean(L, s->debug);
+    lua_setfield(L, -2, "debug");
+    lua_pushboolean(L, s->strict);
+    lua_setfield(L, -2, "strict");
+    lua_setfield(L, -2, "options");
+    lua_newtable(L);
+    lua_newtable(L);
+    for (int i = 0; i < s->n_set; i++) {
+        const size_t n = strcspn(s->set[i], "=");
+        lua_pushlstring(L, s->set[i], n);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, i + 1);
+        lua_pushstring(L, s->set[i] + n + 1);
+        lua_rawset(L, -4);
+    }
+    lua_setfield(L, -3, "set_order");
+    lua_setfield(L, -2, "set");
+}
+
+/* start.lua: packages, text-only loading, strict globals; it returns the function that does what the command says. */
+static int run_protected(lua_State *L) /* light userdata: settings; the command and its argument */
+{
+    const settings *s = lua_touserdata(L, 1);
+    luaL_openlibs(L);
+    bind_module(L);
+    lua_pushboolean(L, s->debug);
+    lua_setfield(L, LUA_REGISTRYINDEX, "drift.debug");
+    push_settings(L, s);
+    lua_setfield(L, LUA_REGISTRYINDEX, "drift.settings");
+    lua_pushfstring(L, "%s/lua/drift/start.lua", dr_home_dir());
+    if (luaL_loadfilex(L, lua_tostring(L, -1), "t") != LUA_OK) return lua_error(L);
+    lua_pushstring(L, dr_home_dir());
+    lua_getfield(L, LUA_REGISTRYINDEX, "drift.settings");
+    lua_call(L, 2, 1);
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+static void print_error(lua_State *L)
+{
+    const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_tolstring(L, -1, NULL);
+    fflush(stdout);
+    fprintf(stderr, "drift: %s\n", message);
+}
+
+static int run_lua(const settings *s, const char *command, const char *argument)
+{
+    lua_State *L = luaL_newstate();
+    if (!L) return complain("out of memory", NULL);
+    lua_pushboolean(L, s->debug); /* bind_call looks for it: the traceback is that of the place of the error */
+    lua_setfield(L, LUA_REGISTRYINDEX, "drift.debug");
+    lua_pushcfunction(L, run_protected);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)s);
+    lua_pushstring(L, command);
+    lua_pushstring(L, argument);
+    const int status = bind_call(L, 3);
+    if (status != LUA_OK) print_error(L);
+    dr_set_note_sink(NULL, NULL);
+    lua_close(L);
+    return status == LUA_OK ? 0 : 1;
+}
+
+/* ---- main -------------------------------------------------------------------------------------------------------- */
+static int report(void)
+{
+    if (dr_failed() == DR_OK) return 0;
+    complain(dr_error_message(), NULL);
+    dr_error_clear();
+    return 1;
+}
+
+static int unknown_command(const char *command)
+{
+    static const char *const known[] = { "run", "list", "help", "test", "version" };
+    const char *near = dr_nearest(command, known, 5);
+    fprintf(stderr, "drift: there is no command \"%s\"%s%s (see: drift help)\n", command,
+            near ? "; did you mean drift " : "", near ? near : "");
+    return 1;
+}
+
+static int run_command(const char *command, settings *s, const char *rest[], int n_rest)
+{
+    const bool run = strcmp(command, "run") == 0;
+    if (run && n_rest == 0) return complain("run which script?  drift run SCRIPT [key=value ...]", NULL);
+    if (n_rest > 1) return complain("one argument too many: ", rest[1]);
+    if (s->precision && strcmp(s->precision, "f32") != 0) return complain("--precision is f32, not ", s->precision);
+    if (load_plugins() != DR_OK) return report();
+    if (run && open_device(s) != DR_OK) return report();
+    s->script = run ? rest[0] : NULL;
+    bind_seed = (uint64_t)s->seed;
+    if (run) catch_interrupts();
+    return run_lua(s, command, n_rest > 0 ? rest[0] : NULL);
+}
+
+int main(int argc, char **argv)
+{
+    settings s = { .device = environment("DRIFT_DEVICE", "cpu"), .strict = true };
+    const char *rest[2] = { NULL, NULL };
+    int n_rest = 0;
+    if (argc < 2) {
+        fputs(usage, stderr);
+        return 1;
+    }
+    const char *command = argv[1];
+    if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) return puts("drift " DR_VERSION) < 0;
+    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) command = "help";
+    static const char *const commands[] = { "run", "list", "help" };
+    bool known = false;
+    for (int i = 0; i < 3; i++) known = known || strcmp(command, commands[i]) == 0;
+    if (!known) return unknown_command(command);
+    dr_set_home(environment("DRIFT_HOME", DRIFT_HOME_DIR));
+    const int options = read_options(argc - 1, argv + 1, &s, rest, &n_rest);
+    if (options != 0) return options < 0 ? 0 : 1;
+    if (strcmp(command, "help") == 0 && n_rest == 0) return fputs(usage, stdout) < 0;
+    const int status = run_command(command, &s, rest, n_rest);
+    dr_scope_close(); /* tensors give their memory back to devices that are still open */
+    dr_device_close_all();
+    dr_registry_close();
+    return status;
+}

@@ -1,0 +1,113 @@
+/* backend_cpu.c: the processor as a device: host memory, threads by OpenMP, kernels of kernels/cpu, oneDNN. This file is
+ * compiled for any processor; the kernels are compiled for the one of the build, which is checked before they run. */
+#include "cpu_backend.h"
+#include "onednn.h"
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static const dr_param params[] = {
+    DR_INT(cpu, threads, 0, 0, 4096, "threads to use; 0: all cores that the process may run on"),
+    DR_END
+};
+
+static dr_status open_device(void *self)
+{
+    cpu *c = self;
+    if (c->threads == 0) c->threads = omp_get_num_procs();
+    omp_set_dynamic(0);
+    omp_set_num_threads((int)c->threads);
+    c->onednn = dr_onednn_open();
+    return c->onednn ? DR_OK : dr_failed();
+}
+
+static void close_device(void *self)
+{
+    cpu *c = self;
+    dr_onednn_close(c->onednn);
+    free(c->workspace);
+    c->onednn = NULL;
+    c->workspace = NULL;
+    c->workspace_bytes = 0;
+}
+
+/* Large blocks begin on a 2 MiB page and ask for such pages: fewer page faults, fewer misses of the page table. */
+static void *allocate(void *self, size_t bytes)
+{
+    const size_t huge = (size_t)2 << 20;
+    const size_t align = bytes >= 2 * huge ? huge : 64;
+    (void)self;
+    if (bytes > SIZE_MAX - align) return NULL;
+    void *memory = aligned_alloc(align, bytes ? (bytes + align - 1) / align * align : align);
+    if (memory && align == huge) (void)madvise(memory, bytes, MADV_HUGEPAGE); /* a hint: the result changes nothing */
+    return memory;
+}
+
+static void release(void *self, void *memory)
+{
+    (void)self;
+    free(memory);
+}
+
+static dr_status copy(void *self, void *to, const void *from, size_t bytes, dr_copy_kind kind)
+{
+    (void)self, (void)kind; /* all memory is the host's */
+    if (bytes > 0) memmove(to, from, bytes);
+    return DR_OK;
+}
+
+static dr_status sync(void *self)
+{
+    (void)self; /* kernels are done when they return */
+    return DR_OK;
+}
+
+static dr_kernel kernel(void *self, const char *op, dr_dtype dtype)
+{
+    (void)self;
+    return dr_kernel_find(op, dtype);
+}
+
+/* The processor's name, as the system tells it. */
+static void read_processor_name(char *name, size_t bytes)
+{
+    char line[256];
+    snprintf(name, bytes, "unknown processor");
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    if (!f) return;
+    while (fgets(line, sizeof line, f)) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+        line[strcspn(line, "\n")] = 0;
+        snprintf(name, bytes, "%s", colon + 1 + strspn(colon + 1, " "));
+        break;
+    }
+    fclose(f);
+}
+
+static const char *describe(void *self)
+{
+    cpu *c = self;
+    char name[96];
+    read_processor_name(name, sizeof name);
+    snprintf(c->text, sizeof c->text, "%s, %s, %lld thread%s, oneDNN %s", name, dr_cpu_instruction_set(), (long long)c->threads,
+             c->threads == 1 ? "" : "s", dr_onednn_version());
+    return c->text;
+}
+
+DR_BACKEND(cpu, "The processor: oneDNN and own vector kernels, float32", params, .flags = DR_BACKEND_HOST_MEMORY, .open = open_device,
+           .close = close_device, .alloc = allocate, .free = release, .copy = copy, .sync = sync, .kernel = kernel, .describe = describe)
+
+static dr_status load(void)
+{
+    const char *missing = dr_cpu_missing_feature();
+    if (!missing) return DR_OK;
+    return dr_fail(DR_EUNSUPPORTED,
+                   "backend cpu was built for a processor with %s, which this one has not: build again on this machine, or with "
+                   "-DDRIFT_CPU_MARCH=x86-64-v3",
+                   missing);
+}
+
+DR_PLUGIN_WITH("backend_cpu", "1.0", "The fast CPU backend", load, NULL)

@@ -1,0 +1,41 @@
+/* fixed_noise.c: a denoiser's one noise level.
+ *   x_t = x0 + t eps, trained at t = sigma only
+ * Sampling runs from t = sigma to 0, so one Euler step gives the denoised image. */
+#include <drift/plugin.h>
+
+enum { PREDICT_X0 = 0, PREDICT_EPS };
+
+typedef struct {
+    double sigma;
+    int64_t predict;
+} fixed_noise;
+
+static const dr_param params[] = {
+    DR_REAL(fixed_noise, sigma, 0.5, 1e-6, 1e6, "standard deviation of the noise"),
+    DR_ENUM(fixed_noise, predict, PREDICT_X0, "x0|eps", "what the network returns"),
+    DR_END
+};
+
+static double draw_t(void *self, double u)
+{
+    const fixed_noise *f = self;
+    (void)u;
+    return f->sigma;
+}
+
+static void coef(void *self, double t, dr_coef *c)
+{
+    const fixed_noise *f = self;
+    const double eps = f->predict == PREDICT_EPS ? 1.0 : 0.0;
+    *c = (dr_coef){ .alpha = 1.0, .sigma = t, .dalpha = 0.0, .dsigma = 1.0, .p = 1.0 - eps, .q = eps, .c_in = 1.0,
+                    .time = t, .weight = 1.0 };
+}
+
+static void range(void *self, double *t_noise, double *t_data, int64_t *steps)
+{
+    const fixed_noise *f = self;
+    *t_noise = f->sigma, *t_data = 0.0, *steps = 0;
+}
+
+DR_PROCESS(fixed_noise, "x0 + sigma eps at one sigma: a single-step denoiser", params, .draw_t = draw_t, .coef = coef,
+           .range = range)

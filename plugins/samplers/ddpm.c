@@ -1,0 +1,52 @@
+/* ddpm.c: ancestral sampling, one draw from q(x_t' | x_t, x0_hat) per step.     Ho, Jain & Abbeel 2020, eq. 6 and 7
+ *   a = alpha_t/alpha_t',  beta = sigma_t^2 - a^2 sigma_t'^2
+ *   x' = alpha_t' beta/sigma_t^2 x0_hat + a sigma_t'^2/sigma_t^2 x + s z,   s^2 = beta, or beta sigma_t'^2/sigma_t^2
+ * With alpha^2 = abar this is the paper's step for neighbouring t, and its strided form for any t' nearer to the data.
+ * The last step (sigma_t' = 0) adds no noise. */
+#include <drift/plugin.h>
+#include <math.h>
+
+enum { VARIANCE_BETA = 0, VARIANCE_POSTERIOR };
+
+typedef struct {
+    int64_t steps, variance;
+    _Bool clip;
+    double clip_min, clip_max;
+} ddpm;
+
+static const dr_param params[] = {
+    DR_INT(ddpm, steps, 0, 0, 1000000, "steps from noise to data; 0: all of the process's"),
+    DR_ENUM(ddpm, variance, VARIANCE_BETA, "beta|posterior", "of the noise: beta, or beta sigma_t'^2/sigma_t^2"),
+    DR_BOOL(ddpm, clip, 0, "hold the estimate of the data within [clip_min, clip_max]"),
+    DR_REAL(ddpm, clip_min, 0, -1e6, 1e6, "darkest value of the data"),
+    DR_REAL(ddpm, clip_max, 1, -1e6, 1e6, "brightest value of the data"),
+    DR_END
+};
+
+static dr_tensor *step(void *self, dr_model *f, dr_tensor *x, double t, double t_next, dr_rng *rng)
+{
+    const ddpm *p = self;
+    dr_coef now, next;
+    dr_model_coef(f, t, &now);
+    dr_model_coef(f, t_next, &next);
+    const double a = now.alpha / next.alpha, var = now.sigma * now.sigma, var_next = next.sigma * next.sigma;
+    const double beta = var - a * a * var_next;
+
+    if (!isfinite(a) || !(beta > 0.0)) {
+        dr_fail(DR_EINVAL, "sampler ddpm: t = %g to %g does not go towards the data", t, t_next);
+        return NULL;
+    }
+    if (p->variance == VARIANCE_BETA && fabs(now.alpha * now.alpha + var - 1.0) > 1e-6) {
+        dr_fail(DR_EINVAL, "sampler ddpm: variance = beta needs a process with alpha^2 + sigma^2 = 1; "
+                           "this one needs variance = posterior");
+        return NULL;
+    }
+    dr_tensor *x0 = dr_eval_x0(f, x, t); /* [B,C,H,W] */
+    if (p->clip) x0 = dr_clamp(x0, p->clip_min, p->clip_max);
+    dr_tensor *mean = dr_axpy(next.alpha * beta / var, x0, dr_scale(a * var_next / var, x));
+    if (next.sigma == 0.0) return mean;
+    const double s2 = p->variance == VARIANCE_BETA ? beta : beta * var_next / var;
+    return dr_axpy(sqrt(s2), dr_noise_like(x, rng), mean);
+}
+
+DR_SAMPLER(ddpm, "Ancestral sampling of DDPM, for any stride", params, .step = step, .order = 0)

@@ -1,0 +1,181 @@
+/* cpu_matches_ref.c: every op and case on cpu in f32, with images row-major and channels-last and with views that have
+ * holes, forward and gradients, against ref in f64 on the same numbers.
+ * Tolerance: values are near 1, and no sum is longer than the case's largest input or result, n elements. A sum of n
+ * terms in f32 errs by about 2^-23 sqrt(n)/6 of its size, a composition by a few times that: allowed is
+ * 2^-23 (8 + 2 sqrt(n)) max(1, largest value). Whole numbers must be equal. */
+#include "../host.h"
+#include "op_cases.h"
+
+#include <math.h>
+
+static dr_device *ref, *cpu;
+
+static int open_both(void **state)
+{
+    if (open_ref(state) != 0) return -1;
+    ref = dr_device_open("ref", DR_NO_ARGS);
+    cpu = dr_device_open("cpu", DR_NO_ARGS);
+    if (!cpu) print_error("%s\n", dr_error_message());
+    return ref && cpu ? 0 : -1;
+}
+
+static int compare(const op_case *c, const char *how, const char *what, int i, const double *got, const double *want,
+                   int64_t n, bool whole)
+{
+    if (!got && !want) return 0;
+    if (!got || !want) {
+        print_error("%s, %s: %s %d is there on one device only\n", c->label, how, what, i + 1);
+        return 1;
+    }
+    const int64_t longest = largest_count(c) > n ? largest_count(c) : n;
+    const double allowed = whole ? 0.0 : (8.0 + 2.0 * sqrt((double)longest)) / 8388608.0 * fmax(1.0, largest(want, n));
+    const double off = difference(got, want, n);
+    if (off <= allowed) return 0;
+    int64_t at = 0;
+    for (int64_t k = 0; k < n; k++) {
+        if (!(fabs(got[k] - want[k]) <= allowed)) {
+            at = k;
+            break;
+        }
+    }
+    print_error("%s, %s: %s %d differs by %.3g (allowed %.3g): element %lld is %.9g, should be %.9g\n", c->label, how,
+                what, i + 1, off, allowed, (long long)at, got[at], want[at]);
+    return 1;
+}
+
+static int check_case(const op_case *c, dr_device *device, dr_layout layout, uint32_t holes, const case_result *want)
+{
+    char how[64];
+    snprintf(how, sizeof how, "%s %s%s", dr_device_name(device), layout == DR_LAYOUT_CL ? "channels-last" : "row-major",
+             holes ? ", views with holes" : "");
+    const case_run run = {
+        .device = device, .dtype = DR_F32, .layout = layout, .need = ~0u, .holes = holes, .nudged = -1
+    };
+    case_result got;
+    int failed = 0;
+    if (!run_case(c, &run, &got)) {
+        print_error("%s, %s: %s\n", c->label, how, dr_error_message());
+        dr_error_clear();
+        free_result(&got);
+        return 1;
+    }
+    for (int j = 0; j < want->n_out && failed == 0; j++) {
+        const int32_t dtype = want->view[j].dtype;
+        const bool whole = dtype == DR_I32 || dtype == DR_I64 || dtype == DR_U8 || dtype == DR_BOOL ||
+                           dtype == DR_BF16 || dtype == DR_F16;
+        failed += compare(c, how, "output", j, got.out[j], want->out[j], view_count(&want->view[j]), whole);
+    }
+    for (int i = 0; i < c->n_in && failed == 0; i++) {
+        failed += compare(c, how, "gradient", i, got.grad[i], want->grad[i], input_count(&c->in[i]), false);
+    }
+    free_result(&got);
+    return failed;
+}
+
+static bool has_images(const op_case *c)
+{
+    for (int i = 0; i < c->n_in; i++) {
+        if (c->in[i].values != ABSENT && c->in[i].rank == 4) return true;
+    }
+    return false;
+}
+
+static bool needs_dense(const op_case *c) /* steps in place; fill and assign take any view */
+{
+    return op_of(c) && (op_of(c)->flags & DR_OP_MUTATES) && strcmp(c->op, "fill") != 0 && strcmp(c->op, "assign") != 0;
+}
+
+static void check_all(dr_device *device, dr_layout layout, uint32_t holes)
+{
+    int failed = 0;
+    for (int k = 0; k < op_case_count(); k++) {
+        const op_case *c = op_case_at(k);
+        if (layout == DR_LAYOUT_CL && !has_images(c)) continue;
+        if (holes && needs_dense(c)) continue;
+        const case_run run = { .device = ref, .dtype = DR_F64, .layout = DR_LAYOUT_ROW, .need = ~0u, .nudged = -1 };
+        case_result want;
+        if (!run_case(c, &run, &want)) {
+            print_error("%s, ref: %s\n", c->label, dr_error_message());
+            dr_error_clear();
+            failed++;
+        } else {
+            failed += check_case(c, device, layout, holes, &want);
+        }
+        free_result(&want);
+    }
+    assert_int_equal(failed, 0);
+}
+
+static void ref_itself_channels_last(void **state)
+{
+    (void)state;
+    check_all(ref, DR_LAYOUT_CL, 0);
+}
+
+static void on_row_major_images(void **state)
+{
+    (void)state;
+    check_all(cpu, DR_LAYOUT_ROW, 0);
+}
+
+static void on_channels_last_images(void **state)
+{
+    (void)state;
+    check_all(cpu, DR_LAYOUT_CL, 0);
+}
+
+/* Every other input, then those between, then all. */
+static void on_views_with_holes(void **state)
+{
+    (void)state;
+    const uint32_t which[] = { 0x55555555u, 0xaaaaaaaau, ~0u };
+    for (int k = 0; k < 3; k++) {
+        check_all(cpu, DR_LAYOUT_CL, which[k]);
+        check_all(cpu, DR_LAYOUT_ROW, which[k]);
+    }
+}
+
+/* A composed form would hide a kernel that is missing. */
+static void with_a_kernel_wherever_ref_has_one(void **state)
+{
+    (void)state;
+    int failed = 0;
+    const dr_component *component;
+    for (int64_t i = 0; (component = next_op(&i));) {
+        if (!dr_device_kernel(ref, component->name, DR_F32) || dr_device_kernel(cpu, component->name, DR_F32)) continue;
+        print_error("%s: ref has a kernel for it, cpu has none\n", component->name);
+        failed++;
+    }
+    assert_int_equal(failed, 0);
+}
+
+/* An op is tried by a case of its own, or (NAME_backward) through the gradient of NAME. */
+static void no_op_is_forgotten(void **state)
+{
+    (void)state;
+    int failed = 0;
+    const dr_component *component;
+    for (int64_t i = 0; (component = next_op(&i));) {
+        char forward[64];
+        snprintf(forward, sizeof forward, "%s", component->name);
+        char *suffix = strstr(forward, "_backward");
+        if (suffix) *suffix = '\0';
+        if (op_has_case(component->name) || (suffix && op_has_case(forward))) continue;
+        print_error("%s: no case in op_cases.c\n", component->name);
+        failed++;
+    }
+    assert_int_equal(failed, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ref_itself_channels_last),
+        cmocka_unit_test(on_row_major_images),
+        cmocka_unit_test(on_channels_last_images),
+        cmocka_unit_test(on_views_with_holes),
+        cmocka_unit_test(with_a_kernel_wherever_ref_has_one),
+        cmocka_unit_test(no_op_is_forgotten),
+    };
+    return cmocka_run_group_tests(tests, open_both, close_all);
+}
