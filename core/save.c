@@ -188,7 +188,8 @@ dr_status dr_save_metadata(dr_save *s, const char *key, const char *value)
     return DR_OK;
 }
 
-/* Space for one more tensor, its name, type and shape checked and copied; NULL on failure. It counts once n is raised. */
+/* Space for one more tensor, with its name, type and shape checked and copied, which counts once n is raised. NULL on
+ * failure. */
 static saved *next_tensor(dr_save *s, const char *name, dr_dtype dtype, int rank, const int64_t *shape)
 {
     size_t bytes;

@@ -8,6 +8,13 @@ local core = require "drift.core"
 
 local load_any, loadfile_any = load, loadfile
 
+-- The message of a file that is bytecode does not name it.
+local function load_text(path, ...)
+    local chunk, reason = loadfile_any(path, "t", ...)
+    if not chunk and path and not reason:find(path, 1, true) then reason = path .. ": " .. reason end
+    return chunk, reason
+end
+
 local function refuse_binary(mode)
     if mode and not mode:find("t", 1, true) then return "only text is loaded, not bytecode" end
 end
@@ -21,11 +28,11 @@ end
 function loadfile(path, mode, ...)
     local reason = refuse_binary(mode)
     if reason then return nil, reason end
-    return loadfile_any(path, "t", ...)
+    return load_text(path, ...)
 end
 
 function dofile(path)
-    local chunk, reason = loadfile_any(path, "t")
+    local chunk, reason = load_text(path)
     if not chunk then error(reason, 0) end
     return chunk()
 end
@@ -47,7 +54,7 @@ local exempt = {}                              -- sources of libraries: they may
 package.searchers[2] = function(name)
     local path, reason = package.searchpath(name, package.path)
     if not path then return reason end
-    local chunk, problem = loadfile_any(path, "t")
+    local chunk, problem = load_text(path)
     if not chunk then error(("module %s: %s"):format(name, problem), 0) end
     local ours = false
     for _, at in ipairs(own) do ours = ours or path:sub(1, #at) == at end
@@ -88,7 +95,7 @@ end
 local command = {}
 
 function command.run(script)
-    local chunk, reason = loadfile_any(script, "t")
+    local chunk, reason = load_text(script)
     if not chunk then error(reason, 0) end
     chunk()
 end

@@ -3,6 +3,7 @@
  * byte of a file, none of which may crash or read outside of the file. */
 #include <drift.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -252,42 +253,32 @@ static void every_length(void **state)
 static void every_byte_changed(void **state)
 {
     (void)state;
-    static const unsigned char to[] = {
-        0, 1, ' ', '"', '-', '0', '9', ',', '[', ']', '{', '}', '\\', 0x7f, 0x80, 0xff
-    };
-    char header[sizeof whole];
+    static const unsigned char to[] = { 0,   1,   2,   4,   8,   16,  64,  128,  ' ',  '"', '-',
+                                        '0', '9', ',', '[', ']', '{', '}', '\\', 0x7f, 0xff };
+    write_case(whole, WHOLE_DATA);
+    const int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
     int taken = 0;
-    for (size_t i = 0; i < sizeof whole - 1; i++) {
+    for (off_t i = 0; i < (off_t)(8 + sizeof whole - 1); i++) {
+        unsigned char was;
+        assert_int_equal(pread(fd, &was, 1, i), 1);
         for (size_t k = 0; k < sizeof to; k++) {
-            if (to[k] == 0) continue; /* strlen() is the header's length here; NUL has a case of its own */
-            memcpy(header, whole, sizeof whole);
-            header[i] = (char)to[k];
-            write_case(header, WHOLE_DATA);
+            if (to[k] == was) continue;
+            assert_int_equal(pwrite(fd, &to[k], 1, i), 1);
             dr_file *f = dr_file_open(path);
             assert_true(f ? dr_failed() == DR_OK : dr_failed() != DR_OK);
             if (f) {
+                assert_true(i >= 8); /* in the length nothing can change */
                 taken++;
                 use(f);
             }
             dr_file_close(f);
             dr_error_clear();
         }
+        assert_int_equal(pwrite(fd, &was, 1, i), 1);
     }
+    close(fd);
     assert_true(taken > 20 && taken < 600); /* names, texts and spaces may change; most else may not */
-    for (int i = 0; i < 8; i++) {           /* the length field */
-        for (int bit = 0; bit < 8; bit++) {
-            write_case(whole, WHOLE_DATA);
-            FILE *f = fopen(path, "r+b");
-            assert_non_null(f);
-            const unsigned char c = (unsigned char)((i == 0 ? strlen(whole) : strlen(whole) >> (8 * i)) ^ (1u << bit));
-            assert_int_equal(fseek(f, i, SEEK_SET), 0);
-            assert_int_equal(fputc(c, f), c);
-            assert_int_equal(fclose(f), 0);
-            dr_file *file = dr_file_open(path);
-            assert_null(file);
-            dr_error_clear();
-        }
-    }
 }
 
 int main(void)

@@ -57,7 +57,8 @@ describe("a loader", function()
 
     it("goes over an epoch with for, the last batch as it may be", function()
         local seen, sizes = 0, {}
-        for i, batch in data:loader { split = "test", batch = 16, shuffle = false, drop_last = false, limit = 40 }:epoch(1) do
+        local loader = data:loader { split = "test", batch = 16, shuffle = false, drop_last = false, limit = 40 }
+        for i, batch in loader:epoch(1) do
             seen, sizes[i] = i, batch.size
         end
         assert.are.same({ 16, 16, 8 }, sizes)

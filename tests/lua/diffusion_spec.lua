@@ -37,7 +37,8 @@ describe("a process", function()
         end
         assert.are.same({ B, 1, 4, 4 }, drift.noising(flow:instance(), x0, eps, 0.5).input.shape)
         refused(function() return drift.noising(flow, x0, eps, { 0.5 }) end, "1 times for 3 images")
-        refused(function() return drift.noising(drift.sampler.heun {}, x0, eps, 0.5) end, "expected a process, got sampler heun")
+        refused(function() return drift.noising(drift.sampler.heun {}, x0, eps, 0.5) end,
+                "expected a process, got sampler heun")
     end)
 
     it("draws times that depend on the sample's number alone", function()
@@ -67,7 +68,8 @@ describe("a process", function()
     end)
 
     it("reports an error inside such a function", function()
-        local bad = drift.process.ddpm { schedule = drift.schedule.custom { beta = function() error "no beta today" end } }
+        local function broken() error "no beta today" end
+        local bad = drift.process.ddpm { schedule = drift.schedule.custom { beta = broken } }
         refused(function() return bad:coef(1) end, "no beta today")
         local text = drift.process.ddpm { schedule = drift.schedule.custom { beta = function() return "half" end } }
         refused(function() return text:coef(1) end, "returned a string")
@@ -123,7 +125,8 @@ describe("a model", function()
 
     it("works with a built network", function()
         local net = drift.build(drift.models.cs180_unet { hidden = 1, time = "add", class = "scale" }):eval()
-        local m = drift.model(flow, net, { label = drift.tensor({ 3 }, "i32"), guidance = { drift.guidance.cfg { scale = 2 } } })
+        local m = drift.model(flow, net, { label = drift.tensor({ 3 }, "i32"),
+                                          guidance = { drift.guidance.cfg { scale = 2 } } })
         local noise = drift.randn { 1, 1, 28, 28, purpose = "noise" }
         assert.are.same({ 1, 1, 28, 28 }, m:sample { sampler = drift.sampler.euler { steps = 2 }, x = noise }.shape)
     end)
@@ -135,9 +138,12 @@ describe("a model", function()
         refused(function() return m:sample { sampler = sampler, x = eps } end, "the network broke")
         fail = false
         assert.are.same(eps.shape, m:sample { sampler = sampler, x = eps }.shape)
-        refused(function() return m:sample { sampler = sampler, x = eps, each = function() error "enough" end } end, "enough")
-        refused(function() return drift.model(flow, function() return 3 end):velocity(eps, 0.5) end, "expected a tensor, got a number")
-        refused(function() return drift.model(flow, function(x) return x:conv2d(drift.zeros(1)) end):velocity(eps, 0.5) end, "conv2d")
+        refused(function() return m:sample { sampler = sampler, x = eps, each = function() error "enough" end } end,
+                "enough")
+        refused(function() return drift.model(flow, function() return 3 end):velocity(eps, 0.5) end,
+                "expected a tensor, got a number")
+        local function bad(x) return x:conv2d(drift.zeros(1)) end
+        refused(function() return drift.model(flow, bad):velocity(eps, 0.5) end, "conv2d")
         refused(function() return drift.model(flow, 3) end, "needs a network or a function")
         refused(function() return m:sample { sampler = sampler } end, "x = the noise")
     end)

@@ -17,7 +17,8 @@ describe("an exported C function", function()
     end)
 
     it("has its arguments checked and its errors raised", function()
-        refused(function() return drift.export.blend(1, 2) end, "blend takes 3 arguments", "real(real,real,real)", "got 2")
+        refused(function() return drift.export.blend(1, 2) end,
+                "blend takes 3 arguments", "real(real,real,real)", "got 2")
         refused(function() return drift.export.blend(1, 2, "x") end, "argument 3", "got a string")
         refused(function() return drift.export.greeting(1.5) end, "argument 1")
         refused(function() return drift.export.twice(3) end, "argument 1", "got a number")

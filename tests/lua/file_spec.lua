@@ -9,7 +9,8 @@ end
 
 describe("safetensors", function()
     it("hold tensors by name, with texts", function()
-        local tensors = { a = drift.tensor { { 1, 2 }, { 3, 4 } }, ["b.c"] = drift.tensor({ 5 }, "i64"), scalar = drift.tensor(6) }
+        local tensors = { a = drift.tensor { { 1, 2 }, { 3, 4 } }, ["b.c"] = drift.tensor({ 5 }, "i64"),
+                          scalar = drift.tensor(6) }
         drift.save_tensors("t.safetensors", tensors, { key = "text" })
         local back, metadata = drift.load_tensors "t.safetensors"
         for name, tensor in pairs(tensors) do
@@ -39,9 +40,11 @@ describe("safetensors", function()
 
     it("are written whole or not at all", function()
         drift.save_tensors("kept.safetensors", { a = drift.tensor { 1 } })
-        refused(function() drift.save_tensors("no/such/folder/t.safetensors", { a = drift.tensor { 1 } }) end, "no/such/folder")
+        refused(function() drift.save_tensors("no/such/folder/t.safetensors", { a = drift.tensor { 1 } }) end,
+                "no/such/folder")
         refused(function() drift.save_tensors("kept.safetensors", { a = 3 }) end, "expected a tensor")
-        refused(function() drift.save_tensors("kept.safetensors", { a = drift.tensor { 2 } }, { k = 1 }) end, "metadata")
+        refused(function() drift.save_tensors("kept.safetensors", { a = drift.tensor { 2 } }, { k = 1 }) end,
+                "metadata")
         assert.are.equal(1, drift.load_tensors "kept.safetensors".a:item())
         local w = drift.writer():tensor("a", drift.tensor { 3 })
         w:commit "kept.safetensors"
@@ -54,9 +57,11 @@ describe("JSON", function()
     local json = drift.json
 
     it("comes from and goes to Lua", function()
-        local value = { name = "x", list = { 1, 2.5, true }, nested = { empty = {}, none = json.array {} }, text = "a\"b\n\u{e9}" }
+        local value = { name = "x", list = { 1, 2.5, true }, nested = { empty = {}, none = json.array {} },
+                        text = "a\"b\n\u{e9}" }
         local text = json.encode(value)
-        assert.are.equal('{"list": [1, 2.5, true], "name": "x", "nested": {"empty": {}, "none": []}, "text": "a\\"b\\n\u{e9}"}', text)
+        assert.are.equal('{"list": [1, 2.5, true], "name": "x", "nested": {"empty": {}, "none": []}, ' ..
+                         '"text": "a\\"b\\n\u{e9}"}', text)
         local back = json.decode(text)
         assert.are.equal("x", back.name)
         assert.are.equal("integer", math.type(back.list[1]))
@@ -136,7 +141,8 @@ describe("the machine", function()
 
     it("parses the command line's values", function()
         local parse = drift.parse
-        assert.are.same({ 3, 1e-3, true, false, "abc", "" }, { parse "3", parse "1e-3", parse "true", parse "false", parse "abc", parse "" })
+        assert.are.same({ 3, 1e-3, true, false, "abc", "" },
+                        { parse "3", parse "1e-3", parse "true", parse "false", parse "abc", parse "" })
         assert.are.equal("integer", math.type(parse "3"))
         assert.is_nil(parse "nil")
         assert.are.same({ 1, 2.5, "x" }, parse "1, 2.5,x")

@@ -12,6 +12,12 @@ local function mlp(hidden)
     }
 end
 
+-- A net of one child, which does all.
+local function through(name, child, spec)
+    local function forward(net, x) return net[child](x) end
+    return drift.net { name = name, children = { { child, spec } }, forward = forward }
+end
+
 local function refused(f, ...)
     local ok, message = pcall(f)
     assert.is_false(ok)
@@ -32,14 +38,14 @@ describe("a net", function()
         assert.are.equal("first", net.first.path)
         assert.are.equal(3, net.config.hidden)
         assert.are.equal("module", drift.type(net))
-        local map = drift.net { name = "map", children = { b = linear(1, 1), a = linear(1, 1) }, forward = function(n, x) return n.a(x) end }
+        local map = drift.net { name = "map", children = { b = linear(1, 1), a = linear(1, 1) } }
         assert.are.same({ "a.weight", "a.bias", "b.weight", "b.bias" }, paths(drift.build(map)))
     end)
 
     it("puts the weights of inline children at its own place, and nests", function()
         local spec = drift.net {
             name = "outer",
-            children = { { "inner", drift.net { name = "inner", children = { { "l", linear(1, 1) } }, forward = function(n, x) return n.l(x) end } } },
+            children = { { "inner", through("inner", "l", linear(1, 1)) } },
             inline = { cond = drift.conditioning.time_add { channels = { 4 } } },
             forward = function(net, x) return net.inner(x) end,
         }
@@ -113,21 +119,24 @@ describe("a net", function()
 
     it("says where it was wired wrongly", function()
         refused(function() return drift.net { nme = "x" } end, "net_spec.lua:", "did you mean 'name'?")
-        refused(function() return drift.net { name = "x", children = { a = drift.sampler.heun {} } } end, "net x: child a must be a block")
-        refused(function() return drift.net { name = "x", children = { save = linear(1, 1) } } end, "a child cannot be called 'save'")
-        refused(function() return drift.build(drift.net { name = "x", children = { { "a", linear(1, 1) }, { "a", linear(1, 1) } } }) end, "two weights have the name 'a.weight'")
+        refused(function() return drift.net { name = "x", children = { a = drift.sampler.heun {} } } end,
+                "net x: child a must be a block")
+        refused(function() return drift.net { name = "x", children = { save = linear(1, 1) } } end,
+                "a child cannot be called 'save'")
+        local twice = drift.net { name = "x", children = { { "a", linear(1, 1) }, { "a", linear(1, 1) } } }
+        refused(function() return drift.build(twice) end, "two weights have the name 'a.weight'")
         refused(function() return drift.build(mlp(3)).frist end, "did you mean 'first'?")
         refused(function() return drift.build(drift.net { name = "x" })(drift.ones(1)) end, "net x has no forward")
     end)
 
     it("puts the module's path before an error inside", function()
-        local inner = drift.net { name = "i", children = { { "l", linear(3, 1) } }, forward = function(n, x) return n.l(x) end }
-        local net = drift.build(drift.net { name = "unet", children = { { "d1", inner } }, forward = function(n, x) return n.d1(x) end })
-        refused(function() return net(drift.zeros(1, 4)) end, "net_spec.lua:", "unet.d1.l: linear: weight expects 3 features, got 4")
+        local net = drift.build(through("unet", "d1", through("i", "l", linear(3, 1))))
+        refused(function() return net(drift.zeros(1, 4)) end,
+                "net_spec.lua:", "unet.d1.l: linear: weight expects 3 features, got 4")
         local broken = drift.build(drift.net { name = "broken", forward = function(_, x) return x.nothing.at_all end })
         refused(function() return broken { 1 } end, "net_spec.lua:", "(in net broken)")
-        local lua = drift.build(drift.net { name = "outer", children = { { "in1", drift.net { name = "z", forward = function() error "my own" end } } },
-                                            forward = function(n, x) return n.in1(x) end })
+        local lua = drift.net { name = "z", forward = function() error "my own" end }
+        lua = drift.build(through("outer", "in1", lua))
         refused(function() return lua(drift.ones(1)) end, "my own (in net outer.in1)")
     end)
 end)
@@ -135,7 +144,8 @@ end)
 describe("conditioning", function()
     it("embeds once and modulates at each site, counted from 1", function()
         local cond = drift.build(drift.conditioning.class_time { channels = { 4, 2 }, classes = 3 })
-        local e = cond:embed { time = drift.tensor { 0.1, 0.9 }, label = drift.tensor({ 0, 2 }, "i32"), mask = drift.tensor { 1, 0 } }
+        local e = cond:embed { time = drift.tensor { 0.1, 0.9 }, label = drift.tensor({ 0, 2 }, "i32"),
+                               mask = drift.tensor { 1, 0 } }
         assert.are.same({ 2, 4, 5, 5 }, cond:modulate(1, drift.ones(2, 4, 5, 5), e).shape)
         assert.are.same({ 2, 2, 5, 5 }, cond:modulate(2, drift.ones(2, 2, 5, 5), e).shape)
         assert.has_error(function() return cond:modulate(0, drift.ones(2, 2, 5, 5), e) end)
@@ -151,7 +161,9 @@ describe("files of weights", function()
         local a, b = drift.build(mlp(3), { seed = 1 }), drift.build(mlp(3), { seed = 2 })
         a:save(path, { note = "kept" })
         b:load(path)
-        for name, tensor in pairs(a:state_dict()) do assert.are.same(tensor:totable(), b:state_dict()[name]:totable()) end
+        for name, tensor in pairs(a:state_dict()) do
+            assert.are.same(tensor:totable(), b:state_dict()[name]:totable())
+        end
         assert.are.equal("kept", drift.open(path).metadata.note)
         local c = drift.build(mlp(3), { seed = 3 }):load_state_dict(a:state_dict())
         assert.are.same(a.first:parameters()[1].tensor:totable(), c.first:parameters()[1].tensor:totable())
@@ -161,13 +173,16 @@ describe("files of weights", function()
         drift.build(mlp(3)):save(path)
         local other = drift.build(mlp(4))
         local before = other:parameters()[1].tensor:totable()
-        refused(function() return other:load(path) end, path, "does not fit net mlp", "first.weight is [3,2], expected [4,2]")
+        refused(function() return other:load(path) end,
+                path, "does not fit net mlp", "first.weight is [3,2], expected [4,2]")
         assert.are.same(before, other:parameters()[1].tensor:totable())
         local more = drift.net { name = "more", children = { { "first", linear(2, 3) }, { "third", linear(1, 1) } } }
-        refused(function() return drift.build(more):load(path) end, "missing: third.bias, third.weight", "not expected: second.bias, second.weight")
+        refused(function() return drift.build(more):load(path) end,
+                "missing: third.bias, third.weight", "not expected: second.bias, second.weight")
         local loose = drift.build(more, { seed = 9 })
         loose:load(path, { strict = false })
-        assert.are.same(drift.load_tensors(path)["first.weight"]:totable(), loose.first:parameters()[1].tensor:totable())
+        local saved = drift.load_tensors(path)["first.weight"]
+        assert.are.same(saved:totable(), loose.first:parameters()[1].tensor:totable())
         refused(function() return other:load "no_such_file" end, "no_such_file")
     end)
 
@@ -188,7 +203,9 @@ describe("files of weights", function()
         assert.are.equal(1, opt2:steps())
         step(net, opt)
         step(net2, opt2)
-        for name, tensor in pairs(net:state_dict()) do assert.are.same(tensor:totable(), net2:state_dict()[name]:totable()) end
+        for name, tensor in pairs(net:state_dict()) do
+            assert.are.same(tensor:totable(), net2:state_dict()[name]:totable())
+        end
         os.remove(path)
     end)
 end)
@@ -213,6 +230,7 @@ describe("an optimizer", function()
         assert.are.equal(100, opt:steps())
         assert.are.equal(1e-2, opt.lr)
         refused(function() return opt.nothing end, "an optimizer has no")
-        refused(function() return drift.optimizer(drift.sampler.heun {}, net) end, "expected an optim, got sampler heun")
+        refused(function() return drift.optimizer(drift.sampler.heun {}, net) end,
+                "expected an optim, got sampler heun")
     end)
 end)

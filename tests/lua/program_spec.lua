@@ -82,8 +82,10 @@ describe("a script", function()
     it("that fails ends with status 1 and its line", function()
         script_fails("local x = 1\nerror 'on purpose'", "script.lua:2: on purpose")
         script_fails("local x = = 1", "script.lua:1:")
-        script_fails("local d = require 'drift'\nlocal s = d.sampler.heun { order = 9 }", "script.lua:2: sampler heun: order = 9")
-        script_fails("local d = require 'drift'\n\nlocal function f()\n  return d.net { nme = 1 }\nend\nf()", "script.lua:4: drift.net has no field 'nme'")
+        script_fails("local d = require 'drift'\nlocal s = d.sampler.heun { order = 9 }",
+                     "script.lua:2: sampler heun: order = 9")
+        script_fails("local d = require 'drift'\n\nlocal function f()\n  return d.net { nme = 1 }\nend\nf()",
+                     "script.lua:4: drift.net has no field 'nme'")
         script_fails("error {}", "table")
         script_fails("require 'no_such_module'", "no_such_module")
     end)
@@ -139,7 +141,8 @@ describe("a script", function()
         local text = run "run --device ref wait.lua & p=$!; sleep 1; kill -INT $p; wait $p"
         assert.is_truthy(text:find("stopped in order", 1, true), text)
         write("deaf.lua", "while true do end")
-        local pipe = io.popen(program .. " run --device ref deaf.lua 2>/dev/null & p=$!; sleep 1; kill -INT $p; sleep 0.2; kill -INT $p; wait $p; echo $?")
+        local pipe = io.popen(program .. " run --device ref deaf.lua 2>/dev/null & p=$!; sleep 1;" ..
+                              "kill -INT $p; sleep 0.2; kill -INT $p; wait $p; echo $?")
         assert.are.equal(130, pipe:read "n")
         pipe:close()
     end)

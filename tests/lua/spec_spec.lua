@@ -32,9 +32,11 @@ describe("a spec", function()
         for i = 1, 17 do long[i] = i end
         refused(function() return neighbour { needed = 1, steps = long } end, "at most 16")
         refused(function() return neighbour { needed = 1, curve = 3 } end, "curve must be a function")
-        refused(function() return neighbour { needed = 1, schedule = heun {} } end, "schedule must be a schedule, not sampler heun")
+        refused(function() return neighbour { needed = 1, schedule = heun {} } end,
+                "schedule must be a schedule, not sampler heun")
         refused(function() return neighbour { needed = 1, schedule = "linaer" } end, "did you mean 'linear'?")
-        refused(function() return neighbour { needed = 1, schedule = drift.schedule.linear { beta_end = 7 } } end, "schedule linear: beta_end")
+        refused(function() return neighbour { needed = 1, schedule = drift.schedule.linear { beta_end = 7 } } end,
+                "schedule linear: beta_end")
     end)
 
     it("takes whole numbers written as floats, and numbers as integers", function()
@@ -91,7 +93,8 @@ describe("a spec", function()
     it("has the same hash in another run", function()
         local script = os.tmpname()
         local f = assert(io.open(script, "w"))
-        f:write 'local d = require "drift" print(d.process.ddpm { schedule = d.schedule.custom { beta = function(i) return i end } }:hash())'
+        f:write 'local d = require "drift"\n'
+        f:write 'print(d.process.ddpm { schedule = d.schedule.custom { beta = function(i) return i end } }:hash())'
         f:close()
         local function run()
             local p = assert(io.popen(os.getenv "DRIFT" .. " run --device ref " .. script))
@@ -140,7 +143,8 @@ describe("an instance", function()
     end)
 
     it("holds its component parameters", function()
-        local s = drift.decay.neighbour { needed = 1, rate = 0.25, schedule = drift.schedule.linear { beta_start = 0.5 } }
+        local s = drift.decay.neighbour { needed = 1, rate = 0.25,
+                        schedule = drift.schedule.linear { beta_start = 0.5 } }
         assert.are.equal(0.75, s:factor(1, 10))
         assert.are.equal(0.5001, drift.decay.neighbour { needed = 1 }:factor(1, 10))
     end)
@@ -162,7 +166,8 @@ describe("the registry", function()
 
     it("writes help", function()
         local text = drift.help "neighbour"
-        for _, part in ipairs { "decay neighbour: every type of parameter", "flat, slope, step", "required", "[1, 10]" } do
+        for _, part in ipairs { "decay neighbour: every type of parameter",
+                        "flat, slope, step", "required", "[1, 10]" } do
             assert.is_truthy(text:find(part, 1, true), text)
         end
         assert.is_truthy(drift.list "sampler":find("heun", 1, true))

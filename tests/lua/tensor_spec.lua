@@ -5,7 +5,9 @@ local function list(t) return t:totable() end
 
 local function close(expected, got)
     assert.are.equal(#expected, #got)
-    for i, e in ipairs(expected) do assert.is_true(math.abs(e - got[i]) < 1e-5, ("%d: %g, expected %g"):format(i, got[i], e)) end
+    for i, e in ipairs(expected) do
+        assert.is_true(math.abs(e - got[i]) < 1e-5, ("%d: %g, expected %g"):format(i, got[i], e))
+    end
 end
 
 describe("a tensor", function()
@@ -156,7 +158,8 @@ describe("an op", function()
             for _, part in ipairs { ... } do assert.is_truthy(message:find(part, 1, true), message) end
         end
         local x = drift.zeros(2, 3)
-        fails(function() return x:conv2d(drift.zeros(3)) end, "tensor_spec.lua:", "conv2d: x must have 4 axes", "f32[2,3]")
+        fails(function() return x:conv2d(drift.zeros(3)) end,
+                "tensor_spec.lua:", "conv2d: x must have 4 axes", "f32[2,3]")
         fails(function() return x + drift.zeros(4) end, "tensor_spec.lua:", "f32[2,3]", "f32[4]")
         fails(function() return x:covn2d() end, "did you mean 'conv2d'?")
         fails(function() return x:clamp(1, 2, 3) end, "too many arguments")

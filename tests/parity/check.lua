@@ -1,6 +1,6 @@
--- check.lua: what compare.c is, for the kinds whose networks are wired in Lua: the file that DRIFT_PARITY_FILE names, on
--- each device of DRIFT_PARITY_DEVICES. Every value must satisfy max|c - ref| <= 10 tol (integers: be equal), and one that
--- was not compared is a failure.
+-- check.lua: what compare.c is, for the kinds whose networks are wired in Lua: the file that DRIFT_PARITY_FILE names,
+-- on each device of DRIFT_PARITY_DEVICES. Every value must satisfy max|c - ref| <= 10 tol (integers: be equal), and one
+-- that was not compared is a failure.
 local drift = require "drift"
 
 local Check = {}
@@ -21,7 +21,8 @@ local function text(shape) return "[" .. table.concat(shape, ",") .. "]" end
 
 function Check:fail(format, ...)
   self.failures = self.failures + 1
-  if self.failures <= shown_failures then print(("FAIL %s on %s: "):format(self.name, self.device) .. format:format(...)) end
+  if self.failures > shown_failures then return end
+  print(("FAIL %s on %s: "):format(self.name, self.device) .. format:format(...))
 end
 
 function Check:has(name) return self.file:has(name) end
@@ -54,7 +55,9 @@ function Check:compare(got, name)
   if not self.file:has(name) then return self:fail("%s: the file has no such value", name) end
   if not got then return self:fail("%s: nothing was computed", name) end
   local shape = self.file:shape(name)
-  if text(shape) ~= text(got.shape) then return self:fail("%s: computed %s, should be %s", name, text(got.shape), text(shape)) end
+  if text(shape) ~= text(got.shape) then
+    return self:fail("%s: computed %s, should be %s", name, text(got.shape), text(shape))
+  end
   local tol, dtype = 0, self.file:dtype(name)
   if dtype == "f32" then
     if not self.file:has("tol." .. name) then return self:fail("%s: the file has no tol.%s", name, name) end
@@ -70,8 +73,8 @@ function Check:compare(got, name)
   local times = largest == 0 and 0 or largest / tol
   if times > self.worst then self.worst, self.worst_at = times, name end
   if not (largest <= 10 * tol) then
-    self:fail("%s: max|c - ref| = %.3g is %.3g x tol; element %d is %.9g, should be %.9g", name, largest, times, where - 1, c[where],
-              ref[where])
+    self:fail("%s: max|c - ref| = %.3g is %.3g x tol; element %d is %.9g, should be %.9g", name, largest, times,
+              where - 1, c[where], ref[where])
   end
 end
 
@@ -91,8 +94,8 @@ return function(body)
   local name, failures, compared, worst, at = os.getenv "DRIFT_PARITY_NAME" or path, 0, 0, 0, ""
   for device in devices:gmatch "[^,]+" do
     drift.use(device)
-    local check = setmetatable({ file = drift.open(path), name = name, device = device, seen = {}, compared = 0, failures = 0,
-                                 worst = 0 }, Check)
+    local check = setmetatable({ file = drift.open(path), name = name, device = device, seen = {}, compared = 0,
+                                 failures = 0, worst = 0 }, Check)
     local ok, message = xpcall(body, debug.traceback, check)
     if ok then check:finish() else check:fail("%s", message) end   -- what follows from an error would only hide it
     failures, compared = failures + check.failures, compared + check.compared

@@ -1,7 +1,7 @@
 -- cs180.lua: kind `cs180_unet`: three training steps of the CS180 UNet from given weights. Output and gradients of the
--- first step, losses, all weights and running statistics after 1 and 3 steps of Adam, and the output in evaluation mode:
--- with the stored state (out.eval_ref) and with our own (eval_chain). The robust.* values repeat it with Adam's eps 1e-4.
--- Run by parity.c, once for each such file.
+-- first step, losses, all weights and running statistics after 1 and 3 steps of Adam, and the output in evaluation
+-- mode: with the stored state (out.eval_ref) and with our own (eval_chain). The robust.* values repeat it with Adam's
+-- eps 1e-4. Run by parity.c, once for each such file.
 local drift = require "drift"
 local run = assert(loadfile(drift.home .. "/tests/parity/check.lua", "t"))()
 
@@ -15,8 +15,9 @@ local variants <const> = {
 
 local function build(p, config)
   local v = variants[config.variant] or drift.fail("variant '%s' is not known", config.variant)
-  local net = drift.models.cs180_unet { hidden = config.D, in_channels = config.in_channels, time = v.time, class = v.class,
-                                        classes = v.class and config.num_classes or nil, residual = v.residual }
+  local net = drift.models.cs180_unet { hidden = config.D, in_channels = config.in_channels, residual = v.residual,
+                                        time = v.time, class = v.class,
+                                        classes = v.class and config.num_classes or nil }
   net = drift.build(net, { seed = 0 })
   net:load_state_dict(p:inputs "param.")
   return net
@@ -42,8 +43,8 @@ end
 
 local function chain(p, config, tag, eps)
   local net = build(p, config):train()
-  local optimizer = drift.optimizer(drift.optim.adam { lr = config.lr, beta1 = config.betas[1], beta2 = config.betas[2], eps = eps,
-                                                       weight_decay = config.weight_decay }, net)
+  local optimizer = drift.optimizer(drift.optim.adam { lr = config.lr, beta1 = config.betas[1], beta2 = config.betas[2],
+                                                       eps = eps, weight_decay = config.weight_decay }, net)
   for k = 0, 2 do
     drift.scope(function()
       local y = net(batch(p, k))
@@ -67,7 +68,9 @@ run(function(p)
   local config = drift.json.decode(p.file.metadata.config)
   local as_ours = { optimizer = "adam", bn_eps = 1e-5, bn_momentum = 0.1, loss = "mse_mean" }
   for key, value in pairs(as_ours) do
-    if config[key] ~= value then p:fail("config %s = %s is not what the network has (%s)", key, tostring(config[key]), tostring(value)) end
+    if config[key] ~= value then
+      p:fail("config %s = %s is not what the network has (%s)", key, tostring(config[key]), tostring(value))
+    end
   end
   chain(p, config, "", config.adam_eps)
   chain(p, config, "robust.", config.robust_adam_eps)

@@ -27,7 +27,7 @@ __attribute__((format(printf, 2, 3))) void parity_fail(parity *p, const char *fo
                                                        ...); /* counts; prints the first ones, and a pending error */
 __attribute__((format(printf, 2, 3))) bool parity_has(const parity *p, const char *format,
                                                       ...); /* a tensor of that name */
-/* Marks it as used and makes it on the device: reals as f32, integers as i32. NULL (and a failure) where there is none. */
+/* Marks it as used, makes it on the device: reals as f32, integers as i32. NULL, and a failure, where there is none. */
 __attribute__((format(printf, 2, 3))) dr_tensor *parity_input(parity *p, const char *format, ...);
 /* Compares with the file's tensor of that name, by its tol.NAME. */
 __attribute__((format(printf, 3, 4))) void parity_compare(parity *p, dr_tensor *got, const char *format, ...);

@@ -49,7 +49,7 @@ script wrong_type.lua <<'END'
 local drift = require "drift"
 local optim = drift.optim.adam { lr = "fast" }
 END
-refuses 'wrong_type\.lua:2: .*adam.*lr takes a number, got a string' run wrong_type.lua
+refuses 'wrong_type\.lua:2: .*adam.*lr (takes|must be) a number, (got|not) a string' run wrong_type.lua
 script out_of_range.lua <<'END'
 local drift = require "drift"
 local optim = drift.optim.adam { lr = -1 }
@@ -74,9 +74,9 @@ refuses "epocs.*did you mean 'epochs'" run "$mnist" preset=smoke --set epocs=3
 refuses 'epochs = two: expected a number' run "$mnist" preset=smoke --set epochs=two
 refuses 'preset .tiny.: this script has quick, smoke, paper' run "$mnist" preset=tiny
 refuses 'no backend .gpu9|backend .gpu9.' run "$mnist" preset=smoke --device gpu9
-refuses 'f32 only' run "$mnist" preset=smoke --precision bf17
+refuses 'precision is f32, not bf17' run "$mnist" preset=smoke --precision bf17
 refuses 'nowhere.*config\.json' run "$mnist" preset=smoke --resume nowhere
-refuses "there is no|nothing named" help no_such_thing
+refuses 'nothing here is called' help no_such_thing
 
 # ---- data -----------------------------------------------------------------------------------------------------------
 mkdir data
