@@ -30,7 +30,8 @@ static void argmax_of_columns(const float *x, int64_t n, int64_t stride, int64_t
     for (int64_t k = 1; k < n; k++) {
         const float *row = x + k * stride;
         for (int64_t c = 0; c < columns; c++) {
-            const bool first_nan = (row[c] != row[c]) & (largest[c] == largest[c]), take = (row[c] > largest[c]) | first_nan;
+            const bool first_nan = (row[c] != row[c]) & (largest[c] == largest[c]),
+                       take = (row[c] > largest[c]) | first_nan;
             largest[c] = take ? row[c] : largest[c];
             at[c] = take ? (int32_t)k : at[c];
         }
@@ -54,7 +55,8 @@ static void argmax_f32(const dr_kargs *a) /* x -> index i32, without the axis */
 #pragma omp parallel for collapse(2) schedule(static) if (outer * n * inner > DR_CPU_PARALLEL)
     for (int64_t o = 0; o < outer; o++)
         for (int64_t t = 0; t < tiles; t++)
-            argmax_of_columns(from + o * n * inner + t * TILE, n, inner, dr_min64(TILE, inner - t * TILE), to + o * inner + t * TILE);
+            argmax_of_columns(from + o * n * inner + t * TILE, n, inner, dr_min64(TILE, inner - t * TILE),
+                              to + o * inner + t * TILE);
 }
 
 DR_KERNEL(argmax, DR_F32, argmax_f32)

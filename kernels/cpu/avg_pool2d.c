@@ -4,11 +4,14 @@
 
 enum { TILE = 64 };
 
-typedef struct pool { int64_t B, C, H, W, Ho, Wo, k, stride; } pool;
+typedef struct pool {
+    int64_t B, C, H, W, Ho, Wo, k, stride;
+} pool;
 
 static pool pool_of(const dr_view *x, const dr_view *y, int64_t kernel, int64_t stride)
 {
-    return (pool){ x->shape[0], x->shape[1], x->shape[2], x->shape[3], y->shape[2], y->shape[3], kernel, stride ? stride : kernel };
+    return (pool){ x->shape[0], x->shape[1], x->shape[2], x->shape[3],
+                   y->shape[2], y->shape[3], kernel,      stride ? stride : kernel };
 }
 
 /* x: the window's first pixel, at the tile's first channel */

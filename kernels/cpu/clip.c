@@ -15,7 +15,8 @@ static double squares_in_blocks(const float *x, int64_t n)
     const dr_blocks cut = dr_cut(n, DR_CPU_PARALLEL / 4);
     double partial[DR_CPU_BLOCKS], sum = 0;
 #pragma omp parallel for schedule(static) if (n > DR_CPU_PARALLEL)
-    for (int64_t b = 0; b < cut.count; b++) partial[b] = squares(x + b * cut.size, dr_min64(cut.size, n - b * cut.size));
+    for (int64_t b = 0; b < cut.count; b++)
+        partial[b] = squares(x + b * cut.size, dr_min64(cut.size, n - b * cut.size));
     for (int64_t b = 0; b < cut.count; b++) sum += partial[b];
     return sum;
 }

@@ -7,7 +7,8 @@ static bool labels_fit(const dr_kargs *a, const int32_t *label, int64_t B, int64
 {
     for (int64_t b = 0; b < B; b++) {
         if (label[b] >= 0 && label[b] < K) continue;
-        dr_fail(DR_EINVAL, "%s: label %d of row %lld is outside [0, %lld]", a->op, (int)label[b], (long long)b, (long long)K - 1);
+        dr_fail(DR_EINVAL, "%s: label %d of row %lld is outside [0, %lld]", a->op, (int)label[b], (long long)b,
+                (long long)K - 1);
         return false;
     }
     return true;

@@ -7,7 +7,8 @@ static bool ids_fit(const dr_kargs *a, const int32_t *ids, int64_t n, int64_t ro
 {
     for (int64_t i = 0; i < n; i++) {
         if (ids[i] >= 0 && ids[i] < rows) continue;
-        dr_fail(DR_EINVAL, "%s: id %d at position %lld is outside [0, %lld]", a->op, (int)ids[i], (long long)i, (long long)rows - 1);
+        dr_fail(DR_EINVAL, "%s: id %d at position %lld is outside [0, %lld]", a->op, (int)ids[i], (long long)i,
+                (long long)rows - 1);
         return false;
     }
     return true;
@@ -27,7 +28,8 @@ static void embedding_f32(const dr_kargs *a) /* weight [N,D], ids i32 [..] -> y 
 enum { TILE = 256 };
 
 /* One row of the table: the sum of dy's rows in `list`, in doubles, since an id may be repeated very often. */
-static void sum_of_rows(const float *dy, const int64_t *list, int64_t count, int64_t D, int64_t width, float *restrict to)
+static void sum_of_rows(const float *dy, const int64_t *list, int64_t count, int64_t D, int64_t width,
+                        float *restrict to)
 {
     double sum[TILE];
     for (int64_t d = 0; d < width; d++) sum[d] = 0;

@@ -1,5 +1,5 @@
-/* group_norm.c: y = act(z), z = gamma h + beta, h = (x - mean) rstd; mean and var over a group of channels of one image,
- * rstd = 1/sqrt(var + eps).     Wu & He 2018     With dz = act'(z) dy and S values in a group:
+/* group_norm.c: y = act(z), z = gamma h + beta, h = (x - mean) rstd, rstd = 1/sqrt(var + eps); mean and var over a
+ * group of channels of one image.     Wu & He 2018     With dz = act'(z) dy and S values in a group:
  *   dgamma = sum dz h,  dbeta = sum dz,  dx = rstd (gamma dz - (sum gamma dz)/S - h (sum gamma dz h)/S)
  * Rank 4 (and [B,C]) is channels-last: an image is L pixels of C channels, cut into blocks of pixels. Other ranks are
  * row-major: a channel is a run of L values. Either way the first pass makes two sums for each channel, in doubles; the
@@ -23,16 +23,24 @@ static norm_shape shape_of(const dr_view *x, const dr_group_norm_act_attr *attr)
 {
     const int64_t B = x->shape[0], C = x->shape[1], L = dr_count(x, 2, x->rank);
     const bool runs = x->rank != 4 && L > 1;
-    return (norm_shape){ .B = B, .C = C, .G = attr->groups, .L = L, .n = B * C * L, .in_group = C / attr->groups, .runs = runs,
-                         .cut = dr_cut(L, runs ? L : 1 + 32768 / C), .eps = attr->eps, .act = attr->act };
+    return (norm_shape){ .B = B,
+                         .C = C,
+                         .G = attr->groups,
+                         .L = L,
+                         .n = B * C * L,
+                         .in_group = C / attr->groups,
+                         .runs = runs,
+                         .cut = dr_cut(L, runs ? L : 1 + 32768 / C),
+                         .eps = attr->eps,
+                         .act = attr->act };
 }
 
-/* One image. z = (x - centre) scale + shift; dx = scale dz + (x - centre) tilt + level. The mean of x is subtracted in two
- * parts in forward: as centre, and what its rounding left out within shift. */
+/* One image. z = (x - centre) scale + shift; dx = scale dz + (x - centre) tilt + level. The mean of x is subtracted in
+ * two parts in forward: as centre, and what its rounding left out within shift. */
 typedef struct image {
     const float *x, *dy, *gamma, *beta;
-    float *y;     /* dx in backward */
-    double *sums; /* [blocks,2,C]: of x and x^2; of dz and dz (x - centre) */
+    float *y;                                     /* dx in backward */
+    double *sums;                                 /* [blocks,2,C]: of x and x^2; of dz and dz (x - centre) */
     float *centre, *scale, *shift, *tilt, *level; /* [C] */
     float *mean, *rstd;                           /* [G] */
 } image;
@@ -45,8 +53,12 @@ static size_t bytes_of_image(const norm_shape *s)
 static image image_at(const norm_shape *s, const image *first, int64_t b)
 {
     const int64_t at = b * s->L * s->C;
-    image m = { .x = first->x + at, .gamma = first->gamma, .beta = first->beta, .y = first->y + at,
-                .sums = (double *)((char *)first->sums + (size_t)b * bytes_of_image(s)), .mean = first->mean + b * s->G,
+    image m = { .x = first->x + at,
+                .gamma = first->gamma,
+                .beta = first->beta,
+                .y = first->y + at,
+                .sums = (double *)((char *)first->sums + (size_t)b * bytes_of_image(s)),
+                .mean = first->mean + b * s->G,
                 .rstd = first->rstd + b * s->G };
     if (first->dy) m.dy = first->dy + at;
     m.centre = (float *)(m.sums + s->cut.count * 2 * s->C);
@@ -103,7 +115,7 @@ static void join_blocks(const norm_shape *s, const image *m)
         for (int64_t i = 0; i < 2 * s->C; i++) m->sums[i] += m->sums[k * 2 * s->C + i];
 }
 
-/* ---- forward --------------------------------------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 static void sum_x(const norm_shape *s, const image *m, int64_t block)
 {
@@ -157,7 +169,8 @@ static void join_x(const norm_shape *s, const image *m)
 VM_INLINE void write_y_with(int act, const norm_shape *s, const image *m, int64_t block)
 {
     const int64_t C = s->C, L = s->L, from = block * s->cut.size, to = dr_min64(from + s->cut.size, L);
-    const float *restrict x = m->x, *restrict centre = m->centre, *restrict scale = m->scale, *restrict shift = m->shift;
+    const float *restrict x = m->x, *restrict centre = m->centre, *restrict scale = m->scale,
+                          *restrict shift = m->shift;
     float *restrict y = m->y;
     for (int64_t p = from; !s->runs && p < to; p++)
         for (int64_t c = 0; c < C; c++) y[p * C + c] = vm_act(act, (x[p * C + c] - centre[c]) * scale[c] + shift[c]);
@@ -184,12 +197,17 @@ static void group_norm_act_f32(const dr_kargs *a) /* x, gamma [C], beta [C] -> y
     const norm_shape s = shape_of(&a->in[0], a->attr);
     void *memory = dr_cpu_workspace(a, (size_t)s.B * bytes_of_image(&s));
     if (!memory) return;
-    const image first = { .x = dr_in(a, 0), .gamma = dr_in(a, 1), .beta = dr_in(a, 2), .y = dr_out(a, 0), .sums = memory,
-                          .mean = dr_out(a, 1), .rstd = dr_out(a, 2) };
+    const image first = { .x = dr_in(a, 0),
+                          .gamma = dr_in(a, 1),
+                          .beta = dr_in(a, 2),
+                          .y = dr_out(a, 0),
+                          .sums = memory,
+                          .mean = dr_out(a, 1),
+                          .rstd = dr_out(a, 2) };
     over_images(&s, &first, &(passes){ .sum = sum_x, .join = join_x, .write = write_y });
 }
 
-/* ---- backward -------------------------------------------------------------------------------------------------------------- */
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
 
 static void begin_backward(const norm_shape *s, const image *m)
 {
@@ -202,7 +220,8 @@ static void begin_backward(const norm_shape *s, const image *m)
 VM_INLINE void sum_dz_with(int act, const norm_shape *s, const image *m, int64_t block)
 {
     const int64_t C = s->C, L = s->L, from = block * s->cut.size, to = dr_min64(from + s->cut.size, L);
-    const float *restrict x = m->x, *restrict dy = m->dy, *restrict centre = m->centre, *restrict scale = m->scale, *restrict beta = m->beta;
+    const float *restrict x = m->x, *restrict dy = m->dy, *restrict centre = m->centre, *restrict scale = m->scale,
+                          *restrict beta = m->beta;
     float *restrict dz = m->y;
     double *restrict sum = m->sums + block * 2 * C, *restrict moment = sum + C;
     for (int64_t c = 0; c < C; c++) sum[c] = moment[c] = 0;
@@ -288,8 +307,14 @@ static void group_norm_act_backward_f32(const dr_kargs *a)
     const norm_shape s = shape_of(&a->in[0], a->attr);
     void *memory = dr_cpu_workspace(a, (size_t)s.B * bytes_of_image(&s));
     if (!memory) return;
-    const image first = { .x = dr_in(a, 0), .dy = dr_in(a, 5), .gamma = dr_in(a, 1), .beta = dr_in(a, 2), .y = dr_out(a, 0),
-                          .sums = memory, .mean = dr_in(a, 3), .rstd = dr_in(a, 4) };
+    const image first = { .x = dr_in(a, 0),
+                          .dy = dr_in(a, 5),
+                          .gamma = dr_in(a, 1),
+                          .beta = dr_in(a, 2),
+                          .y = dr_out(a, 0),
+                          .sums = memory,
+                          .mean = dr_in(a, 3),
+                          .rstd = dr_in(a, 4) };
     over_images(&s, &first, &(passes){ begin_backward, sum_dz, join_dz, write_dx });
     for (int64_t c = 0; c < C; c++) {
         double sum = 0, moment = 0;

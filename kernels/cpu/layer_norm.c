@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-static void row(const float *x, const float *gamma, const float *beta, float *restrict y, float *mean_out, float *rstd_out, int64_t D,
-                double eps)
+static void row(const float *x, const float *gamma, const float *beta, float *restrict y, float *mean_out,
+                float *rstd_out, int64_t D, double eps)
 {
     double sum = 0, squares = 0;
 #pragma omp simd reduction(+ : sum)
@@ -19,9 +19,12 @@ static void row(const float *x, const float *gamma, const float *beta, float *re
     }
     const double rstd = 1 / sqrt(squares / (double)D + eps);
     const float scale = (float)rstd;
-    if (gamma) for (int64_t i = 0; i < D; i++) y[i] = gamma[i] * (((x[i] - high) - low) * scale);
-    else for (int64_t i = 0; i < D; i++) y[i] = ((x[i] - high) - low) * scale;
-    if (beta) for (int64_t i = 0; i < D; i++) y[i] += beta[i];
+    if (gamma)
+        for (int64_t i = 0; i < D; i++) y[i] = gamma[i] * (((x[i] - high) - low) * scale);
+    else
+        for (int64_t i = 0; i < D; i++) y[i] = ((x[i] - high) - low) * scale;
+    if (beta)
+        for (int64_t i = 0; i < D; i++) y[i] += beta[i];
     *mean_out = high;
     *rstd_out = scale;
 }
@@ -40,8 +43,8 @@ static void layer_norm_f32(const dr_kargs *a)
 
 /* dx of one row, and what it adds to dgamma and dbeta. With h = (x - mean) rstd and dh = gamma dy:
  * dx = rstd (dh - (sum dh)/D - h (sum dh h)/D). */
-static void row_backward(const float *x, const float *dy, const float *gamma, float mean, float rstd, float *restrict dx,
-                         double *restrict dgamma, double *restrict dbeta, int64_t D)
+static void row_backward(const float *x, const float *dy, const float *gamma, float mean, float rstd,
+                         float *restrict dx, double *restrict dgamma, double *restrict dbeta, int64_t D)
 {
     double sum_dh = 0, sum_dh_h = 0;
 #pragma omp simd reduction(+ : sum_dh, sum_dh_h)
@@ -64,7 +67,8 @@ static void layer_norm_backward_f32(const dr_kargs *a)
 {
     const dr_view *view = &a->in[0];
     const int64_t rows = dr_count(view, 0, view->rank - 1), D = view->shape[view->rank - 1];
-    const float *x = dr_in(a, 0), *mean = dr_in(a, 1), *rstd = dr_in(a, 2), *dy = dr_in(a, 3), *gamma = a->n_in > 4 ? dr_in(a, 4) : NULL;
+    const float *x = dr_in(a, 0), *mean = dr_in(a, 1), *rstd = dr_in(a, 2), *dy = dr_in(a, 3),
+                *gamma = a->n_in > 4 ? dr_in(a, 4) : NULL;
     float *dx = dr_out(a, 0), *dgamma = dr_out(a, 1), *dbeta = dr_out(a, 2);
     const dr_blocks cut = dr_cut(rows, 16);
     double *partial = dr_cpu_workspace(a, (size_t)((cut.count + 1) * 2 * D) * sizeof(double)); /* [blocks,2,D] */

@@ -1,16 +1,20 @@
 /* max_pool2d.c: y = the maximum of each k x k window, windows `stride` apart, no padding. The gradient goes to the
- * first maximum of the window in row-major order. NaN is largest. Images lie channels-last: a tile of channels at once. */
+ * first maximum of the window in row-major order. NaN is largest. Images lie channels-last, so a window is searched for
+ * a tile of channels at once. */
 #include "cpu_backend.h"
 #include <stdbool.h>
 #include <string.h>
 
 enum { TILE = 64 };
 
-typedef struct pool { int64_t B, C, H, W, Ho, Wo, k, stride; } pool;
+typedef struct pool {
+    int64_t B, C, H, W, Ho, Wo, k, stride;
+} pool;
 
 static pool pool_of(const dr_view *x, const dr_view *y, int64_t kernel, int64_t stride)
 {
-    return (pool){ x->shape[0], x->shape[1], x->shape[2], x->shape[3], y->shape[2], y->shape[3], kernel, stride ? stride : kernel };
+    return (pool){ x->shape[0], x->shape[1], x->shape[2], x->shape[3],
+                   y->shape[2], y->shape[3], kernel,      stride ? stride : kernel };
 }
 
 /* x: the window's first pixel, at the tile's first channel */
@@ -52,7 +56,8 @@ static void window_backward(const pool *p, const float *x, const float *dy, floa
     for (int32_t i = 1; i < p->k * p->k; i++) {
         const float *pixel = x + (i / p->k * p->W + i % p->k) * p->C;
         for (int64_t c = 0; c < channels; c++) {
-            const bool first_nan = (pixel[c] != pixel[c]) & (largest[c] == largest[c]), take = (pixel[c] > largest[c]) | first_nan;
+            const bool first_nan = (pixel[c] != pixel[c]) & (largest[c] == largest[c]),
+                       take = (pixel[c] > largest[c]) | first_nan;
             largest[c] = take ? pixel[c] : largest[c];
             at[c] = take ? i : at[c];
         }
@@ -90,7 +95,8 @@ static void max_pool2d_backward_f32(const dr_kargs *a)
             memset(image + top * p.W * p.C, 0, (size_t)((bottom - top) * p.W * p.C) * sizeof(float));
             for (int64_t oy = band * each; oy < (band + 1) * each; oy++) {
                 const int64_t corner = oy * p.stride * p.W * p.C;
-                row_of_windows_backward(&p, x + b * p.H * p.W * p.C + corner, dy + (b * p.Ho + oy) * p.Wo * p.C, image + corner);
+                row_of_windows_backward(&p, x + b * p.H * p.W * p.C + corner, dy + (b * p.Ho + oy) * p.Wo * p.C,
+                                        image + corner);
             }
         }
 }

@@ -22,7 +22,9 @@ static inline int64_t dr_element_size(int32_t dtype)
 }
 
 /* How memory looks around one axis: [outer, n, inner]. */
-typedef struct dr_around { int64_t outer, n, inner; } dr_around;
+typedef struct dr_around {
+    int64_t outer, n, inner;
+} dr_around;
 static inline dr_around dr_around_axis(const dr_view *v, int64_t dim)
 {
     const int *order = dr_memory_order(v->rank);
@@ -38,7 +40,8 @@ static inline dr_around dr_around_axis(const dr_view *v, int64_t dim)
 enum { DR_ROW_PART = 65536 };
 
 /* `rows` rows of `bytes` bytes; the next one begins to_step, from_step bytes further on. */
-static inline void dr_copy_rows(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t bytes, int64_t rows)
+static inline void dr_copy_rows(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t bytes,
+                                int64_t rows)
 {
     const int64_t parts = (bytes + DR_ROW_PART - 1) / DR_ROW_PART;
 #pragma omp parallel for collapse(2) schedule(static) if (rows * bytes > 4 * DR_CPU_PARALLEL)

@@ -30,7 +30,8 @@ static void mse_f32(const dr_kargs *a) /* pred [B,..], target [B,..], weight [B]
     const float *pred = dr_in(a, 0), *target = dr_in(a, 1), *weight = a->n_in > 2 ? dr_in(a, 2) : NULL;
     const int64_t n = dr_numel(&a->in[0]), least = DR_CPU_PARALLEL / 4;
     const lines l = lines_of(&a->in[0], weight);
-    const int64_t piece = dr_min64(l.length, least), pieces = piece > 0 ? (l.length + piece - 1) / piece : 0; /* of a line */
+    const int64_t piece = dr_min64(l.length, least),
+                  pieces = piece > 0 ? (l.length + piece - 1) / piece : 0; /* of a line */
     const dr_blocks cut = dr_cut(l.count * pieces, piece > 0 ? (least + piece - 1) / piece : 1);
     double partial[DR_CPU_BLOCKS], sum = 0;
 
@@ -45,7 +46,8 @@ static void mse_f32(const dr_kargs *a) /* pred [B,..], target [B,..], weight [B]
         partial[b] = total;
     }
     for (int64_t b = 0; b < cut.count; b++) sum += partial[b];
-    *(float *)dr_out(a, 0) = (float)(((const dr_mse_attr *)a->attr)->reduction == DR_REDUCE_MEAN ? sum / (double)n : sum);
+    *(float *)dr_out(a, 0) =
+        (float)(((const dr_mse_attr *)a->attr)->reduction == DR_REDUCE_MEAN ? sum / (double)n : sum);
 }
 
 static void mse_backward_f32(const dr_kargs *a) /* pred, target, dloss [], weight or NULL -> dpred */
@@ -57,7 +59,8 @@ static void mse_backward_f32(const dr_kargs *a) /* pred, target, dloss [], weigh
     double share = 2.0 * (double)*(const float *)dr_in(a, 2);
     if (((const dr_mse_backward_attr *)a->attr)->reduction == DR_REDUCE_MEAN) share /= (double)n;
 
-    const int64_t piece = dr_min64(l.length, DR_CPU_PARALLEL / 4), pieces = piece > 0 ? (l.length + piece - 1) / piece : 0;
+    const int64_t piece = dr_min64(l.length, DR_CPU_PARALLEL / 4),
+                  pieces = piece > 0 ? (l.length + piece - 1) / piece : 0;
 #pragma omp parallel for collapse(2) schedule(static) if (n > DR_CPU_PARALLEL)
     for (int64_t line = 0; line < l.count; line++)
         for (int64_t k = 0; k < pieces; k++) {

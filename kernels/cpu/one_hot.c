@@ -11,7 +11,8 @@ static void one_hot_f32(const dr_kargs *a) /* ids i32 [..] -> y f32 [..,classes]
     memset(y, 0, (size_t)(n * classes) * sizeof(float));
     for (int64_t i = 0; i < n; i++) {
         if (ids[i] < 0 || ids[i] >= classes) {
-            dr_fail(DR_EINVAL, "one_hot: id %d at position %lld is outside [0, %lld]", (int)ids[i], (long long)i, (long long)classes - 1);
+            dr_fail(DR_EINVAL, "one_hot: id %d at position %lld is outside [0, %lld]", (int)ids[i], (long long)i,
+                    (long long)classes - 1);
             return;
         }
         y[i * classes + ids[i]] = 1.0f;

@@ -54,19 +54,21 @@ static int64_t source_row(const layout *m, int64_t mode, int64_t r)
     return row;
 }
 
-/* ---- forward, of any floating dtype: elements are only moved ------------------------------------------------------------ */
+/* ---- forward, of any floating dtype: elements are only moved ----------------------------------------------------- */
 
 /* f16 (10 fraction bits) and bf16 (7): rounded to nearest, ties to even. */
 static uint16_t encode16(double x, int fraction)
 {
-    const int exponent_ones = (1 << (15 - fraction)) - 1, bias = exponent_ones / 2, infinity = exponent_ones << fraction;
+    const int exponent_ones = (1 << (15 - fraction)) - 1, bias = exponent_ones / 2,
+              infinity = exponent_ones << fraction;
     const int sign = signbit(x) ? 0x8000 : 0;
     if (isnan(x)) return (uint16_t)(infinity | 1 << (fraction - 1));
     if (x == 0) return (uint16_t)sign;
     int exponent = isinf(x) ? bias + 1 : ilogb(x);
     if (exponent > bias) return (uint16_t)(sign | infinity);
-    if (exponent < 1 - bias) exponent = 1 - bias;                      /* subnormals share the smallest exponent */
-    const double steps = nearbyint(ldexp(fabs(x), fraction - exponent)); /* with the leading 1, which counts one more exponent */
+    if (exponent < 1 - bias) exponent = 1 - bias; /* subnormals share the smallest exponent */
+    /* A normal number's leading 1 is in steps and adds one to the exponent, hence the - 1. */
+    const double steps = nearbyint(ldexp(fabs(x), fraction - exponent));
     return (uint16_t)(sign | (((exponent + bias - 1) << fraction) + (int)steps));
 }
 
@@ -82,14 +84,21 @@ static void encode(int32_t dtype, double value, char bytes[8])
 static void fill(char *to, const char *value, int64_t size, int64_t n)
 {
     switch (size) { /* each a loop of whole elements */
-    case 2: for (int64_t i = 0; i < n; i++) memcpy(to + i * 2, value, 2); return;
-    case 4: for (int64_t i = 0; i < n; i++) memcpy(to + i * 4, value, 4); return;
-    default: for (int64_t i = 0; i < n; i++) memcpy(to + i * 8, value, 8); return;
+    case 2:
+        for (int64_t i = 0; i < n; i++) memcpy(to + i * 2, value, 2);
+        return;
+    case 4:
+        for (int64_t i = 0; i < n; i++) memcpy(to + i * 4, value, 4);
+        return;
+    default:
+        for (int64_t i = 0; i < n; i++) memcpy(to + i * 8, value, 8);
+        return;
     }
 }
 
 /* Positions [from, to) of a row of y, in the border. */
-static void border(const layout *m, int64_t mode, const char *x, char *y, const char *value, int64_t size, int64_t from, int64_t to)
+static void border(const layout *m, int64_t mode, const char *x, char *y, const char *value, int64_t size, int64_t from,
+                   int64_t to)
 {
     const int last = m->axes - 1;
     const int64_t bytes = m->unit * size;
@@ -130,7 +139,7 @@ static void pad_any(const dr_kargs *a) /* x -> y */
     }
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------------------------ */
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
 
 static void add(float *restrict to, const float *restrict from, int64_t n)
 {
@@ -143,7 +152,8 @@ static void row_backward(const layout *m, int64_t mode, const float *dy, float *
     add(dx, dy + before * m->unit, in * m->unit);
     if (mode == DR_PAD_CONSTANT) return;
     for (int64_t o = 0; o < before; o++) add(dx + source(mode, o, before, in) * m->unit, dy + o * m->unit, m->unit);
-    for (int64_t o = before + in; o < out; o++) add(dx + source(mode, o, before, in) * m->unit, dy + o * m->unit, m->unit);
+    for (int64_t o = before + in; o < out; o++)
+        add(dx + source(mode, o, before, in) * m->unit, dy + o * m->unit, m->unit);
 }
 
 /* dy -> dx. Rows of dy add up in dx, so threads share the outermost axis, and only where it does not grow. */

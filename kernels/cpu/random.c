@@ -8,7 +8,9 @@
 
 enum { LANES = 16 };
 
-typedef struct lanes { uint32_t w[4][LANES]; } lanes; /* counters, then the words made of them */
+typedef struct lanes {
+    uint32_t w[4][LANES];
+} lanes; /* counters, then the words made of them */
 
 static void philox4x32_10(uint64_t seed, lanes *restrict l)
 {
@@ -26,7 +28,7 @@ static void philox4x32_10(uint64_t seed, lanes *restrict l)
     }
 }
 
-/* ---- words -> numbers; y[4 i + j] belongs to word j of lane i -------------------------------------------------------------- */
+/* ---- words -> numbers; y[4 i + j] belongs to word j of lane i ---------------------------------------------------- */
 
 static void uniform(const lanes *l, float *restrict y) /* [0,1) in steps of 2^-24 */
 {
@@ -51,6 +53,7 @@ VM_INLINE void box_muller(uint32_t word0, uint32_t word1, float *even, float *od
     const float r = sqrtf(2.0f * minus_log(word0));
     const uint32_t quarters = (word1 + 0x20000000u) >> 30; /* the angle 2 pi word1/2^32, to the nearest quarter turn */
     const float rest = (float)(int32_t)(word1 - (quarters << 30)) * 1.4629180793e-9f; /* 2 pi/2^32 */
+
     *even = r * vm_sin_from(rest, (int32_t)quarters + 1); /* the cosine */
     *odd = r * vm_sin_from(rest, (int32_t)quarters);
 }
@@ -64,7 +67,7 @@ static void normal(const lanes *l, float *restrict y)
         for (int j = 0; j < 4; j++) y[4 * i + j] = value[j][i];
 }
 
-/* ---- counters ------------------------------------------------------------------------------------------------------------- */
+/* ---- counters ---------------------------------------------------------------------------------------------------- */
 
 /* Counters `from` and those after it, of rows that take `quads` each. */
 static void count(const dr_random_attr *attr, int64_t from, int64_t quads, lanes *l)
@@ -82,7 +85,8 @@ static void count(const dr_random_attr *attr, int64_t from, int64_t quads, lanes
     }
 }
 
-/* The numbers of up to LANES counters to their places in y [rows, elements]; a row's last counter may give fewer than 4. */
+/* The numbers of up to LANES counters to their places in y [rows, elements]; a row's last counter may give fewer
+ * than 4. */
 static void place(const float *number, int64_t from, int64_t lanes_used, int64_t quads, int64_t elements, float *y)
 {
     if (elements % 4 == 0) {

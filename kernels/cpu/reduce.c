@@ -9,16 +9,18 @@
 #include <stdbool.h>
 #include <string.h>
 
-typedef struct axis { int64_t n, stride, out; } axis; /* out: the output's stride, 0 where reduced */
+typedef struct axis {
+    int64_t n, stride, out;
+} axis; /* out: the output's stride, 0 where reduced */
 
-typedef struct walk {
+typedef struct split {
     axis kept[DR_MAX_RANK], reduced[DR_MAX_RANK]; /* without the innermost axis of x, outermost first */
     int kept_axes, reduced_axes;
     axis inner;           /* stride 1 */
     int64_t last_run;     /* length of the last run where a long one was cut, else inner.n */
     bool columns;         /* the innermost axis is kept */
     int64_t groups, rows; /* products of kept and of reduced */
-} walk;
+} split;
 
 /* x's axes by falling stride; size 1 left out; merged where both x and the output step evenly through two of them. */
 static int merged_axes(const dr_view *x, const int64_t out[DR_MAX_RANK], axis list[DR_MAX_RANK])
@@ -40,11 +42,11 @@ static int merged_axes(const dr_view *x, const int64_t out[DR_MAX_RANK], axis li
     return n > 0 ? last + 1 : 0;
 }
 
-static walk walk_of(const dr_view *x, const int64_t out[DR_MAX_RANK])
+static split split_of(const dr_view *x, const int64_t out[DR_MAX_RANK])
 {
     axis list[DR_MAX_RANK];
     const int n = merged_axes(x, out, list);
-    walk w = { .inner = { 1, 1, 0 }, .groups = 1, .rows = 1 };
+    split w = { .inner = { 1, 1, 0 }, .groups = 1, .rows = 1 };
     if (n > 0) w.inner = list[n - 1];
     w.columns = w.inner.out != 0;
     w.last_run = w.inner.n;
@@ -73,7 +75,7 @@ static int64_t seek(const axis *list, int n, int64_t i, int64_t *out)
     return offset;
 }
 
-/* ---- sum and maximum: `maximum` is a constant where these are called, so each becomes a loop of its own ------------------ */
+/* ---- sum and maximum: `maximum` is a constant where these are called, so each becomes a loop of its own ---------- */
 
 static inline __attribute__((always_inline)) double larger(double total, double x) /* NaN wins */
 {
@@ -104,14 +106,15 @@ static double maximum_of_run(const float *x, int64_t n)
     return total;
 }
 
-static inline __attribute__((always_inline)) void add_row(bool maximum, const float *x, double *restrict total, int64_t n)
+static inline __attribute__((always_inline)) void add_row(bool maximum, const float *x, double *restrict total,
+                                                          int64_t n)
 {
     for (int64_t i = 0; i < n; i++) total[i] = maximum ? larger(total[i], (double)x[i]) : total[i] + (double)x[i];
 }
 
 /* Rows [from, to) of one group: into total[width] where columns, else total[0]. */
-static inline __attribute__((always_inline)) void rows_of_group(bool maximum, const walk *w, const float *x, double *total, int64_t width,
-                                                                int64_t from, int64_t to)
+static inline __attribute__((always_inline)) void rows_of_group(bool maximum, const split *w, const float *x,
+                                                                double *total, int64_t width, int64_t from, int64_t to)
 {
     const int last = w->reduced_axes - 1;
     const int64_t n = last >= 0 ? w->reduced[last].n : 1, stride = last >= 0 ? w->reduced[last].stride : 0;
@@ -130,22 +133,12 @@ static inline __attribute__((always_inline)) void rows_of_group(bool maximum, co
     }
 }
 
-static void sum_rows(const walk *w, const float *x, double *total, int64_t width, int64_t from, int64_t to)
-{
-    rows_of_group(false, w, x, total, width, from, to);
-}
+/* ---- the work is groups x tiles of columns x blocks of rows ------------------------------------------------------ */
 
-static void maximum_rows(const walk *w, const float *x, double *total, int64_t width, int64_t from, int64_t to)
-{
-    rows_of_group(true, w, x, total, width, from, to);
-}
-
-/* ---- the work is groups x tiles of columns x blocks of rows ------------------------------------------------------------- */
-
-enum { TILE = 256, GROUPS_ENOUGH = 64 };
+enum { TILE = 256, ITEMS_ENOUGH = 64 };
 
 /* Where groups are single runs, a long run becomes rows of 4096 and a rest, which blocks can share. */
-static void cut_long_run(walk *w)
+static void cut_long_run(split *w)
 {
     enum { RUN = 4096 };
     if (w->columns || w->reduced_axes > 0 || w->inner.n <= RUN) return;
@@ -155,10 +148,63 @@ static void cut_long_run(walk *w)
     w->inner.n = RUN;
 }
 
+typedef struct work {
+    split w;
+    int64_t tiles, width; /* of the columns of one group; 1, 1 for runs */
+    int64_t items;        /* groups x tiles */
+    dr_blocks cut;        /* of the rows of an item */
+    bool maximum;
+} work;
+
+static work work_of(const dr_view *x, const int64_t out[DR_MAX_RANK], bool maximum)
+{
+    work k = { .w = split_of(x, out), .tiles = 1, .width = 1, .maximum = maximum };
+    cut_long_run(&k.w);
+    int64_t row = k.w.inner.n; /* elements that are read together */
+    if (k.w.columns) {
+        row = k.width = dr_min64(k.w.inner.n, TILE);
+        k.tiles = (k.w.inner.n + TILE - 1) / TILE;
+    }
+    k.items = k.w.groups * k.tiles;
+    k.cut = dr_cut(k.w.rows, k.items < ITEMS_ENOUGH ? 1 + DR_CPU_PARALLEL / 2 / row : k.w.rows);
+    return k;
+}
+
+static int64_t columns_of(const work *k, int64_t item)
+{
+    return k->w.columns ? dr_min64(TILE, k->w.inner.n - item % k->tiles * TILE) : 1;
+}
+
+/* One block of one item: total[columns_of] */
+static void block_total(const work *k, const float *x, int64_t item, int64_t block, double *total)
+{
+    const split *w = &k->w;
+    const int64_t from = block * k->cut.size, to = dr_min64(from + k->cut.size, w->rows);
+    const float *group = x + seek(w->kept, w->kept_axes, item / k->tiles, NULL) + item % k->tiles * TILE;
+    if (k->maximum) rows_of_group(true, w, group, total, columns_of(k, item), from, to);
+    else rows_of_group(false, w, group, total, columns_of(k, item), from, to);
+}
+
+static void join_blocks(const work *k, double *total, int64_t columns) /* [blocks,width], into the first */
+{
+    for (int64_t b = 1; b < k->cut.count; b++)
+        for (int64_t c = 0; c < columns; c++) {
+            const double next = total[b * k->width + c];
+            total[c] = k->maximum ? larger(total[c], next) : total[c] + next;
+        }
+}
+
+static void write_item(const work *k, int64_t item, const double *total, double factor, float *y)
+{
+    int64_t place = 0;
+    seek(k->w.kept, k->w.kept_axes, item / k->tiles, &place);
+    float *to = y + place + item % k->tiles * TILE * k->w.inner.out;
+    for (int64_t c = 0; c < columns_of(k, item); c++) to[c * k->w.inner.out] = (float)(factor * total[c]);
+}
+
 /* x -> y = factor * (reduction of x); out[d]: stride of y along x's axis d, 0 where it is reduced */
 static void reduce(const dr_kargs *a, const int64_t out[DR_MAX_RANK], bool maximum, double factor)
 {
-    walk w = walk_of(&a->in[0], out);
     const float *x = dr_in(a, 0);
     float *y = dr_out(a, 0);
     const int64_t n = dr_numel(&a->in[0]), kept = dr_numel(&a->out[0]);
@@ -166,43 +212,29 @@ static void reduce(const dr_kargs *a, const int64_t out[DR_MAX_RANK], bool maxim
         for (int64_t i = 0; i < kept; i++) y[i] = (float)(factor * start_of(maximum));
         return;
     }
-    cut_long_run(&w);
-    const int64_t width = w.columns ? dr_min64(w.inner.n, TILE) : 1, tiles = w.columns ? (w.inner.n + TILE - 1) / TILE : 1;
-    const int64_t items = w.groups * tiles, row = w.columns ? width : w.inner.n;
-    const dr_blocks cut = dr_cut(w.rows, items < GROUPS_ENOUGH ? 1 + DR_CPU_PARALLEL / 2 / row : w.rows);
-    void (*const rows)(const walk *, const float *, double *, int64_t, int64_t, int64_t) = maximum ? maximum_rows : sum_rows;
-    double *partial = cut.count > 1 ? dr_cpu_workspace(a, (size_t)(items * cut.count * width) * sizeof(double)) : NULL;
-    if (cut.count > 1 && !partial) return;
-
-    if (cut.count > 1) {
+    const work k = work_of(&a->in[0], out, maximum);
+    const int64_t blocks = k.cut.count;
+    if (blocks == 1) {
 #pragma omp parallel for schedule(static) if (n > DR_CPU_PARALLEL)
-        for (int64_t i = 0; i < items * cut.count; i++) {
-            const int64_t item = i / cut.count, from = i % cut.count * cut.size, column = item % tiles * TILE;
-            const float *group = x + seek(w.kept, w.kept_axes, item / tiles, NULL) + column;
-            const int64_t here = w.columns ? dr_min64(TILE, w.inner.n - column) : 1;
-            rows(&w, group, partial + i * width, here, from, dr_min64(from + cut.size, w.rows));
+        for (int64_t item = 0; item < k.items; item++) {
+            double total[TILE];
+            block_total(&k, x, item, 0, total);
+            write_item(&k, item, total, factor, y);
         }
+        return;
     }
-#pragma omp parallel for schedule(static) if (cut.count == 1 && n > DR_CPU_PARALLEL)
-    for (int64_t item = 0; item < items; item++) {
-        double own[TILE];
-        int64_t place = 0;
-        const int64_t column = item % tiles * TILE, here = w.columns ? dr_min64(TILE, w.inner.n - column) : 1;
-        const int64_t group = seek(w.kept, w.kept_axes, item / tiles, &place);
-        double *total = own;
-        if (cut.count == 1) rows(&w, x + group + column, total, here, 0, w.rows);
-        else total = partial + item * cut.count * width;
-        for (int64_t b = 1; b < cut.count; b++)
-            for (int64_t c = 0; c < here; c++) {
-                const double next = total[b * width + c];
-                total[c] = maximum ? larger(total[c], next) : total[c] + next;
-            }
-        float *to = y + place + column * w.inner.out;
-        for (int64_t c = 0; c < here; c++) to[c * w.inner.out] = (float)(factor * total[c]);
+    double *partial = dr_cpu_workspace(a, (size_t)(k.items * blocks * k.width) * sizeof(double));
+    if (!partial) return;
+#pragma omp parallel for schedule(static) if (n > DR_CPU_PARALLEL)
+    for (int64_t i = 0; i < k.items * blocks; i++) block_total(&k, x, i / blocks, i % blocks, partial + i * k.width);
+    for (int64_t item = 0; item < k.items; item++) {
+        double *total = partial + item * blocks * k.width;
+        join_blocks(&k, total, columns_of(&k, item));
+        write_item(&k, item, total, factor, y);
     }
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------------------------------- */
+/* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
 static void strides_of_kept(const dr_view *x, const bool reduced[DR_MAX_RANK], int64_t out[DR_MAX_RANK])
 {

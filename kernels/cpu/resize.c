@@ -1,6 +1,6 @@
 /* resize.c: nearest, bilinear and bicubic (a = -0.75), never antialiased; PyTorch's rules for positions. All three are
- * separable: along an axis, output i is a weighted sum of 1, 2 or 4 inputs (its taps). A row of y is made from a weighted
- * sum of whole rows of x, and then along that row; the gradient runs it backwards.
+ * separable: along an axis, output i is a weighted sum of 1, 2 or 4 inputs (its taps). A row of y is made from a
+ * weighted sum of whole rows of x, and then along that row; the gradient runs it backwards.
  *   nearest: input floor(i in/out), exactly
  *   else: position (i + 1/2) in/out - 1/2, or i (in - 1)/(out - 1) with align_corners     Keys 1981 for the cubic */
 #include "cpu_backend.h"
@@ -37,7 +37,9 @@ static taps taps_of(const dr_resize_attr *attr, int64_t i, int64_t n_in, int64_t
         if (position < 0) position = 0;
         const int64_t left = (int64_t)position;
         const double t = position - (double)left;
-        return (taps){ .n = 2, .at = { inside(left, n_in), inside(left + 1, n_in) }, .weight = { (float)(1 - t), (float)t } };
+        return (taps){ .n = 2,
+                       .at = { inside(left, n_in), inside(left + 1, n_in) },
+                       .weight = { (float)(1 - t), (float)t } };
     }
     const int64_t left = (int64_t)floor(position);
     const double t = position - (double)left;
@@ -61,7 +63,7 @@ static void scaled(float *restrict to, float weight, const float *restrict from,
     for (int64_t i = 0; i < n; i++) to[i] = weight * from[i];
 }
 
-/* ---- forward ------------------------------------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 /* One row: x [W,C] -> y [Wo,C] */
 static void along_row(const taps *columns, const float *x, float *restrict y, int64_t Wo, int64_t C)
@@ -101,7 +103,7 @@ static void resize_f32(const dr_kargs *a) /* x [B,C,H,W] -> y [B,C,Ho,Wo] */
     }
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------------------------ */
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
 
 /* One row: dy [Wo,C] -> dx [W,C], which it adds to */
 static void along_row_backward(const taps *columns, const float *dy, float *restrict dx, int64_t Wo, int64_t C)
@@ -138,7 +140,8 @@ static void resize_backward_f32(const dr_kargs *a) /* dy [B,C,Ho,Wo] -> dx [B,C,
     const float *dy = dr_in(a, 0);
     float *dx = dr_out(a, 0);
     if (dr_numel(&a->out[0]) == 0) return;
-    const size_t table = (size_t)(Ho + Wo) * sizeof(taps), uses = (size_t)(TAPS * Ho) * sizeof(use), index = (size_t)(H + 1) * sizeof(int64_t);
+    const size_t table = (size_t)(Ho + Wo) * sizeof(taps), uses = (size_t)(TAPS * Ho) * sizeof(use),
+                 index = (size_t)(H + 1) * sizeof(int64_t);
     taps *rows = dr_cpu_workspace(a, table + uses + index + (size_t)(threads * Wo * C) * sizeof(float));
     if (!rows) return;
     taps *columns = rows + Ho;

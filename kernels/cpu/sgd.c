@@ -23,7 +23,8 @@ static void step(const dr_sgd_step_attr *attr, double lr, float *restrict param,
 static void sgd_step_f32(const dr_kargs *a) /* {lr, step} f64 [2]; then param, grad, momentum_buffer of each weight */
 {
     const double lr = *(const double *)dr_in(a, 0);
-    for (int k = 1; k + 2 < a->n_in; k += 3) step(a->attr, lr, dr_in(a, k), dr_in(a, k + 1), dr_in(a, k + 2), dr_numel(&a->in[k]));
+    for (int k = 1; k + 2 < a->n_in; k += 3)
+        step(a->attr, lr, dr_in(a, k), dr_in(a, k + 1), dr_in(a, k + 2), dr_numel(&a->in[k]));
 }
 
 DR_KERNEL(sgd_step, DR_F32, sgd_step_f32)

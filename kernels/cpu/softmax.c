@@ -5,7 +5,9 @@
 
 enum { TILE = 128 };
 
-typedef struct extent { int64_t outer, n, inner, tiles; } extent;
+typedef struct extent {
+    int64_t outer, n, inner, tiles;
+} extent;
 
 static extent extent_of(const dr_view *x, int64_t dim)
 {
@@ -14,7 +16,7 @@ static extent extent_of(const dr_view *x, int64_t dim)
     return (extent){ dr_count(x, 0, axis), x->shape[axis], inner, (inner + TILE - 1) / TILE };
 }
 
-/* ---- forward ------------------------------------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 static void row(const float *x, float *restrict y, int64_t n)
 {
@@ -41,7 +43,8 @@ static void columns(const float *x, float *restrict y, int64_t n, int64_t stride
         sum[c] = 0;
     }
     for (int64_t k = 0; k < n; k++)
-        for (int64_t c = 0; c < width; c++) largest[c] = x[k * stride + c] > largest[c] ? x[k * stride + c] : largest[c];
+        for (int64_t c = 0; c < width; c++)
+            largest[c] = x[k * stride + c] > largest[c] ? x[k * stride + c] : largest[c];
     for (int64_t k = 0; k < n; k++)
         for (int64_t c = 0; c < width; c++) {
             const float e = vm_exp(x[k * stride + c] - largest[c]);
@@ -67,7 +70,7 @@ static void softmax_f32(const dr_kargs *a) /* x -> y */
         }
 }
 
-/* ---- backward: dx = y (dy - sum y dy) ------------------------------------------------------------------------------------ */
+/* ---- backward: dx = y (dy - sum y dy) ---------------------------------------------------------------------------- */
 
 static void row_backward(const float *y, const float *dy, float *restrict dx, int64_t n)
 {
@@ -78,7 +81,8 @@ static void row_backward(const float *y, const float *dy, float *restrict dx, in
     for (int64_t i = 0; i < n; i++) dx[i] = y[i] * (dy[i] - mean);
 }
 
-static void columns_backward(const float *y, const float *dy, float *restrict dx, int64_t n, int64_t stride, int64_t width)
+static void columns_backward(const float *y, const float *dy, float *restrict dx, int64_t n, int64_t stride,
+                             int64_t width)
 {
     double dot[TILE];
     float mean[TILE];

@@ -101,10 +101,6 @@ return function(options)
   local data = drift.instance(o.data, "dataset")
   local optimizer = drift.optimizer(options.optim, net)
   local loader = data:loader { split = "train", batch = o.batch, seed = drift.seed(), shuffle = true, drop_last = true }
-  if loader:batches() == 0 then
-    drift.fail("train: the data set has %d images, which is not one batch of %d", loader:samples(), o.batch)
-  end
-
   local info = data.train.info
   run:describe("data", { source = info.source, sha256 = info.sha256, images = info.n })
   run:describe("network", { name = net.name, weights = net:count(), config = net.config, hash = net.spec:hash() })

@@ -57,7 +57,6 @@ static float first_in(const char *path)
 static void opening(void **state)
 {
     (void)state;
-    if (!CAN_FAIL) skip();
     assert_int_equal(save("open.safetensors", 1), DR_OK);
     int failures = 0;
     for (long n = 1;; n++) {
@@ -82,7 +81,6 @@ static void opening(void **state)
 static void saving(void **state)
 {
     (void)state;
-    if (!CAN_FAIL) skip();
     assert_int_equal(save("save.safetensors", 1), DR_OK);
     int failures = 0;
     for (long n = 1;; n++) {
@@ -106,6 +104,10 @@ static void saving(void **state)
 
 int main(void)
 {
+    if (!CAN_FAIL) {
+        puts("skipped: the sanitizer's allocator cannot be made to fail");
+        return 77;
+    }
     const struct CMUnitTest tests[] = { cmocka_unit_test(opening), cmocka_unit_test(saving) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
