@@ -5,7 +5,7 @@
 #include "walk.h"
 #include <math.h>
 
-typedef struct step_size { /* what is the same for all elements */
+typedef struct step_size {            /* what is the same for all elements */
     float beta1, rest1, beta2, rest2; /* rest = 1 - beta */
     float rate;                       /* lr / (1 - b1^step) */
     float correction, eps;            /* 1/sqrt(1 - b2^step) */
@@ -22,7 +22,8 @@ static void piece(const void *ctx, int64_t first, int64_t n)
 {
     const weight *w = ctx;
     const step_size s = *w->s;
-    float *restrict param = w->param + first, *restrict exp_avg = w->exp_avg + first, *restrict exp_avg_sq = w->exp_avg_sq + first;
+    float *restrict param = w->param + first, *restrict exp_avg = w->exp_avg + first,
+                    *restrict exp_avg_sq = w->exp_avg_sq + first;
     const float *restrict grad = w->grad + first;
     for (int64_t i = 0; i < n; i++) {
         const float p = param[i] * s.keep, g = grad[i] + s.decay * param[i];

@@ -1,30 +1,36 @@
 /* batch_norm.c: y = act(gamma (x - mean)/sqrt(var + eps) + beta), per channel.     Ioffe & Szegedy 2015
- * x is channels-last, so a matrix of n rows (pixels of all images) and C columns; [B,C,L] is row-major and works by planes
- * of L values. Statistics take one pass over memory: a few rows at a time, while they are in the first cache, give their
- * mean and their squared distances from it, which are then joined (Chan et al. 1983), so a large mean cancels nowhere.
- * Backward works z and act'(z) out again from x rather than keeping them. */
+ * x is channels-last, so a matrix of n rows (pixels of all images) and C columns; [B,C,L] is row-major and works by
+ * planes of L values. Statistics take one pass over memory: a few rows at a time, while they are in the first cache,
+ * give their mean and their squared distances from it, which are then joined (Chan et al. 1983), so a large mean
+ * cancels nowhere. Backward works z and act'(z) out again from x rather than keeping them. */
 #include "cpu_backend.h"
 #include "vector_math.h"
 
-typedef struct norm_shape { int64_t n, C, planes, L; } norm_shape; /* values per channel; planes of L where L > 0, else rows */
+typedef struct norm_shape {
+    int64_t n, C, planes, L;
+} norm_shape; /* values per channel; planes of L where L > 0, else rows */
 
 static norm_shape shape_of(const dr_view *x)
 {
     const int64_t rest = dr_count(x, 2, x->rank);
     const bool by_planes = x->rank == 3;
-    return (norm_shape){ .n = x->shape[0] * rest, .C = x->shape[1], .planes = by_planes ? x->shape[0] : 0, .L = by_planes ? rest : 0 };
+    return (norm_shape){
+        .n = x->shape[0] * rest, .C = x->shape[1], .planes = by_planes ? x->shape[0] : 0, .L = by_planes ? rest : 0
+    };
 }
 
-static int64_t rows_at_once(int64_t C) /* about 16 KiB of x, but no float sum over more than 64 values: that rounds too much */
+static int64_t
+rows_at_once(int64_t C) /* about 16 KiB of x, but no float sum over more than 64 values: that rounds too much */
 {
     const int64_t rows = 4096 / C;
     return rows < 8 ? 8 : dr_min64(rows, 64);
 }
 
-/* ---- statistics --------------------------------------------------------------------------------------------------------- */
+/* ---- statistics -------------------------------------------------------------------------------------------------- */
 
 /* Joins `count` values of a given mean and sum of squared distances to those of before. */
-static inline void join(double *mean, double *squares, int64_t before, double new_mean, double new_squares, int64_t count)
+static inline void join(double *mean, double *squares, int64_t before, double new_mean, double new_squares,
+                        int64_t count)
 {
     const double delta = new_mean - *mean, total = (double)(before + count);
     *mean += delta * (double)count / total;
@@ -32,8 +38,8 @@ static inline void join(double *mean, double *squares, int64_t before, double ne
 }
 
 /* rows [first, last) of x: mean and squares [C]; sum and square [C] are scratch */
-static void row_moments(const float *x, int64_t first, int64_t last, int64_t C, double *mean, double *squares, float *restrict sum,
-                        float *restrict square)
+static void row_moments(const float *x, int64_t first, int64_t last, int64_t C, double *mean, double *squares,
+                        float *restrict sum, float *restrict square)
 {
     const int64_t step = rows_at_once(C);
     for (int64_t c = 0; c < C; c++) mean[c] = squares[c] = 0;
@@ -105,7 +111,7 @@ static bool moments(const dr_kargs *a, const float *x, const norm_shape *s, floa
     return true;
 }
 
-/* ---- forward: y = act((x - mean) scale + beta), scale = gamma/sqrt(var + eps) --------------------------------------------- */
+/* ---- forward: y = act((x - mean) scale + beta), scale = gamma/sqrt(var + eps) ------------------------------------ */
 
 typedef struct norm_args {
     const float *x, *mean, *scale, *beta;
@@ -144,7 +150,9 @@ static void forward_part(int64_t act, const norm_args *m, const norm_shape *s, i
 }
 
 /* Rows, or planes, in parts of about 8192 values. */
-typedef struct parts { int64_t items, each, count; } parts;
+typedef struct parts {
+    int64_t items, each, count;
+} parts;
 
 static parts parts_of(const norm_shape *s)
 {
@@ -184,17 +192,19 @@ static void batch_norm_eval_f32(const dr_kargs *a) /* x, gamma, beta, running_me
     float *scale = dr_cpu_workspace(a, (size_t)s.C * sizeof(float));
     if (!scale) return;
     scales(dr_in(a, 1), dr_in(a, 4), ((const dr_batch_norm_eval_attr *)a->attr)->eps, s.C, scale);
-    const norm_args m = { .x = dr_in(a, 0), .mean = dr_in(a, 3), .scale = scale, .beta = dr_in(a, 2), .y = dr_out(a, 0) };
+    const norm_args m = {
+        .x = dr_in(a, 0), .mean = dr_in(a, 3), .scale = scale, .beta = dr_in(a, 2), .y = dr_out(a, 0)
+    };
     forward(((const dr_batch_norm_eval_attr *)a->attr)->act, &m, &s);
 }
 
-/* ---- backward -----------------------------------------------------------------------------------------------------------------
+/* ---- backward -------------------------------------------------------------------------------------------------------
  * With d = x - mean, z = scale d + beta, dz = act'(z) dy:  dbeta = sum dz, dgamma = rstd sum dz d,
  * dx = scale (dz - dbeta/n - d rstd dgamma/n): two passes over x and dy, the first for the sums. */
 
 /* rows [first, last): sums of dz and of dz d, [C] each */
-VM_INLINE void row_sums(int act, const norm_args *m, int64_t C, int64_t first, int64_t last, double *sum_dz, double *sum_dzd,
-                        float *restrict dz_part, float *restrict dzd_part)
+VM_INLINE void row_sums(int act, const norm_args *m, int64_t C, int64_t first, int64_t last, double *sum_dz,
+                        double *sum_dzd, float *restrict dz_part, float *restrict dzd_part)
 {
     const float *restrict mean = m->mean, *restrict scale = m->scale, *restrict beta = m->beta;
     const int64_t step = 16; /* float sums over few rows, for the sums may be small against their parts */
@@ -246,7 +256,8 @@ VM_INLINE void sums_with(int act, const norm_args *m, const norm_shape *s, dr_bl
     row_sums(act, m, C, k * blocks.size, dr_min64(s->n, (k + 1) * blocks.size), p, p + C, scratch, scratch + C);
 }
 
-static void sums_part(int64_t act, const norm_args *m, const norm_shape *s, dr_blocks blocks, int64_t k, double *partial)
+static void sums_part(int64_t act, const norm_args *m, const norm_shape *s, dr_blocks blocks, int64_t k,
+                      double *partial)
 {
     switch (act) {
     case DR_ACT_RELU: sums_with(DR_ACT_RELU, m, s, blocks, k, partial); break;
@@ -317,12 +328,19 @@ static void batch_norm_act_backward_f32(const dr_kargs *a) /* x, gamma, beta, me
     if (s.n == 0 || C == 0) return;
 
     const dr_blocks blocks = s.L > 0 ? (dr_blocks){ 1, s.n } : dr_cut(s.n, rows_at_once(C));
-    double *partial = dr_cpu_workspace(a, (size_t)(blocks.count * 3 * C) * sizeof(double) + (size_t)(3 * C) * sizeof(float));
+    double *partial =
+        dr_cpu_workspace(a, (size_t)(blocks.count * 3 * C) * sizeof(double) + (size_t)(3 * C) * sizeof(float));
     if (!partial) return;
     float *scale = (float *)(partial + blocks.count * 3 * C), *level = scale + C, *tilt = level + C;
     scales(dr_in(a, 1), var, attr->eps, C, scale);
-    const norm_args m = { .x = dr_in(a, 0), .mean = dr_in(a, 3), .scale = scale, .beta = dr_in(a, 2), .dy = dr_in(a, 5), .dx = dr_out(a, 0),
-                          .level = level, .tilt = tilt };
+    const norm_args m = { .x = dr_in(a, 0),
+                          .mean = dr_in(a, 3),
+                          .scale = scale,
+                          .beta = dr_in(a, 2),
+                          .dy = dr_in(a, 5),
+                          .dx = dr_out(a, 0),
+                          .level = level,
+                          .tilt = tilt };
     sums(attr->act, &m, &s, blocks, partial);
     for (int64_t c = 0; c < C; c++) {
         const double rstd = 1.0 / sqrt((double)var[c] + attr->eps);
@@ -339,8 +357,8 @@ static void batch_norm_act_backward_f32(const dr_kargs *a) /* x, gamma, beta, me
     gradient(attr->act, &m, &s);
 }
 
-/* running_mean, running_var, mean, var, num_batches_tracked or NULL; running = (1 - momentum) running + momentum batch, in
- * place, where the batch's variance is the unbiased one */
+/* running_mean, running_var, mean, var, num_batches_tracked or NULL; running = (1 - momentum) running + momentum batch,
+ * in place, where the batch's variance is the unbiased one */
 static void batch_norm_update_f32(const dr_kargs *a)
 {
     const dr_batch_norm_update_attr *attr = a->attr;
@@ -350,7 +368,8 @@ static void batch_norm_update_f32(const dr_kargs *a)
     int64_t *batches = dr_optional(a, 4);
     for (int64_t c = 0; c < dr_numel(&a->in[0]); c++) {
         running_mean[c] = (float)((1.0 - attr->momentum) * (double)running_mean[c] + attr->momentum * (double)mean[c]);
-        running_var[c] = (float)((1.0 - attr->momentum) * (double)running_var[c] + attr->momentum * (double)var[c] * unbiased);
+        running_var[c] =
+            (float)((1.0 - attr->momentum) * (double)running_var[c] + attr->momentum * (double)var[c] * unbiased);
     }
     if (batches) *batches += 1;
 }

@@ -6,10 +6,11 @@
 #include <math.h>
 #include <string.h>
 
-static const size_t size_of[DR_DTYPE_COUNT] = { [DR_F32] = 4, [DR_F64] = 8, [DR_BF16] = 2, [DR_F16] = 2,
-                                                [DR_I32] = 4, [DR_I64] = 8, [DR_U8] = 1,   [DR_BOOL] = 1 };
+static const size_t size_of[DR_DTYPE_COUNT] = {
+    [DR_F32] = 4, [DR_F64] = 8, [DR_BF16] = 2, [DR_F16] = 2, [DR_I32] = 4, [DR_I64] = 8, [DR_U8] = 1, [DR_BOOL] = 1
+};
 
-/* ---- one element ---------------------------------------------------------------------------------------------------------- */
+/* ---- one element ------------------------------------------------------------------------------------------------- */
 
 static float from_bf16(uint16_t bits)
 {
@@ -21,7 +22,8 @@ static float from_bf16(uint16_t bits)
 
 static uint16_t to_16(double x, int fraction) /* fraction bits: 10 for f16, 7 for bf16 */
 {
-    const int exponent_ones = (1 << (15 - fraction)) - 1, bias = exponent_ones / 2, infinity = exponent_ones << fraction;
+    const int exponent_ones = (1 << (15 - fraction)) - 1, bias = exponent_ones / 2,
+              infinity = exponent_ones << fraction;
     const int sign = signbit(x) ? 0x8000 : 0;
     if (isnan(x)) return (uint16_t)(sign | infinity | 1 << (fraction - 1));
     if (isinf(x)) return (uint16_t)(sign | infinity);
@@ -29,7 +31,8 @@ static uint16_t to_16(double x, int fraction) /* fraction bits: 10 for f16, 7 fo
     int exponent = ilogb(x);
     if (exponent < 1 - bias) exponent = 1 - bias; /* subnormals share the smallest exponent */
     if (exponent > bias) return (uint16_t)(sign | infinity);
-    const double steps = nearbyint(ldexp(fabs(x), fraction - exponent)); /* a carry runs into the exponent, as it should */
+    const double steps =
+        nearbyint(ldexp(fabs(x), fraction - exponent)); /* a carry runs into the exponent, as it should */
     return (uint16_t)(sign | (((exponent + bias - 1) << fraction) + (int)steps));
 }
 
@@ -77,7 +80,7 @@ static void store(int32_t dtype, void *to, double x)
     }
 }
 
-/* ---- runs ------------------------------------------------------------------------------------------------------------------- */
+/* ---- runs -------------------------------------------------------------------------------------------------------- */
 
 typedef struct move { /* from -> to, a walk's tensors 1 and 0 */
     void *to;
@@ -99,7 +102,8 @@ static void same_run(const void *ctx, int64_t n, const int64_t *offset, const in
         const uint32_t *restrict f = (const uint32_t *)from;
         for (int64_t i = 0; i < n; i++) t[i * stride[0]] = f[i * stride[1]];
     } else {
-        for (int64_t i = 0; i < n; i++) memcpy(to + i * stride[0] * (int64_t)size, from + i * stride[1] * (int64_t)size, size);
+        for (int64_t i = 0; i < n; i++)
+            memcpy(to + i * stride[0] * (int64_t)size, from + i * stride[1] * (int64_t)size, size);
     }
 }
 
@@ -147,7 +151,7 @@ static void fill_run(const void *ctx, int64_t n, const int64_t *offset, const in
     }
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------------------------------------- */
+/* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
 static void cast_any(const dr_kargs *a) { walk(&a->out[0], &a->in[0]); }  /* x -> y of another dtype */
 static void copy_any(const dr_kargs *a) { walk(&a->out[0], &a->in[0]); }  /* x -> y of another layout */

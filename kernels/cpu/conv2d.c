@@ -1,18 +1,40 @@
 /* conv2d.c: convolution, its two gradients and transposed convolution, by oneDNN.
  *   y[b,co,oy,ox] = bias[co] + sum over ci,ky,kx of x[b,ci,oy s - p + ky,ox s - p + kx] weight[co,ci,ky,kx]
- * Images lie channels-last, weights row-major; oneDNN chooses the weights' own layout and they are reordered at each call,
- * which costs under 1% of a layer. Two cases are faster otherwise: conv2d_whole.c and conv2d_weight.c. */
+ * Images lie channels-last, weights row-major; oneDNN chooses the weights' own layout and they are reordered at each
+ * call, which costs under 1% of a layer. Some cases are faster otherwise: conv2d_whole.c (the kernel covers the image),
+ * conv2d_thin.c (one channel on one side), conv2d_weight.c (weight gradients of larger images). */
+#include "conv2d_thin.h"
 #include "conv2d_weight.h"
 #include "conv2d_whole.h"
 #include "onednn.h"
 #include <string.h>
 
-static dr_onednn_key key_of(dr_onednn_kind kind, const conv_shape *s)
+static conv_shape shape_between(const dr_view *x, const dr_view *y, int64_t k, int64_t stride, int64_t padding,
+                                bool bias)
 {
-    return (dr_onednn_key){ { kind, s->B, s->Ci, s->H, s->W, s->Co, s->Ho, s->Wo, s->k, s->stride, s->padding, s->bias } };
+    return (conv_shape){ .B = x->shape[0],
+                         .Ci = x->shape[1],
+                         .H = x->shape[2],
+                         .W = x->shape[3],
+                         .Co = y->shape[1],
+                         .Ho = y->shape[2],
+                         .Wo = y->shape[3],
+                         .k = k,
+                         .stride = stride,
+                         .padding = padding,
+                         .bias = bias };
 }
 
-typedef struct conv_descs { dnnl_memory_desc_t x, weight, bias, y; } conv_descs;
+static dr_onednn_key key_of(dr_onednn_kind kind, const conv_shape *s)
+{
+    const dr_onednn_key key = { { kind, s->B, s->Ci, s->H, s->W, s->Co, s->Ho, s->Wo, s->k, s->stride, s->padding,
+                                  s->bias } };
+    return key;
+}
+
+typedef struct conv_descs {
+    dnnl_memory_desc_t x, weight, bias, y;
+} conv_descs;
 
 static dnnl_memory_desc_t desc(dnnl_status_t *status, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
 {
@@ -24,7 +46,8 @@ static dnnl_memory_desc_t desc(dnnl_status_t *status, int rank, const dnnl_dims_
 static conv_descs descs_of(dnnl_status_t *status, const conv_shape *s, bool transpose, dnnl_format_tag_t weight_tag)
 {
     const dnnl_dims_t input = { s->B, s->Ci, s->H, s->W }, output = { s->B, s->Co, s->Ho, s->Wo }, channels = { s->Co };
-    const dnnl_dims_t weight = { s->Co, s->Ci, s->k, s->k }; /* oneDNN names output channels first, also when transposed */
+    const dnnl_dims_t weight = { s->Co, s->Ci, s->k,
+                                 s->k }; /* oneDNN names output channels first, also when transposed */
     if (transpose && weight_tag == dnnl_oihw) weight_tag = dnnl_iohw;
     return (conv_descs){
         .x = desc(status, 4, input, dnnl_nhwc),
@@ -42,33 +65,42 @@ static void descs_free(const conv_descs *d)
     if (d->y) dnnl_memory_desc_destroy(d->y);
 }
 
-static dnnl_status_t forward_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, bool transpose, const conv_shape *s, const conv_descs *d)
+static dnnl_status_t forward_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, bool transpose, const conv_shape *s,
+                                  const conv_descs *d)
 {
     const dnnl_dims_t strides = { s->stride, s->stride }, dilation = { 0, 0 }, before = { s->padding, s->padding };
     /* What is added after the last row follows from the sizes: a stride need not use all of it. */
-    const dnnl_dims_t after = { transpose ? (s->H - 1) * s->stride + s->k - s->Ho - s->padding : (s->Ho - 1) * s->stride + s->k - s->H - s->padding,
-                                transpose ? (s->W - 1) * s->stride + s->k - s->Wo - s->padding : (s->Wo - 1) * s->stride + s->k - s->W - s->padding };
-    return transpose ? dnnl_deconvolution_forward_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_forward_training, dnnl_deconvolution_direct,
-                                                                        d->x, d->weight, d->bias, d->y, strides, dilation, before, after,
-                                                                        dr_onednn_attr(o))
-                     : dnnl_convolution_forward_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_forward_training, dnnl_convolution_direct, d->x,
-                                                                      d->weight, d->bias, d->y, strides, dilation, before, after,
-                                                                      dr_onednn_attr(o));
+    const dnnl_dims_t after = { transpose ? (s->H - 1) * s->stride + s->k - s->Ho - s->padding
+                                          : (s->Ho - 1) * s->stride + s->k - s->H - s->padding,
+                                transpose ? (s->W - 1) * s->stride + s->k - s->Wo - s->padding
+                                          : (s->Wo - 1) * s->stride + s->k - s->W - s->padding };
+    return transpose
+               ? dnnl_deconvolution_forward_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_forward_training,
+                                                                  dnnl_deconvolution_direct, d->x, d->weight, d->bias,
+                                                                  d->y, strides, dilation, before, after,
+                                                                  dr_onednn_attr(o))
+               : dnnl_convolution_forward_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_forward_training,
+                                                                dnnl_convolution_direct, d->x, d->weight, d->bias, d->y,
+                                                                strides, dilation, before, after, dr_onednn_attr(o));
 }
 
-static dnnl_status_t backward_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, dr_onednn_kind kind, const conv_shape *s, const conv_descs *d)
+static dnnl_status_t backward_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, dr_onednn_kind kind, const conv_shape *s,
+                                   const conv_descs *d)
 {
     const dnnl_dims_t strides = { s->stride, s->stride }, dilation = { 0, 0 }, before = { s->padding, s->padding };
-    const dnnl_dims_t after = { (s->Ho - 1) * s->stride + s->k - s->H - s->padding, (s->Wo - 1) * s->stride + s->k - s->W - s->padding };
+    const dnnl_dims_t after = { (s->Ho - 1) * s->stride + s->k - s->H - s->padding,
+                                (s->Wo - 1) * s->stride + s->k - s->W - s->padding };
     dnnl_primitive_desc_t hint = NULL;
     dnnl_status_t status = forward_desc(&hint, o, false, s, d);
     if (status != dnnl_success) return status;
-    status = kind == DR_ONEDNN_CONV_BACKWARD_DATA
-                 ? dnnl_convolution_backward_data_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_convolution_direct, d->x, d->weight, d->y,
-                                                                        strides, dilation, before, after, hint, dr_onednn_attr(o))
-                 : dnnl_convolution_backward_weights_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_convolution_direct, d->x, d->weight,
-                                                                           d->bias, d->y, strides, dilation, before, after, hint,
-                                                                           dr_onednn_attr(o));
+    status =
+        kind == DR_ONEDNN_CONV_BACKWARD_DATA
+            ? dnnl_convolution_backward_data_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_convolution_direct,
+                                                                   d->x, d->weight, d->y, strides, dilation, before,
+                                                                   after, hint, dr_onednn_attr(o))
+            : dnnl_convolution_backward_weights_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_convolution_direct,
+                                                                      d->x, d->weight, d->bias, d->y, strides, dilation,
+                                                                      before, after, hint, dr_onednn_attr(o));
     dnnl_primitive_desc_destroy(hint);
     return status;
 }
@@ -86,7 +118,8 @@ static dr_onednn_plan *conv_plan(const dr_kargs *a, dr_onednn_kind kind, const c
     dnnl_status_t status = dnnl_success;
     dnnl_primitive_desc_t pd = NULL;
     const conv_descs any = descs_of(&status, s, transpose, dnnl_format_tag_any);
-    if (status == dnnl_success) status = forward ? forward_desc(&pd, o, transpose, s, &any) : backward_desc(&pd, o, kind, s, &any);
+    if (status == dnnl_success)
+        status = forward ? forward_desc(&pd, o, transpose, s, &any) : backward_desc(&pd, o, kind, s, &any);
     descs_free(&any);
     if (dr_onednn_check(a, status, "primitive descriptor") != DR_OK) return NULL;
 
@@ -111,17 +144,20 @@ static void run(const dr_kargs *a, dr_onednn_kind kind, const conv_shape *s, voi
     if (plan) dr_onednn_run(((cpu *)a->backend)->onednn, a, plan, (void *[]){ x, weight, bias, y });
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------------------------------- */
+/* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
 static void conv2d_f32(const dr_kargs *a) /* x [B,Ci,H,W], weight [Co,Ci,k,k], bias [Co] or NULL -> y [B,Co,Ho,Wo] */
 {
     const dr_conv2d_attr *attr = a->attr;
     const dr_view *x = &a->in[0], *y = &a->out[0];
-    const conv_shape s = { x->shape[0], x->shape[1], x->shape[2], x->shape[3], y->shape[1], y->shape[2], y->shape[3], a->in[1].shape[2],
-                           attr->stride, attr->padding, dr_optional(a, 2) != NULL };
+    const conv_shape s = shape_between(x, y, a->in[1].shape[2], attr->stride, attr->padding, dr_optional(a, 2) != NULL);
     if (dr_numel(y) == 0) return;
     if (dr_conv2d_whole_suits(&s)) {
         dr_conv2d_whole_gather(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+        return;
+    }
+    if (dr_conv2d_thin_forward_suits(&s)) {
+        dr_conv2d_thin_forward(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
         return;
     }
     run(a, DR_ONEDNN_CONV, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
@@ -131,8 +167,7 @@ static void conv2d_backward_data_f32(const dr_kargs *a) /* dy [B,Co,Ho,Wo], weig
 {
     const dr_conv2d_backward_data_attr *attr = a->attr;
     const dr_view *x = &a->out[0], *y = &a->in[0];
-    const conv_shape s = { x->shape[0], x->shape[1], x->shape[2], x->shape[3], y->shape[1], y->shape[2], y->shape[3], a->in[1].shape[2],
-                           attr->stride, attr->padding, false };
+    const conv_shape s = shape_between(x, y, a->in[1].shape[2], attr->stride, attr->padding, false);
     if (dr_numel(x) == 0) return;
     if (dr_conv2d_whole_suits(&s)) {
         dr_conv2d_whole_spread(a, &s, dr_in(a, 0), dr_in(a, 1), NULL, dr_out(a, 0));
@@ -146,8 +181,7 @@ static void conv2d_backward_weight_f32(const dr_kargs *a)
 {
     const dr_conv2d_backward_weight_attr *attr = a->attr;
     const dr_view *x = &a->in[0], *y = &a->in[1];
-    const conv_shape s = { x->shape[0], x->shape[1], x->shape[2], x->shape[3], y->shape[1], y->shape[2], y->shape[3], attr->kernel,
-                           attr->stride, attr->padding, attr->bias != 0 };
+    const conv_shape s = shape_between(x, y, attr->kernel, attr->stride, attr->padding, attr->bias != 0);
     if (dr_numel(x) == 0 || dr_numel(y) == 0) { /* an empty batch */
         memset(dr_out(a, 0), 0, (size_t)dr_numel(&a->out[0]) * sizeof(float));
         if (dr_numel(&a->out[1]) > 0) memset(dr_out(a, 1), 0, (size_t)dr_numel(&a->out[1]) * sizeof(float));
@@ -158,20 +192,24 @@ static void conv2d_backward_weight_f32(const dr_kargs *a)
         return;
     }
     if (dr_conv2d_weight_suits(&s)) {
-        dr_conv2d_weight(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
+        float *sums = dr_cpu_workspace(a, dr_conv2d_weight_bytes(&s));
+        if (sums) dr_conv2d_weight(&s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1), sums);
+        return;
+    }
+    if (dr_conv2d_thin_weight_suits(&s)) {
+        dr_conv2d_thin_weight(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
         return;
     }
     run(a, DR_ONEDNN_CONV_BACKWARD_WEIGHT, &s, dr_in(a, 0), dr_out(a, 0), dr_out(a, 1), dr_in(a, 1));
 }
 
-static void conv_transpose2d_f32(const dr_kargs *a) /* x [B,Ci,H,W], weight [Ci,Co,k,k], bias [Co] or NULL -> y [B,Co,Ho,Wo] */
+/* x [B,Ci,H,W], weight [Ci,Co,k,k], bias [Co] or NULL -> y [B,Co,Ho,Wo] */
+static void conv_transpose2d_f32(const dr_kargs *a)
 {
     const dr_conv_transpose2d_attr *attr = a->attr;
     const dr_view *x = &a->in[0], *y = &a->out[0];
-    const conv_shape s = { x->shape[0], x->shape[1], x->shape[2], x->shape[3], y->shape[1], y->shape[2], y->shape[3], a->in[1].shape[2],
-                           attr->stride, attr->padding, dr_optional(a, 2) != NULL };
-    const conv_shape turned = { y->shape[0], y->shape[1], y->shape[2], y->shape[3], x->shape[1], x->shape[2], x->shape[3], s.k,
-                                s.stride, s.padding, s.bias }; /* the convolution that this one transposes */
+    const conv_shape s = shape_between(x, y, a->in[1].shape[2], attr->stride, attr->padding, dr_optional(a, 2) != NULL);
+    const conv_shape turned = shape_between(y, x, s.k, s.stride, s.padding, s.bias); /* what this one transposes */
     if (dr_numel(y) == 0) return;
     if (dr_conv2d_whole_suits(&turned)) {
         dr_conv2d_whole_spread(a, &turned, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));

@@ -1,8 +1,8 @@
 /* conv2d_weight.c: the weight gradient of a convolution,
  *   dw[co,ci,ky,kx] = sum over b,oy,ox of dy[b,co,oy,ox] x[b,ci,oy s - p + ky,ox s - p + kx],
- * as a sum of outer products over pixels. Channels-last, a pixel's channels are contiguous in both x and dy, so a tile of
- * up to 13 x 32 (co x ci) sums stays in 26 vector registers while a few images pass by; nothing is rearranged before.
- * Images are cut into blocks by shape alone, each with its own sums, which are added in order at the end. */
+ * as a sum of outer products over pixels. Channels-last, a pixel's channels are contiguous in both x and dy, so a tile
+ * of up to 13 x 32 (co x ci) sums stays in 26 vector registers while a few images pass by; nothing is rearranged
+ * before. Images are cut into blocks by shape alone, each with its own sums, which are added in order at the end. */
 #include "conv2d_weight.h"
 #include <string.h>
 
@@ -21,7 +21,8 @@ static int64_t block_count(const conv_shape *s)
 bool dr_conv2d_weight_suits(const conv_shape *s)
 {
 #ifdef __AVX512F__
-    return s->Ci % TILE_CI == 0 && s->Co >= 8 && block_count(s) >= FEWEST_BLOCKS && s->Wo >= 12; /* short rows: oneDNN */
+    return s->Ci % TILE_CI == 0 && s->Co >= 8 && block_count(s) >= FEWEST_BLOCKS &&
+           s->Wo >= 12; /* short rows: oneDNN */
 #else
     (void)s; /* with fewer or narrower registers the tile does not fit */
     return false;
@@ -37,21 +38,13 @@ typedef struct tile_place {
     int64_t images, ky, kx;
 } tile_place;
 
-/* The range of ox for which ox s - p + kx is inside [0, W). */
-static inline void inside(const conv_shape *s, int64_t kx, int64_t W, int64_t Wo, int64_t *first, int64_t *last)
-{
-    const int64_t before = s->padding - kx, end = W - 1 + s->padding - kx;
-    *first = before > 0 ? (before + s->stride - 1) / s->stride : 0;
-    *last = end < 0 ? 0 : dr_min64(Wo, end / s->stride + 1);
-}
-
 /* n output channels times 32 input channels; n is a constant where this is called */
 static inline __attribute__((always_inline)) void tile(const conv_shape *s, const tile_place *t, const int n)
 {
     vec sum[TILE_CO][2];
     int64_t top, bottom, left, right;
-    inside(s, t->ky, s->H, s->Ho, &top, &bottom);
-    inside(s, t->kx, s->W, s->Wo, &left, &right);
+    dr_conv_inside(s, t->ky, s->H, s->Ho, &top, &bottom);
+    dr_conv_inside(s, t->kx, s->W, s->Wo, &left, &right);
 #pragma GCC unroll 13
     for (int j = 0; j < n; j++) {
         sum[j][0] = *(const vec_unaligned *)(t->sums + j * s->Ci);
@@ -99,7 +92,8 @@ static void tile_of(const conv_shape *s, const tile_place *t, int64_t n)
 /* images [first, last) -> sums [k,k,Co,Ci], then db [Co] */
 static void block(const conv_shape *s, const float *x, const float *dy, int64_t first, int64_t last, float *sums)
 {
-    const int64_t x_size = s->H * s->W * s->Ci, dy_size = s->Ho * s->Wo * s->Co, tiles = (s->Co + TILE_CO - 1) / TILE_CO;
+    const int64_t x_size = s->H * s->W * s->Ci, dy_size = s->Ho * s->Wo * s->Co,
+                  tiles = (s->Co + TILE_CO - 1) / TILE_CO;
     const int64_t fit = images_bytes / ((x_size + dy_size) * (int64_t)sizeof(float)), at_once = fit < 1 ? 1 : fit;
     float *db = sums + weight_count(s);
     memset(sums, 0, (size_t)(weight_count(s) + s->Co) * sizeof(float));
@@ -109,8 +103,12 @@ static void block(const conv_shape *s, const float *x, const float *dy, int64_t 
             for (int64_t k = 0; k < s->k * s->k; k++)
                 for (int64_t i = 0; i < tiles; i++) {
                     const int64_t co = i * s->Co / tiles; /* tiles of nearly equal size */
-                    const tile_place t = { x + b * x_size + ci, dy + b * dy_size + co, sums + (k * s->Co + co) * s->Ci + ci,
-                                           images, k / s->k, k % s->k };
+                    const tile_place t = { x + b * x_size + ci,
+                                           dy + b * dy_size + co,
+                                           sums + (k * s->Co + co) * s->Ci + ci,
+                                           images,
+                                           k / s->k,
+                                           k % s->k };
                     tile_of(s, &t, (i + 1) * s->Co / tiles - co);
                 }
         for (int64_t pixel = 0; s->bias && pixel < images * s->Ho * s->Wo; pixel++)
@@ -118,26 +116,37 @@ static void block(const conv_shape *s, const float *x, const float *dy, int64_t 
     }
 }
 
-void dr_conv2d_weight(const dr_kargs *a, const conv_shape *s, const float *x, const float *dy, float *dw, float *db)
+/* One output channel: the blocks' sums [k,k,Co,Ci] added in order, and turned to [Co,Ci,k,k]. */
+static void gather(const conv_shape *s, const float *sums, int64_t blocks, int64_t co, float *dw, float *db)
 {
-    const int64_t blocks = block_count(s), each = weight_count(s) + s->Co, kernel = s->k * s->k;
-    float *sums = dr_cpu_workspace(a, (size_t)(blocks * each) * sizeof(float));
-    if (!sums) return;
+    const int64_t each = weight_count(s) + s->Co, kernel = s->k * s->k, Ci = s->Ci;
+    for (int64_t k = 0; k < kernel; k++)
+        for (int64_t ci = 0; ci < Ci; ci += TILE_CI) {
+            const float *from = sums + (k * s->Co + co) * Ci + ci;
+            float total[TILE_CI] = { 0 };
+            for (int64_t i = 0; i < blocks; i++)
+                for (int64_t j = 0; j < TILE_CI; j++) total[j] += from[i * each + j];
+            for (int64_t j = 0; j < TILE_CI; j++) dw[(co * Ci + ci + j) * kernel + k] = total[j];
+        }
+    float total = 0;
+    for (int64_t i = 0; i < blocks; i++) total += sums[i * each + weight_count(s) + co];
+    if (s->bias) db[co] = total;
+}
+
+size_t dr_conv2d_weight_bytes(const conv_shape *s)
+{
+    return (size_t)(block_count(s) * (weight_count(s) + s->Co)) * sizeof(float);
+}
+
+void dr_conv2d_weight(const conv_shape *s, const float *x, const float *dy, float *dw, float *db, float *sums)
+{
+    const int64_t blocks = block_count(s), each = weight_count(s) + s->Co;
 #pragma omp parallel
     {
 #pragma omp for schedule(static)
-        for (int64_t i = 0; i < blocks; i++) block(s, x, dy, i * s->B / blocks, (i + 1) * s->B / blocks, sums + i * each);
+        for (int64_t i = 0; i < blocks; i++)
+            block(s, x, dy, i * s->B / blocks, (i + 1) * s->B / blocks, sums + i * each);
 #pragma omp for schedule(static)
-        for (int64_t co = 0; co < s->Co; co++) {
-            for (int64_t k = 0; k < kernel; k++)
-                for (int64_t ci = 0; ci < s->Ci; ci++) {
-                    float total = 0;
-                    for (int64_t i = 0; i < blocks; i++) total += sums[i * each + (k * s->Co + co) * s->Ci + ci];
-                    dw[(co * s->Ci + ci) * kernel + k] = total;
-                }
-            float total = 0;
-            for (int64_t i = 0; i < blocks; i++) total += sums[i * each + weight_count(s) + co];
-            if (s->bias) db[co] = total;
-        }
+        for (int64_t co = 0; co < s->Co; co++) gather(s, sums, blocks, co, dw, db);
     }
 }

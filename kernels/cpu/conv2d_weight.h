@@ -11,8 +11,17 @@ typedef struct conv_shape {
     bool bias;
 } conv_shape;
 
+/* The output positions [first, last) of Wo that the kernel's column kx (or row) takes from inside the input's W. */
+static inline void dr_conv_inside(const conv_shape *s, int64_t kx, int64_t W, int64_t Wo, int64_t *first, int64_t *last)
+{
+    const int64_t before = s->padding - kx, end = W - 1 + s->padding - kx;
+    *first = before > 0 ? (before + s->stride - 1) / s->stride : 0;
+    *last = end < 0 ? 0 : dr_min64(Wo, end / s->stride + 1);
+}
+
 bool dr_conv2d_weight_suits(const conv_shape *s);
+size_t dr_conv2d_weight_bytes(const conv_shape *s); /* of memory that it needs for intermediate sums */
 /* x [B,H,W,Ci], dy [B,Ho,Wo,Co] in memory -> dw [Co,Ci,k,k], db [Co] where s->bias. Call only where it suits. */
-void dr_conv2d_weight(const dr_kargs *a, const conv_shape *s, const float *x, const float *dy, float *dw, float *db);
+void dr_conv2d_weight(const conv_shape *s, const float *x, const float *dy, float *dw, float *db, float *sums);
 
 #endif

@@ -1,4 +1,5 @@
-/* conv2d_whole.c: where the kernel covers the whole image, each output pixel is one product of the image with the weight:
+/* conv2d_whole.c: where the kernel covers the whole image, each output pixel is one product of the image with the
+ * weight:
  *   small [B,Co] = large [B,k k Ci] V^T,  large = small V,  dV = small^T large,  V [Co,k k Ci]
  * V is the weight with its channels moved last, as they lie in images. */
 #include "conv2d_whole.h"
@@ -30,14 +31,16 @@ static float *channels_last(const dr_kargs *a, const conv_shape *s, const float 
     return v;
 }
 
-void dr_conv2d_whole_gather(const dr_kargs *a, const conv_shape *s, float *large, const float *weight, float *bias, float *small)
+void dr_conv2d_whole_gather(const dr_kargs *a, const conv_shape *s, float *large, const float *weight, float *bias,
+                            float *small)
 {
     float *v = channels_last(a, s, weight);
     const dr_product p = { .M = s->B, .N = s->Co, .K = s->k * s->k * s->Ci, .transpose_b = true };
     if (v) dr_multiply(a, &p, large, v, bias, small);
 }
 
-void dr_conv2d_whole_spread(const dr_kargs *a, const conv_shape *s, float *small, const float *weight, const float *bias, float *large)
+void dr_conv2d_whole_spread(const dr_kargs *a, const conv_shape *s, float *small, const float *weight,
+                            const float *bias, float *large)
 {
     const int64_t row = s->k * s->k * s->Ci;
     float *v = channels_last(a, s, weight);

@@ -23,10 +23,12 @@ void *dr_cpu_workspace(const dr_kargs *a, size_t bytes);
 const char *dr_cpu_missing_feature(void);
 const char *dr_cpu_instruction_set(void);
 
-/* Reductions are cut into blocks by size alone, and the blocks' results added in order, so that a result depends neither
- * on the number of threads nor on their timing. At most DR_CPU_BLOCKS blocks, each of at least `least` items. */
+/* Reductions are cut into blocks by size alone, and the blocks' results added in order, so that a result depends
+ * neither on the number of threads nor on their timing. At most DR_CPU_BLOCKS, each of at least `least` items. */
 enum { DR_CPU_BLOCKS = 64 };
-typedef struct dr_blocks { int64_t count, size; } dr_blocks;
+typedef struct dr_blocks {
+    int64_t count, size;
+} dr_blocks;
 static inline dr_blocks dr_cut(int64_t n, int64_t least)
 {
     int64_t size = (n + DR_CPU_BLOCKS - 1) / DR_CPU_BLOCKS;
@@ -38,7 +40,10 @@ static inline dr_blocks dr_cut(int64_t n, int64_t least)
 enum { DR_CPU_PARALLEL = 16384 };
 
 /* An input that the caller may leave out. */
-static inline void *dr_optional(const dr_kargs *a, int i) { return i < a->n_in && a->in[i].rank >= 0 ? a->in[i].data : NULL; }
+static inline void *dr_optional(const dr_kargs *a, int i)
+{
+    return i < a->n_in && a->in[i].rank >= 0 ? a->in[i].data : NULL;
+}
 
 static inline int64_t dr_min64(int64_t a, int64_t b) { return a < b ? a : b; }
 

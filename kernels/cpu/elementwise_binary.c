@@ -46,7 +46,10 @@ static void walk(const dr_kargs *a, dr_run each)
 }
 
 #define BINARY(op, f) \
-    static void op##_run(const void *a, int64_t n, const int64_t *offset, const int64_t *stride) { run(f, a, n, offset, stride); } \
+    static void op##_run(const void *a, int64_t n, const int64_t *offset, const int64_t *stride) \
+    { \
+        run(f, a, n, offset, stride); \
+    } \
     static void op##_f32(const dr_kargs *a) { walk(a, op##_run); } \
     DR_KERNEL(op, DR_F32, op##_f32)
 
@@ -59,7 +62,8 @@ BINARY(minimum, MINIMUM)
 BINARY(greater, GREATER)
 BINARY(axpy, AXPY)
 
-static void where_run(const void *ctx, int64_t n, const int64_t *offset, const int64_t *stride) /* condition, a, b -> y */
+static void where_run(const void *ctx, int64_t n, const int64_t *offset,
+                      const int64_t *stride) /* condition, a, b -> y */
 {
     const dr_kargs *k = ctx;
     const float *condition = (const float *)dr_in(k, 0) + offset[1];

@@ -72,7 +72,7 @@ UNARY(silu, SILU)
 UNARY(abs, ABS)
 UNARY(square, SQUARE)
 
-/* ---- sin and cos: the angle is brought into a quarter turn in double, which is exact enough up to 2^30 radians -------- */
+/* ---- sin and cos: the angle is brought into a quarter turn in double, which is exact enough up to 2^30 radians --- */
 
 VM_INLINE float turned(double x, int quarter) /* sin(x + quarter pi/2) */
 {

@@ -28,8 +28,11 @@ static void gelu_backward_piece(const void *ctx, int64_t first, int64_t n)
     }
 }
 
-static void gelu_f32(const dr_kargs *a) { dr_pieces(dr_numel(&a->out[0]), gelu_piece, a); }                   /* x -> y */
-static void gelu_backward_f32(const dr_kargs *a) { dr_pieces(dr_numel(&a->out[0]), gelu_backward_piece, a); } /* x, dy -> dx */
+static void gelu_f32(const dr_kargs *a) { dr_pieces(dr_numel(&a->out[0]), gelu_piece, a); } /* x -> y */
+static void gelu_backward_f32(const dr_kargs *a)
+{
+    dr_pieces(dr_numel(&a->out[0]), gelu_backward_piece, a);
+} /* x, dy -> dx */
 
 DR_KERNEL(gelu, DR_F32, gelu_f32)
 DR_KERNEL(gelu_backward, DR_F32, gelu_backward_f32)

@@ -1,10 +1,11 @@
-/* matmul.c: matrix products by oneDNN: matmul [..,M,K] [..,K,N], leading axes broadcast, and linear y = x W^T + bias. */
+/* matmul.c: products by oneDNN: matmul [..,M,K] [..,K,N], leading axes broadcast, and linear y = x W^T + bias. */
 #include "matmul.h"
 #include "onednn.h"
 #include <string.h>
 
 /* [lead.., rows, columns], dense; transposed: memory holds [lead.., columns, rows] */
-static dnnl_status_t matrix_desc(dnnl_memory_desc_t *d, int leading, const int64_t *lead, int64_t rows, int64_t columns, bool transposed)
+static dnnl_status_t matrix_desc(dnnl_memory_desc_t *d, int leading, const int64_t *lead, int64_t rows, int64_t columns,
+                                 bool transposed)
 {
     dnnl_dims_t dims = { 0 }, strides = { 0 };
     for (int i = 0; i < leading; i++) dims[i] = lead[i];
@@ -23,7 +24,8 @@ static dnnl_status_t matrix_desc(dnnl_memory_desc_t *d, int leading, const int64
 static dr_onednn_plan *product_plan(const dr_kargs *a, const dr_product *p, bool has_bias)
 {
     dr_onednn *o = ((cpu *)a->backend)->onednn;
-    dr_onednn_key key = { { DR_ONEDNN_MATMUL, p->M, p->N, p->K, p->transpose_a, p->transpose_b, has_bias, p->leading } };
+    dr_onednn_key key = { { DR_ONEDNN_MATMUL, p->M, p->N, p->K, p->transpose_a, p->transpose_b, has_bias,
+                            p->leading } };
     int64_t lead_y[3];
     for (int i = 0; i < p->leading; i++) {
         key.v[8 + i] = p->lead_a[i];
@@ -40,7 +42,8 @@ static dr_onednn_plan *product_plan(const dr_kargs *a, const dr_product *p, bool
     if (s == dnnl_success) s = matrix_desc(&B, p->leading, p->lead_b, p->K, p->N, p->transpose_b);
     if (s == dnnl_success && has_bias) s = matrix_desc(&bias, p->leading, ones, 1, p->N, false);
     if (s == dnnl_success) s = matrix_desc(&y, p->leading, lead_y, p->M, p->N, false);
-    if (s == dnnl_success) s = dnnl_matmul_primitive_desc_create(&pd, dr_onednn_engine(o), A, B, bias, y, dr_onednn_attr(o));
+    if (s == dnnl_success)
+        s = dnnl_matmul_primitive_desc_create(&pd, dr_onednn_engine(o), A, B, bias, y, dr_onednn_attr(o));
     if (dr_onednn_check(a, s, "primitive descriptor") != DR_OK) {
         const dnnl_memory_desc_t made[] = { A, B, bias, y };
         for (int i = 0; i < 4; i++) {
@@ -48,9 +51,10 @@ static dr_onednn_plan *product_plan(const dr_kargs *a, const dr_product *p, bool
         }
         return NULL;
     }
-    const dr_onednn_arg args[] = {
-        { DNNL_ARG_SRC, false, A }, { DNNL_ARG_WEIGHTS, false, B }, { DNNL_ARG_BIAS, false, bias }, { DNNL_ARG_DST, true, y }
-    };
+    const dr_onednn_arg args[] = { { DNNL_ARG_SRC, false, A },
+                                   { DNNL_ARG_WEIGHTS, false, B },
+                                   { DNNL_ARG_BIAS, false, bias },
+                                   { DNNL_ARG_DST, true, y } };
     return dr_onednn_add(o, a, &key, pd, args, 4);
 }
 
@@ -80,14 +84,18 @@ static void fold(dr_product *p)
     }
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------------------------------- */
+/* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
 static void matmul_f32(const dr_kargs *a) /* a [..,M,K], b [..,K,N] -> y [..,M,N] */
 {
     const dr_matmul_attr *attr = a->attr;
     const dr_view *A = &a->in[0], *B = &a->in[1], *y = &a->out[0];
-    dr_product p = { .M = y->shape[y->rank - 2], .N = y->shape[y->rank - 1], .K = A->shape[attr->transpose_a ? A->rank - 2 : A->rank - 1],
-                     .transpose_a = attr->transpose_a, .transpose_b = attr->transpose_b, .leading = y->rank - 2 };
+    dr_product p = { .M = y->shape[y->rank - 2],
+                     .N = y->shape[y->rank - 1],
+                     .K = A->shape[attr->transpose_a ? A->rank - 2 : A->rank - 1],
+                     .transpose_a = attr->transpose_a,
+                     .transpose_b = attr->transpose_b,
+                     .leading = y->rank - 2 };
     for (int i = 0; i < p.leading; i++) {
         const int in_a = i - (y->rank - A->rank), in_b = i - (y->rank - B->rank); /* axes align at the right */
         p.lead_a[i] = in_a < 0 ? 1 : A->shape[in_a];

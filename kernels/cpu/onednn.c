@@ -24,7 +24,10 @@ struct dr_onednn_plan {
     plan_arg arg[DR_ONEDNN_ARGS];
 };
 
-typedef struct buffer { void *data; size_t bytes; } buffer;
+typedef struct buffer {
+    void *data;
+    size_t bytes;
+} buffer;
 
 enum { SLOTS = 512, MOST_PLANS = 2048 };
 
@@ -51,7 +54,9 @@ static const char *status_text(dnnl_status_t s)
 dr_status dr_onednn_check(const dr_kargs *a, dnnl_status_t status, const char *what)
 {
     if (status == dnnl_success) return DR_OK;
-    const dr_status code = status == dnnl_out_of_memory ? DR_ENOMEM : status == dnnl_unimplemented ? DR_EUNSUPPORTED : DR_EINTERNAL;
+    const dr_status code = status == dnnl_out_of_memory   ? DR_ENOMEM
+                           : status == dnnl_unimplemented ? DR_EUNSUPPORTED
+                                                          : DR_EINTERNAL;
     return dr_fail(code, "%s: oneDNN: %s: %s (%d)", a ? a->op : "backend cpu", what, status_text(status), (int)status);
 }
 
@@ -63,9 +68,12 @@ dr_onednn *dr_onednn_open(void)
         return NULL;
     }
     dr_status s = dr_onednn_check(NULL, dnnl_engine_create(&o->engine, dnnl_cpu, 0), "engine");
-    if (s == DR_OK) s = dr_onednn_check(NULL, dnnl_stream_create(&o->stream, o->engine, dnnl_stream_default_flags), "stream");
+    if (s == DR_OK)
+        s = dr_onednn_check(NULL, dnnl_stream_create(&o->stream, o->engine, dnnl_stream_default_flags), "stream");
     if (s == DR_OK) s = dr_onednn_check(NULL, dnnl_primitive_attr_create(&o->attr), "attributes");
-    if (s == DR_OK) s = dr_onednn_check(NULL, dnnl_primitive_attr_set_scratchpad_mode(o->attr, dnnl_scratchpad_mode_user), "scratchpad");
+    if (s == DR_OK)
+        s = dr_onednn_check(NULL, dnnl_primitive_attr_set_scratchpad_mode(o->attr, dnnl_scratchpad_mode_user),
+                            "scratchpad");
     if (s == DR_OK) return o;
     dr_onednn_close(o);
     return NULL;
@@ -118,7 +126,7 @@ const char *dr_onednn_version(void)
     return text;
 }
 
-/* ---- the table ----------------------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static uint64_t slot_of(const dr_onednn_key *key) /* FNV-1a over the words */
 {
@@ -135,11 +143,13 @@ dr_onednn_plan *dr_onednn_find(const dr_onednn *o, const dr_onednn_key *key)
     return NULL;
 }
 
-static dr_status make_arg(dr_onednn *o, const dr_kargs *a, plan_arg *to, const dr_onednn_arg *from, const_dnnl_primitive_desc_t pd)
+static dr_status make_arg(dr_onednn *o, const dr_kargs *a, plan_arg *to, const dr_onednn_arg *from,
+                          const_dnnl_primitive_desc_t pd)
 {
     to->name = from->name;
     to->output = from->output;
-    dr_status s = dr_onednn_check(a, dnnl_memory_create(&to->plain, from->plain, o->engine, DNNL_MEMORY_NONE), "memory");
+    dr_status s =
+        dr_onednn_check(a, dnnl_memory_create(&to->plain, from->plain, o->engine, DNNL_MEMORY_NONE), "memory");
     if (s != DR_OK) return s;
     const_dnnl_memory_desc_t best = dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, from->name);
     if (!best || dnnl_memory_desc_equal(best, from->plain)) return DR_OK;
@@ -148,15 +158,17 @@ static dr_status make_arg(dr_onednn *o, const dr_kargs *a, plan_arg *to, const d
     s = dr_onednn_check(a, dnnl_memory_create(&to->own, best, o->engine, DNNL_MEMORY_NONE), "memory");
     if (s != DR_OK) return s;
     dnnl_primitive_desc_t reorder = NULL;
-    const dnnl_status_t made = to->output ? dnnl_reorder_primitive_desc_create(&reorder, best, o->engine, from->plain, o->engine, NULL)
-                                          : dnnl_reorder_primitive_desc_create(&reorder, from->plain, o->engine, best, o->engine, NULL);
+    const dnnl_status_t made =
+        to->output ? dnnl_reorder_primitive_desc_create(&reorder, best, o->engine, from->plain, o->engine, NULL)
+                   : dnnl_reorder_primitive_desc_create(&reorder, from->plain, o->engine, best, o->engine, NULL);
     s = dr_onednn_check(a, made, "reorder");
     if (s == DR_OK) s = dr_onednn_check(a, dnnl_primitive_create(&to->reorder, reorder), "reorder");
     if (reorder) dnnl_primitive_desc_destroy(reorder);
     return s;
 }
 
-static dr_status make_plan(dr_onednn *o, const dr_kargs *a, dr_onednn_plan *p, const_dnnl_primitive_desc_t pd, const dr_onednn_arg *args, int n)
+static dr_status make_plan(dr_onednn *o, const dr_kargs *a, dr_onednn_plan *p, const_dnnl_primitive_desc_t pd,
+                           const dr_onednn_arg *args, int n)
 {
     for (int i = 0; i < n; i++) {
         p->n = i + 1;
@@ -167,14 +179,15 @@ static dr_status make_plan(dr_onednn *o, const dr_kargs *a, dr_onednn_plan *p, c
     const_dnnl_memory_desc_t scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     p->scratch_bytes = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
     if (p->scratch_bytes > 0) {
-        const dr_status s = dr_onednn_check(a, dnnl_memory_create(&p->scratch, scratch, o->engine, DNNL_MEMORY_NONE), "memory");
+        const dr_status s =
+            dr_onednn_check(a, dnnl_memory_create(&p->scratch, scratch, o->engine, DNNL_MEMORY_NONE), "memory");
         if (s != DR_OK) return s;
     }
     return dr_onednn_check(a, dnnl_primitive_create(&p->primitive, pd), "primitive");
 }
 
-dr_onednn_plan *dr_onednn_add(dr_onednn *o, const dr_kargs *a, const dr_onednn_key *key, dnnl_primitive_desc_t primitive_desc,
-                              const dr_onednn_arg *args, int n)
+dr_onednn_plan *dr_onednn_add(dr_onednn *o, const dr_kargs *a, const dr_onednn_key *key,
+                              dnnl_primitive_desc_t primitive_desc, const dr_onednn_arg *args, int n)
 {
     if (o->plans >= MOST_PLANS) forget_plans(o); /* a script that never repeats a shape */
     dr_onednn_plan *p = calloc(1, sizeof *p);
@@ -196,7 +209,7 @@ dr_onednn_plan *dr_onednn_add(dr_onednn *o, const dr_kargs *a, const dr_onednn_k
     return p;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static bool reserve(const dr_kargs *a, buffer *b, size_t bytes)
 {
@@ -214,7 +227,8 @@ static bool reserve(const dr_kargs *a, buffer *b, size_t bytes)
 
 static dr_status reorder(dr_onednn *o, const dr_kargs *a, const plan_arg *arg)
 {
-    const dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, arg->output ? arg->own : arg->plain }, { DNNL_ARG_TO, arg->output ? arg->plain : arg->own } };
+    const dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, arg->output ? arg->own : arg->plain },
+                                     { DNNL_ARG_TO, arg->output ? arg->plain : arg->own } };
     return dr_onednn_check(a, dnnl_primitive_execute(arg->reorder, o->stream, 2, args), "reorder");
 }
 

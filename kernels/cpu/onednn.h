@@ -14,7 +14,9 @@
 
 enum { DR_ONEDNN_KEY = 20, DR_ONEDNN_ARGS = 4 };
 
-typedef struct dr_onednn_key { int64_t v[DR_ONEDNN_KEY]; } dr_onednn_key; /* v[0]: a dr_onednn_kind; unused ones 0 */
+typedef struct dr_onednn_key {
+    int64_t v[DR_ONEDNN_KEY];
+} dr_onednn_key; /* v[0]: a dr_onednn_kind; unused ones 0 */
 typedef enum dr_onednn_kind {
     DR_ONEDNN_CONV = 1,
     DR_ONEDNN_CONV_BACKWARD_DATA,
@@ -24,7 +26,7 @@ typedef enum dr_onednn_kind {
 } dr_onednn_kind;
 
 typedef struct dr_onednn_arg {
-    int name;                 /* DNNL_ARG_SRC, ... */
+    int name; /* DNNL_ARG_SRC, ... */
     bool output;
     dnnl_memory_desc_t plain; /* how the caller's memory lies; taken over by dr_onednn_add. NULL: no such argument */
 } dr_onednn_arg;
@@ -42,8 +44,8 @@ dr_status dr_onednn_check(const dr_kargs *a, dnnl_status_t status, const char *w
 
 dr_onednn_plan *dr_onednn_find(const dr_onednn *o, const dr_onednn_key *key); /* NULL, no error: not made yet */
 /* Takes over primitive_desc and the plain descriptors, also where it fails (NULL after dr_fail). */
-dr_onednn_plan *dr_onednn_add(dr_onednn *o, const dr_kargs *a, const dr_onednn_key *key, dnnl_primitive_desc_t primitive_desc,
-                              const dr_onednn_arg *args, int n);
+dr_onednn_plan *dr_onednn_add(dr_onednn *o, const dr_kargs *a, const dr_onednn_key *key,
+                              dnnl_primitive_desc_t primitive_desc, const dr_onednn_arg *args, int n);
 dr_status dr_onednn_run(dr_onednn *o, const dr_kargs *a, dr_onednn_plan *plan, void *const *data);
 
 #endif

@@ -1,4 +1,4 @@
-/* pow.c: y = x^e for a constant exponent. The usual exponents have loops of their own; others go through the C library. */
+/* pow.c: y = x^e for a constant exponent. The usual ones have loops of their own; others go through the C library. */
 #include "walk.h"
 #include <math.h>
 

@@ -7,7 +7,6 @@
 #include "cpu_backend.h"
 #include <math.h>
 #include <stdbool.h>
-#include <string.h>
 
 typedef struct axis {
     int64_t n, stride, out;

@@ -43,14 +43,14 @@ VM_INLINE float vm_exp(float x)
     p = (p * r) * r + r + 1.0f;
     const int32_t whole = vm_to_bits(shifted) - 0x4B400000; /* n */
     const int32_t half = whole >> 1;
-    return p * vm_from_bits((half + 127) << 23) * vm_from_bits((whole - half + 127) << 23);
+    return p * vm_from_bits((int32_t)((uint32_t)(half + 127) << 23)) * vm_from_bits((int32_t)((uint32_t)(whole - half + 127) << 23));
 }
 
 /* ln x = e ln 2 + ln(1 + f), x = 2^e (1 + f), 1 + f in [sqrt 1/2, sqrt 2) */
 VM_INLINE float vm_log(float x)
 {
     const int small = x < 1.17549435e-38f;
-    const float scaled = small ? x * 8388608.0f : x; /* subnormal: times 2^23 */
+    const float scaled = small ? x * 8388608.0f : x;      /* subnormal: times 2^23 */
     const int32_t bits = vm_to_bits(scaled) - 0x3F3504F3; /* relative to sqrt 1/2 */
     const float e = (float)(bits >> 23) - (small ? 23.0f : 0.0f);
     const float f = vm_from_bits((bits & 0x007FFFFF) + 0x3F3504F3) - 1.0f;
@@ -139,7 +139,7 @@ VM_INLINE float vm_normal_cdf(float x, float *density)
     return x < 0.0f ? tail : 1.0f - tail;
 }
 
-/* ---- activations ----------------------------------------------------------------------------------------------------- */
+/* ---- activations ------------------------------------------------------------------------------------------------- */
 
 VM_INLINE float vm_gelu(float x) /* x Phi(x) */
 {

@@ -85,7 +85,8 @@ void dr_walk_run(const dr_walk *w, dr_run run, const void *ctx)
     }
     const int64_t each = n >= PIECE ? 1 : PIECE / n, tasks = (runs + each - 1) / each;
 #pragma omp parallel for schedule(static) if (runs * n > DR_CPU_PARALLEL)
-    for (int64_t task = 0; task < tasks; task++) walk_range(w, run, ctx, task * each, dr_min64(runs, (task + 1) * each));
+    for (int64_t task = 0; task < tasks; task++)
+        walk_range(w, run, ctx, task * each, dr_min64(runs, (task + 1) * each));
 }
 
 void dr_pieces(int64_t count, dr_piece piece, const void *ctx)

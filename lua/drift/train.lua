@@ -68,15 +68,15 @@ local function stopped(run, net, optimizer, at, progress)
   os.exit(130, true)
 end
 
--- The rest of one epoch, from at.batch on. Returns its mean loss, or nil when the limit of steps was reached before.
+-- The rest of one epoch, from at.batch on, or as much of it as the limit of steps allows. Returns its mean loss.
 local function train_epoch(net, optimizer, loader, process, o, at)
   local run, batches = o.run, loader:batches()
   local factor = drift.instance(o.decay, "decay"):factor(at.epoch, o.epochs)
-  local progress = drift.progress { label = ("%s %d/%d"):format(o.label, at.epoch + 1, o.epochs), total = batches, unit = "images",
+  local last = o.steps > 0 and math.min(batches, at.batch + o.steps - at.step) or batches
+  local progress = drift.progress { label = ("%s %d/%d"):format(o.label, at.epoch + 1, o.epochs), total = last, unit = "images",
                                     per_step = o.batch, first = at.batch }
   net:train()
-  for i = at.batch + 1, batches do
-    if o.steps > 0 and at.step >= o.steps then break end
+  for i = at.batch + 1, last do
     local loss = drift.scope(function()
       local batch = loader:read(at.epoch + 1, i)
       return train_step(net, optimizer, process, batch, o, factor)

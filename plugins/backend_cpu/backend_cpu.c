@@ -1,5 +1,6 @@
-/* backend_cpu.c: the processor as a device: host memory, threads by OpenMP, kernels of kernels/cpu, oneDNN. This file is
- * compiled for any processor; the kernels are compiled for the one of the build, which is checked before they run. */
+/* backend_cpu.c: the processor as a device: host memory, threads by OpenMP, kernels of kernels/cpu, oneDNN. This file
+ * is compiled for any processor; the kernels are compiled for the one of the build, which is checked before they run.
+ * */
 #include "cpu_backend.h"
 #include "onednn.h"
 #include <omp.h>
@@ -9,8 +10,7 @@
 #include <sys/mman.h>
 
 static const dr_param params[] = {
-    DR_INT(cpu, threads, 0, 0, 4096, "threads to use; 0: all cores that the process may run on"),
-    DR_END
+    DR_INT(cpu, threads, 0, 0, 4096, "threads to use; 0: all cores that the process may run on"), DR_END
 };
 
 static dr_status open_device(void *self)
@@ -92,22 +92,24 @@ static const char *describe(void *self)
     cpu *c = self;
     char name[96];
     read_processor_name(name, sizeof name);
-    snprintf(c->text, sizeof c->text, "%s, %s, %lld thread%s, oneDNN %s", name, dr_cpu_instruction_set(), (long long)c->threads,
-             c->threads == 1 ? "" : "s", dr_onednn_version());
+    snprintf(c->text, sizeof c->text, "%s, %s, %lld thread%s, oneDNN %s", name, dr_cpu_instruction_set(),
+             (long long)c->threads, c->threads == 1 ? "" : "s", dr_onednn_version());
     return c->text;
 }
 
-DR_BACKEND(cpu, "The processor: oneDNN and own vector kernels, float32", params, .flags = DR_BACKEND_HOST_MEMORY, .open = open_device,
-           .close = close_device, .alloc = allocate, .free = release, .copy = copy, .sync = sync, .kernel = kernel, .describe = describe)
+DR_BACKEND(cpu, "The processor: oneDNN and own vector kernels, float32", params, .flags = DR_BACKEND_HOST_MEMORY,
+           .open = open_device, .close = close_device, .alloc = allocate, .free = release, .copy = copy, .sync = sync,
+           .kernel = kernel, .describe = describe)
 
 static dr_status load(void)
 {
     const char *missing = dr_cpu_missing_feature();
     if (!missing) return DR_OK;
-    return dr_fail(DR_EUNSUPPORTED,
-                   "backend cpu was built for a processor with %s, which this one has not: build again on this machine, or with "
-                   "-DDRIFT_CPU_MARCH=x86-64-v3",
-                   missing);
+    return dr_fail(
+        DR_EUNSUPPORTED,
+        "backend cpu was built for a processor with %s, which this one has not: build again on this machine, or with "
+        "-DDRIFT_CPU_MARCH=x86-64-v3",
+        missing);
 }
 
 DR_PLUGIN_WITH("backend_cpu", "1.0", "The fast CPU backend", load, NULL)

@@ -6,7 +6,9 @@
 
 Both sides do the same work (see peers/) in processes of their own, in turn: Drift, each mode of PyTorch, then the next
 round, so that a slow minute of the machine meets all of them. The table shows the best round's median of each, because
-everything that disturbs a measurement makes it slower. Status 1 if Drift is slower or needs more memory than any mode.
+everything that disturbs a measurement makes it slower. "work MiB" is the peak without what a process has before the
+network is made: PyTorch's libraries alone take hundreds of MiB. Status 1 if Drift is slower than any mode, or its peak
+is higher.
 
 PyTorch comes from pip into a virtual environment in the cache, on first use only (--python names one that has it).
 """
@@ -73,19 +75,20 @@ def main():
     torch += ["--bf16"] * args.bf16 + ["--cuda"] * args.cuda
 
     sides = {"drift": drift} | {f"pytorch {mode}": torch + ["--mode", mode] for mode in args.modes.split(",")}
-    best, peak = {}, {}
+    best, peak, work = {}, {}, {}
     for _ in range(args.rounds):
         for name, command in sides.items():
             figures = measure(command, env)
             best[name] = min(best.get(name, float("inf")), figures["ms_median"])
             peak[name] = max(peak.get(name, 0), figures["peak_mib"])
+            work[name] = max(work.get(name, 0), figures["peak_mib"] - figures["before_mib"])
 
     print(f"{args.task}, hidden {args.hidden}, batch {args.batch}, {'bf16' if args.bf16 else 'f32'}, "
           f"{'cuda' if args.cuda else f'{args.threads} threads'}, best of {args.rounds} rounds of {args.steps}")
-    print(f"{'':32}{'ms':>10}{'/ drift':>10}{'peak MiB':>10}{'/ drift':>10}")
+    print(f"{'':32}{'ms':>10}{'/ drift':>10}{'peak MiB':>10}{'/ drift':>10}{'work MiB':>10}")
     for name in sides:
         print(f"{name:32}{best[name]:10.1f}{best[name] / best['drift']:10.2f}"
-              f"{peak[name]:10.0f}{peak[name] / peak['drift']:10.2f}")
+              f"{peak[name]:10.0f}{peak[name] / peak['drift']:10.2f}{work[name]:10.0f}")
     slower = [name for name in sides if best[name] < best["drift"]]
     larger = [name for name in sides if peak[name] < peak["drift"]]
     for name in slower:

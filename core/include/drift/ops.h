@@ -262,8 +262,8 @@ static inline dr_tensor *dr_cross_entropy(dr_tensor *logits, dr_tensor *label)
     return dr_apply1("cross_entropy", (dr_tensor *[]){ logits, label }, 2, &(dr_cross_entropy_attr){ 0 });
 }
 
-/* ---- optimizer steps, all weights in one launch; in place; in[0] holds what changes from step to step. Kernels of adam_step, sgd_step,
- * clip_step are registered for DR_ANY_DTYPE and look at in[1].dtype, since in[0] is f64 ----------------------------------------------- */
+/* ---- optimizer steps, all weights in one launch; in place; in[0] holds what changes from step to step. The kernel is chosen by the
+ * dtype of in[1], since in[0] is f64 --------------------------------------------------------------------------------------------------- */
 typedef struct dr_adam_step_attr { double beta1, beta2, eps, weight_decay; _Bool decoupled; } dr_adam_step_attr; /* in[0] f64 [2] = lr, step; then
     param, grad, exp_avg, exp_avg_sq of each weight */
 typedef struct dr_sgd_step_attr { double momentum, weight_decay; _Bool nesterov; } dr_sgd_step_attr; /* in[0] f64 [2] = lr, step; param, grad, momentum_buffer */

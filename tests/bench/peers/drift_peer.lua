@@ -6,6 +6,7 @@
 -- Settings: task, hidden, batch, steps, e.g. --set task=sample.
 local drift = require "drift"
 
+local before = drift.peak_memory()
 local settings = { task = "train", hidden = 64, batch = 128, steps = 8 }
 for key, text in pairs(drift.set) do
     if settings[key] == nil then drift.fail("unknown setting %s", key) end
@@ -17,7 +18,8 @@ local seed = drift.seed()
 local conditional = task ~= "denoise"
 local net = drift.build(drift.models.cs180_unet {
     hidden = settings.hidden, time = conditional and "add" or nil, class = conditional and "scale" or nil })
-local process = conditional and drift.process.flow_matching {} or drift.process.fixed_noise { sigma = 0.5, predict = "x0" }
+local process = conditional and drift.process.flow_matching {}
+                or drift.process.fixed_noise { sigma = 0.5, predict = "x0" }
 local optimizer = drift.optimizer(drift.optim.adam { lr = 1e-3 }, net)
 
 local classes = {}
@@ -65,4 +67,4 @@ local median = times[#times // 2 + 1]
 print(drift.json.encode {
     task = task, device = drift.device().name, hidden = settings.hidden, batch = B, drift = drift.version,
     ms_median = median, ms_min = times[1], ms_max = times[#times], images_per_s = 1e3 * B / median,
-    peak_mib = drift.peak_memory() / 2 ^ 20 })
+    peak_mib = drift.peak_memory() / 2 ^ 20, before_mib = before / 2 ^ 20 })
