@@ -1,4 +1,4 @@
--- loss_curve.lua: the training loss of a run as loss.svg: every step faintly, a running mean, and each epoch's mean.
+-- loss_curve.lua: the training loss of a run as loss.svg: every step faintly, smoothed, and each epoch's mean as a dot.
 local drift = require "drift"
 
 local WIDTH, HEIGHT = 720, 400
@@ -13,20 +13,25 @@ local function nice_step(span, ticks)
 end
 
 local function points_of(records)
-  local steps, epochs = {}, {}
+  local steps, epochs, begun = {}, {}, 0
   for _, r in ipairs(records) do
     if r.loss then steps[#steps + 1] = { r.step, r.loss } end
-    if r.epoch_loss then epochs[#epochs + 1] = { r.step, r.epoch_loss } end
+    if r.epoch_loss then                                          -- in the middle of the steps that it is the mean of
+      epochs[#epochs + 1] = { (begun + r.step) / 2, r.epoch_loss }
+      begun = r.step
+    end
   end
   return steps, epochs
 end
 
-local function running_mean(points)
-  local out, mean = {}, nil
-  local weight = 2 / (1 + math.min(50, math.max(1, #points / 10)))
+-- The mean of the steps around each one; fewer at both ends, so that the curve neither lags nor starts high.
+local function smoothed(points)
+  local sums, out = { [0] = 0 }, {}
+  for i, p in ipairs(points) do sums[i] = sums[i - 1] + p[2] end
+  local reach = math.min(25, #points // 10)
   for i, p in ipairs(points) do
-    mean = mean and mean + weight * (p[2] - mean) or p[2]
-    out[i] = { p[1], mean }
+    local r = math.min(reach, i - 1, #points - i)
+    out[i] = { p[1], (sums[i + r] - sums[i - r - 1]) / (2 * r + 1) }
   end
   return out
 end
@@ -75,11 +80,12 @@ return function(run)
   end
   add('<text x="%d" y="%d" text-anchor="middle">step</text>', (LEFT + WIDTH - RIGHT) // 2, HEIGHT - 8)
   svg[#svg + 1] = polyline(steps, place, 'stroke="#9bbcdc" stroke-width="1"')
-  svg[#svg + 1] = polyline(running_mean(steps), place, 'stroke="#1f5f99" stroke-width="2"')
+  svg[#svg + 1] = polyline(smoothed(steps), place, 'stroke="#1f5f99" stroke-width="2"')
   for _, p in ipairs(epochs) do
     local x, y = place(p[1], p[2])
     add('<circle cx="%.1f" cy="%.1f" r="4" fill="#c0392b"><title>epoch mean %.4f</title></circle>', x, y, p[2])
   end
+  add('<text x="%d" y="20" text-anchor="end" fill="#666">light: each step, dark: smoothed, dots: mean of an epoch</text>', WIDTH - RIGHT)
   svg[#svg + 1] = "</svg>\n"
   drift.write_file(run:path "loss.svg", table.concat(svg, "\n"))
 end
