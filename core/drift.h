@@ -108,6 +108,8 @@ typedef struct dr_named {
 } dr_named;
 dr_module *dr_module_group(dr_module *parent, const char *name); /* parent NULL: a root (name only for messages); name "": shares the parent's path */
 dr_module *dr_module_create(dr_module *parent, const char *name, const char *kind, const char *component, dr_args args); /* kind "block" or "conditioning" */
+dr_tensor *dr_module_weight(dr_module *group, const char *name, int rank, const int64_t *shape, dr_init init); /* f32, borrowed: a
+    weight of a network written in Lua */
 void dr_module_free(dr_module *root); /* with its children and weights */
 void dr_module_seed(dr_module *root, uint64_t seed); /* before children are made: keys the initial weights */
 void dr_module_mode(dr_module *root, bool training);

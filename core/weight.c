@@ -123,6 +123,16 @@ dr_tensor *dr_buffer(dr_builder *b, const char *name, dr_dtype dtype, int rank, 
     return declare(b, name, dtype, rank, shape, true, (dr_init){ DR_INIT_CONSTANT, fill });
 }
 
+dr_tensor *dr_module_weight(dr_module *m, const char *name, int rank, const int64_t *shape, dr_init init)
+{
+    dr_error_push(m->place);
+    dr_scope_open();
+    dr_tensor *t = dr_weight(&(dr_builder){ m }, name, rank, shape, init);
+    dr_scope_close();
+    dr_error_pop();
+    return t;
+}
+
 dr_module *dr_child(dr_builder *b, const char *name, const char *block, dr_args args)
 {
     return dr_failed() ? NULL : dr_module_create(b->module, name, "block", block, args);

@@ -230,6 +230,20 @@ static int module_named(lua_State *L) /* named(handle): list of { path =, tensor
     return 1;
 }
 
+/* weight(handle, name, shape, init, value): init "constant", "uniform" (within +-value) or "normal" (value: deviation) */
+static int module_weight(lua_State *L)
+{
+    static const char *const inits[] = { "constant", "uniform", "normal", NULL }; /* in the order of DR_INIT_... */
+    dr_module *m = check_handle(L, 1);
+    int64_t shape[DR_MAX_RANK];
+    const int rank = bind_check_shape(L, 3, shape);
+    const dr_init init = { luaL_checkoption(L, 4, NULL, inits), luaL_checknumber(L, 5) };
+    dr_tensor *t = dr_module_weight(m, luaL_checkstring(L, 2), rank, shape, init);
+    bind_check(L);
+    bind_push_weight(L, t);
+    return 1;
+}
+
 static int module_mode(lua_State *L)
 {
     dr_module_mode(check_handle(L, 1), lua_toboolean(L, 2));
@@ -283,6 +297,7 @@ void bind_open_module(lua_State *L)
         { "embed", module_embed },
         { "modulate", module_modulate },
         { "named", module_named },
+        { "weight", module_weight },
         { "mode", module_mode },
         { "training", module_training },
         { "stream", module_stream },

@@ -1,5 +1,5 @@
--- net.lua: networks. drift.net { name, config, children, inline, forward } is the spec of a network that is wired in
--- Lua from blocks; drift.build makes a module of it, or of a block or conditioning alone. The core owns the weights, by
+-- net.lua: networks. drift.net { name, config, children, inline, weights, forward } is the spec of a network that is
+-- written in Lua, from blocks and ops; drift.build makes a module of it, or of a block or conditioning alone. The core owns the weights, by
 -- their paths ("d1.c.c1.conv.0.weight", PyTorch's names); here are the calls.
 local core = require "drift.core"
 local data = core.spec_data
@@ -13,8 +13,8 @@ local reserved = {                              -- fields of a built net, which 
 }
 
 -- ---- specs ----------------------------------------------------------------------------------------------------------
-local fields = { name = "string", config = "table", children = "table", inline = "table", forward = "function",
-                 methods = "table" }
+local fields = { name = "string", config = "table", children = "table", inline = "table", weights = "table",
+                 forward = "function", methods = "table" }
 
 -- A map is taken in order of name, so that the same script gives the same order; a list of { name, spec } as it is.
 local function ordered(where, children)
@@ -43,6 +43,28 @@ local function ordered(where, children)
     return list
 end
 
+-- weights = { gain = { shape = { 8 }, init = 1 }, mix = { shape = { 8, 8 }, init = { normal = 0.02 } } }: init is a
+-- constant, { uniform = bound } or { normal = deviation }. In order of name, as { name, shape, kind, value }.
+local function ordered_weights(where, weights)
+    local list = {}
+    for name, w in next, weights or {} do
+        if type(name) ~= "string" or reserved[name] or methods[name] then
+            core.fail("%s: a weight cannot be called '%s'", where, tostring(name))
+        end
+        local init = type(w) == "table" and w.init or 0
+        local kind, value = "constant", init
+        if type(init) == "table" then kind, value = next(init) end
+        if type(w) ~= "table" or type(w.shape) ~= "table" or type(value) ~= "number"
+            or kind ~= "constant" and kind ~= "uniform" and kind ~= "normal" then
+            core.fail("%s: weight %s must be { shape = { ... }, init = number, { uniform = bound } or { normal = deviation } }",
+                      where, name)
+        end
+        list[#list + 1] = { name, w.shape, kind, value }
+    end
+    table.sort(list, function(a, b) return a[1] < b[1] end)
+    return list
+end
+
 local function check(definition)
     if type(definition) ~= "table" then
         core.fail("drift.net takes a table: drift.net { name = ..., children = ..., forward = ... }")
@@ -50,7 +72,7 @@ local function check(definition)
     for key, value in next, definition do
         local wanted = fields[key]
         if not wanted then
-            local near = core.nearest(tostring(key), { "name", "config", "children", "inline", "forward", "methods" })
+            local near = core.nearest(tostring(key), { "name", "config", "children", "inline", "weights", "forward", "methods" })
             core.fail("drift.net has no field '%s'%s", key, near and "; did you mean '" .. near .. "'?" or "")
         end
         if type(value) ~= wanted then
@@ -77,7 +99,8 @@ function net.net(definition)
     return core.new_spec {
         kind = "net", name = definition.name, given = given,
         net = { config = config, forward = definition.forward, methods = definition.methods,
-                children = ordered(where, definition.children), inline = ordered(where, definition.inline) },
+                children = ordered(where, definition.children), inline = ordered(where, definition.inline),
+                weights = ordered_weights(where, definition.weights) },
     }
 end
 
@@ -92,8 +115,13 @@ local function fill(handle, spec, place)
                      path = core.module.path(handle), config = d.net and d.net.config or d.params,
                      forward = d.net and d.net.forward }
     if not d.net then return setmetatable(module, meta) end
-    for _, child in ipairs(d.net.children) do module[child[1]] = attach(handle, child[1], child[2], place) end
-    for _, child in ipairs(d.net.inline) do module[child[1]] = attach(handle, "", child[2], place) end
+    local function put(name, value)
+        if module[name] then core.fail("net %s: two things are called '%s'", place, name) end
+        module[name] = value
+    end
+    for _, w in ipairs(d.net.weights) do put(w[1], core.module.weight(handle, table.unpack(w))) end
+    for _, child in ipairs(d.net.children) do put(child[1], attach(handle, child[1], child[2], place)) end
+    for _, child in ipairs(d.net.inline) do put(child[1], attach(handle, "", child[2], place)) end
     for name, method in next, d.net.methods or {} do
         module[name] = function(self, ...) return core.module.call(place, method, self, ...) end
     end

@@ -141,6 +141,52 @@ describe("a net", function()
     end)
 end)
 
+describe("a block written wholly in Lua", function()
+    local function scaled(init)
+        return drift.net {
+            name = "scaled", weights = { gain = { shape = { 2 }, init = init or 1 }, mix = { shape = { 2, 2 }, init = { normal = 0.5 } } },
+            forward = function(net, x) return x:linear(net.mix) * net.gain end,
+        }
+    end
+
+    it("has weights of its own, with names, start values, gradients and files like any other", function()
+        local net = drift.build(drift.net { name = "outer", children = { inner = scaled(3) },
+                                            forward = function(net, x) return net.inner(x) end })
+        assert.same({ "inner.gain", "inner.mix" }, paths(net))
+        assert.same({ 3, 3 }, net.inner.gain:totable())
+        net(drift.ones(4, 2)):sum():backward()
+        for _, weight in ipairs(net:parameters()) do assert.is_true(weight.tensor.grad:abs():sum():item() > 0) end
+        net:save "scaled.safetensors"
+        local other = drift.build(drift.net { name = "outer", children = { inner = scaled(0) },
+                                              forward = function(net, x) return net.inner(x) end }, { seed = 9 })
+        other:load "scaled.safetensors"
+        assert.same(net(drift.ones(1, 2)):totable(), other(drift.ones(1, 2)):totable())
+    end)
+
+    it("learns with an optimizer", function()
+        local net = drift.build(scaled())
+        local optimizer = drift.optimizer(drift.optim.adam { lr = 0.05 }, net)
+        local x, y = drift.tensor { { 1, 0 }, { 0, 1 } }, drift.tensor { { 2, 0 }, { 0, -1 } }
+        local first, last
+        for _ = 1, 200 do
+            local loss = net(x):mse(y)
+            loss:backward()
+            optimizer:step()
+            last = loss:item()
+            first = first or last
+        end
+        assert.is_true(last < 0.01 * first)
+    end)
+
+    it("is refused where it cannot be", function()
+        refused(function() drift.net { name = "n", weights = { gain = { 2 } } } end, "weight gain must be { shape")
+        refused(function() drift.net { name = "n", weights = { train = { shape = { 2 } } } } end, "a weight cannot be called 'train'")
+        refused(function()
+            drift.build(drift.net { name = "n", weights = { w = { shape = { 2 } } }, children = { w = linear(1, 1) } })
+        end, "two things are called 'w'")
+    end)
+end)
+
 describe("conditioning", function()
     it("embeds once and modulates at each site, counted from 1", function()
         local cond = drift.build(drift.conditioning.class_time { channels = { 4, 2 }, classes = 3 })
