@@ -3,6 +3,7 @@
 local drift = require "drift"
 
 return function(images, o)
+  drift.accept("class_grid", o, { "classes" }, { "rows", "title", "scale" })
   local cols = {}
   for k = 1, o.classes do cols[k] = tostring(k - 1) end
   local n = images.shape[1]

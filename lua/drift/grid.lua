@@ -49,6 +49,7 @@ local function pictures_of(o, rows, cols)
 end
 
 return function(o)
+  drift.accept("grid", o, { "rows", "cols", "cell" }, { "title", "scale" })
   if type(o.cell) ~= "function" then drift.fail("grid: cell must be a function (row, col) that returns an image") end
   local rows, cols, scale = list_of(o.rows), list_of(o.cols), o.scale or 2
   local cells, height, width = pictures_of(o, rows, cols)

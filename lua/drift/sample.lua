@@ -8,20 +8,9 @@
 -- steps, t, x)` is called after each step of each batch.
 local drift = require "drift"
 
-local KEYS = { "model", "process", "sampler", "guidance", "labels", "n", "shape", "batch", "seed", "first", "each", "grid", "quiet" }
-
 local function check(o)
-  for key in pairs(o) do
-    local known = false
-    for _, name in ipairs(KEYS) do known = known or name == key end
-    if not known then
-      local near = drift.nearest(key, KEYS)
-      drift.fail("sample: no option '%s'%s", key, near and ("; did you mean '" .. near .. "'?") or "")
-    end
-  end
-  for _, key in ipairs { "model", "process", "sampler", "shape" } do
-    if o[key] == nil then drift.fail("sample: %s is missing", key) end
-  end
+  drift.accept("sample", o, { "model", "process", "sampler", "shape" },
+    { "guidance", "labels", "n", "batch", "seed", "first", "each", "grid", "quiet" })
   if not o.labels and not o.n then drift.fail("sample: give labels, or n") end
 end
 

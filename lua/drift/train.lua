@@ -11,20 +11,9 @@ local drift = require "drift"
 local checkpoint = require "drift.checkpoint"
 local loss_curve = require "drift.loss_curve"
 
-local KEYS = { "run", "data", "model", "process", "optim", "decay", "p_uncond", "epochs", "batch", "steps", "after_epoch", "label" }
-
 local function options_of(o)
-  for key in pairs(o) do
-    local known = false
-    for _, name in ipairs(KEYS) do known = known or name == key end
-    if not known then
-      local near = drift.nearest(key, KEYS)
-      drift.fail("train: no option '%s'%s", key, near and ("; did you mean '" .. near .. "'?") or "")
-    end
-  end
-  for _, key in ipairs { "run", "data", "model", "process", "optim" } do
-    if o[key] == nil then drift.fail("train: %s is missing", key) end
-  end
+  drift.accept("train", o, { "run", "data", "model", "process", "optim" },
+    { "decay", "p_uncond", "epochs", "batch", "steps", "after_epoch", "label" })
   local parameters = o.run.parameters
   return {
     run = o.run, data = o.data, process = o.process, decay = o.decay or drift.decay.constant {}, p_uncond = o.p_uncond or 0,

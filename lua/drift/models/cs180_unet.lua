@@ -37,15 +37,7 @@ end
 local function with_defaults(given)
   local o = {}
   for key, value in pairs(defaults) do o[key] = value end
-  for key, value in pairs(given) do
-    local known = false
-    for _, name in ipairs(names) do known = known or key == name end
-    if not known then
-      local near = drift.nearest(tostring(key), names)
-      drift.fail("cs180_unet: no parameter '%s'%s", tostring(key), near and ("; did you mean '" .. near .. "'?") or "")
-    end
-    o[key] = value
-  end
+  for key, value in pairs(drift.accept("cs180_unet", given, {}, names)) do o[key] = value end
   for _, key in ipairs { "hidden", "in_channels", "classes" } do
     if math.type(o[key]) ~= "integer" or o[key] < 1 then
       drift.fail("cs180_unet: %s = %s should be a whole number of at least 1", key, tostring(o[key]))
