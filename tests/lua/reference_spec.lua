@@ -1,0 +1,14 @@
+-- docs/reference.md says what the registry says.
+local drift = require "drift"
+
+describe("docs/reference.md", function()
+  it("is what the registry makes of it", function()
+    local written = drift.read_file(drift.home .. "/docs/reference.md")
+    assert.is_true(written == drift.reference(), "out of date; write it again with: ./drift run docs/reference.lua")
+  end)
+
+  it("names every component", function()
+    local text = drift.reference()
+    for _, c in ipairs(drift.components()) do assert.truthy(text:find("### " .. c.name .. "\n", 1, true), c.kind .. " " .. c.name) end
+  end)
+end)
