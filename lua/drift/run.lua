@@ -50,7 +50,10 @@ end
 
 function run.open(o)
   local name = o.name or script_name()
-  local resumed = drift.options.resume ~= nil
+  local resumed, out = drift.options.resume ~= nil, drift.options.out
+  if out and not resumed and drift.exists(out .. "/config.json") then
+    drift.fail("%s holds a run already: go on with it (--resume %s), or name another folder", out, out)
+  end
   local self = setmetatable({
     name = name, parameters = o.parameters, preset = o.preset or false, resumed = resumed, seed = drift.seed(),
     dir = drift.options.resume or drift.options.out or free_folder(name),

@@ -110,6 +110,7 @@ unset DRIFT_PLUGINS
 for file in config.json metrics.jsonl checkpoint.safetensors samples.safetensors samples.png epoch_01.png loss.svg; do
     [ -s good/$file ] || fail "the smoke run left no $file"
 done
+refuses 'good holds a run already' run "$mnist" preset=smoke --out good
 again() { "$DRIFT" run "$mnist" --resume "$1" --set epochs=2 --set steps=6; }
 
 cp -r good cut
