@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,7 +120,7 @@ dr_status dr_plugins_load(const char *folder)
 {
     struct dirent **entries;
     const int n = scandir(folder, &entries, is_plugin, alphasort);
-    if (n < 0) return dr_fail(DR_EIO, "plugin folder %s cannot be read", folder);
+    if (n < 0) return dr_fail(DR_EIO, "plugin folder %s cannot be read: %s", folder, strerror(errno));
     for (int i = 0; i < n; i++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);

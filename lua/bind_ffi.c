@@ -241,7 +241,17 @@ static void trampoline(ffi_cif *cif, void *result, void **argument, void *user)
             const char *message = lua_tostring(T, -1);
             dr_fail(DR_EINVAL, "%s", message ? message : "a Lua function raised something that is not a message");
         } else if (!take_result(T, c->s.result, &out)) {
-            dr_fail(DR_EINVAL, "a Lua function returned a %s that its C caller cannot take", bind_typename(T, -1));
+            const char *type = bind_typename(T, -1);
+            lua_Debug where = { 0 };
+            bind_recall(T, c);
+            lua_getiuservalue(T, -1, FUNCTION);
+            lua_getinfo(T, ">S", &where);
+            dr_fail(DR_EINVAL, "the function of %s:%d returned a %s; its C caller wants %s", where.short_src,
+                    where.linedefined, type,
+                    c->s.result == 'r'   ? "a number"
+                    : c->s.result == 'i' ? "a whole number"
+                    : c->s.result == 'b' ? "true or false"
+                                         : "a tensor");
             out.raw = 0;
         }
     }

@@ -93,6 +93,20 @@ static json_t *from_lua(lua_State *L, int index, int depth)
     }
 }
 
+/* With the fewest digits, of 15, 16 and 17, that give every number back: 0.0003 and not 0.00029999999999999997. */
+static char *dumped(const json_t *value, size_t flags)
+{
+    for (size_t digits = 15; digits < 17; digits++) {
+        char *text = json_dumps(value, flags | JSON_REAL_PRECISION(digits));
+        json_t *back = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+        const bool same = back && json_equal(value, back);
+        json_decref(back);
+        if (same) return text;
+        free(text);
+    }
+    return json_dumps(value, flags | JSON_REAL_PRECISION(17));
+}
+
 static int json_encode(lua_State *L) /* encode(value [, { indent = 2 }]) */
 {
     luaL_checkany(L, 1);
@@ -100,7 +114,7 @@ static int json_encode(lua_State *L) /* encode(value [, { indent = 2 }]) */
     if (indent < 0 || indent > 31) return bind_error(L, "indent = %lld is outside [0, 31]", (long long)indent);
     json_t *value = from_lua(L, 1, 0);
     if (!value) return bind_error(L, "json.encode: %s", lua_tostring(L, -1));
-    char *text = json_dumps(value, JSON_SORT_KEYS | JSON_ENCODE_ANY | (indent > 0 ? JSON_INDENT((size_t)indent) : 0));
+    char *text = dumped(value, JSON_SORT_KEYS | JSON_ENCODE_ANY | (indent > 0 ? JSON_INDENT((size_t)indent) : 0));
     json_decref(value);
     if (!text) return bind_error(L, "json.encode: out of memory");
     lua_pushstring(L, text);

@@ -3,6 +3,7 @@
  * stderr and exit status 1. */
 #include "bind.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -31,7 +32,11 @@ static const char usage[] = "drift run SCRIPT [key=value ...]   runs an experime
                             "  --out DIR         folder of the run's files\n"
                             "  --resume DIR      goes on with the run in DIR\n"
                             "  --no-strict       undefined globals are nil, as in plain Lua\n"
-                            "  --debug           errors with their traceback\n";
+                            "  --debug           errors with their traceback\n"
+                            "\n"
+                            "  DRIFT_DATA        a folder of data sets, asked before the cache and the net\n"
+                            "  DRIFT_PLUGINS     folders of plugins of your own, FOLDER[:FOLDER...]\n"
+                            "  DRIFT_DEVICE      the device where --device names none\n";
 
 /* ---- Ctrl-C: the first asks the script to come to an end, the second ends it ------------------------------------- */
 volatile int bind_interrupted;
@@ -285,7 +290,34 @@ static int run_lua(const settings *s, const char *command, const char *argument)
     if (status != LUA_OK) print_error(L);
     dr_set_note_sink(NULL, NULL);
     lua_close(L);
-    return status == LUA_OK ? 0 : 1;
+    if (status == LUA_OK) return 0;
+    return bind_interrupted ? 130 : 1; /* as a shell has it for what Ctrl-C ended */
+}
+
+/* ---- the process ------------------------------------------------------------------------------------------------- */
+/* Where one of the standard three is closed, the next file would take its number, and be written to by print(). */
+static void hold_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) return;
+    }
+}
+
+/* OpenMP's threads spin for milliseconds before they sleep, each in a core that others may want: beside another busy
+ * program that slows training many times over. OpenMP reads this when the plugin that needs it is loaded; what the user
+ * has set stays. */
+static void shorten_spinning(void)
+{
+    if (!getenv("OMP_WAIT_POLICY")) setenv("GOMP_SPINCOUNT", "2000", 0);
+}
+
+/* What was printed has to arrive: a full disk is not a success. */
+static int flush_output(int status)
+{
+    const bool earlier = ferror(stdout); /* why is no longer known */
+    if (fflush(stdout) == 0 && !earlier) return status;
+    complain("standard output cannot be written", NULL);
+    return status ? status : 1;
 }
 
 /* ---- main -------------------------------------------------------------------------------------------------------- */
@@ -325,6 +357,8 @@ int main(int argc, char **argv)
     settings s = { .device = environment("DRIFT_DEVICE", "cpu"), .strict = true };
     const char *rest[2] = { NULL, NULL };
     int n_rest = 0;
+    hold_standard_files();
+    shorten_spinning();
     if (argc < 2) {
         fputs(usage, stderr);
         return 1;
@@ -339,10 +373,10 @@ int main(int argc, char **argv)
     dr_set_home(environment("DRIFT_HOME", DRIFT_HOME_DIR));
     const int options = read_options(argc - 1, argv + 1, &s, rest, &n_rest);
     if (options != 0) return options < 0 ? 0 : 1;
-    if (strcmp(command, "help") == 0 && n_rest == 0) return fputs(usage, stdout) < 0;
+    if (strcmp(command, "help") == 0 && n_rest == 0) return flush_output(fputs(usage, stdout) < 0);
     const int status = run_command(command, &s, rest, n_rest);
     dr_scope_close(); /* tensors give their memory back to devices that are still open */
     dr_device_close_all();
     dr_registry_close();
-    return status;
+    return flush_output(status);
 }

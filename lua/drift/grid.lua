@@ -39,6 +39,7 @@ local function pictures_of(o, rows, cols)
     for j, col in ipairs(cols) do
       local image = o.cell(row, col, i, j)
       if image then
+        if drift.type(image) ~= "tensor" then drift.fail("grid: cell (%d, %d) is a %s, not an image", i, j, drift.type(image)) end
         local h, w = size_of(image)
         height, width = math.max(height, h), math.max(width, w)
         cells[i][j] = image

@@ -59,6 +59,7 @@ return function(run)
   local steps, epochs = points_of(run.records)
   if #steps < 2 then return end
   local last, top = steps[#steps][1], upper_limit(steps)
+  if not (top > 0) then top = 1 end                               -- all losses are 0
   local function place(step, loss)
     return LEFT + (WIDTH - LEFT - RIGHT) * step / last, HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * math.min(loss, top) / top
   end

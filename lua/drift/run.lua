@@ -60,6 +60,7 @@ function run.open(o)
     records = {},
   }, meta)
   drift.mkdir(self.dir)
+  run.latest = self.dir                                           -- for messages: the folder of the run at hand
   if not resumed then drift.write_file(self.dir .. "/metrics.jsonl", "") end
   self.config = {
     name = name, preset = o.preset, parameters = o.parameters, seed = self.seed,
@@ -67,7 +68,7 @@ function run.open(o)
     device = { name = drift.device().name, description = drift.device():describe() },
     script = { path = drift.options.script, sha256 = drift.options.script and drift.sha256_file(drift.options.script) },
   }
-  self:save_config()
+  if not resumed then self:save_config() end                     -- a resumed run's is replaced by describe(), once its checkpoint fits
   return self
 end
 

@@ -7,15 +7,40 @@
 -- whatever the batch size, so pictures of two models can be laid side by side. n or labels says how many; `each(step,
 -- steps, t, x)` is called after each step of each batch.
 local drift = require "drift"
+local run_directory = require "drift.run"
+
+local function positive(name, value)
+  if math.type(value) ~= "integer" or value < 1 then
+    drift.fail("sample: %s = %s should be a whole number of at least 1", name, tostring(value))
+  end
+end
 
 local function check(o)
   drift.accept("sample", o, { "model", "process", "sampler", "shape" },
     { "guidance", "labels", "n", "batch", "seed", "first", "each", "grid", "quiet" })
   if not o.labels and not o.n then drift.fail("sample: give labels, or n") end
+  if o.labels and type(o.labels) ~= "table" then
+    drift.fail("sample: labels is a list of whole numbers, not a %s", drift.type(o.labels))
+  end
+  for i, label in ipairs(o.labels or {}) do
+    if not math.tointeger(label) then drift.fail("sample: label %d is %s, not a whole number", i, tostring(label)) end
+  end
+  if o.labels and o.n and o.n ~= #o.labels then drift.fail("sample: n = %s, but there are %d labels", tostring(o.n), #o.labels) end
+  positive("n", o.labels and #o.labels or o.n)
+  positive("batch", o.batch or 1)
+  if type(o.shape) ~= "table" or #o.shape ~= 3 then drift.fail "sample: shape is { channels, height, width }" end
+  for i = 1, 3 do positive(("shape[%d]"):format(i), o.shape[i]) end
 end
 
 local function slice(list, first, count)
   return table.move(list, first, first + count - 1, 1, {})
+end
+
+-- Where a run has a checkpoint, going on with it comes back to the sampling.
+local function stopped()
+  local folder = run_directory.latest
+  if not folder or not drift.exists(folder .. "/checkpoint.safetensors") then drift.fail "stopped while sampling" end
+  drift.fail("stopped while sampling; go on with: ./drift run %s --resume %s", drift.options.script or "SCRIPT", folder)
 end
 
 local function sample_batch(o, net, first, count, progress)
@@ -29,7 +54,7 @@ local function sample_batch(o, net, first, count, progress)
     each = function(step, steps, t, x_t)
       if o.each then o.each(step, steps, t, x_t) end
       if progress then progress(step / steps) end
-      if drift.interrupted() then drift.fail "stopped while sampling" end
+      if drift.interrupted() then stopped() end
     end,
   }
 end

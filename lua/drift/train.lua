@@ -11,16 +11,29 @@ local drift = require "drift"
 local checkpoint = require "drift.checkpoint"
 local loss_curve = require "drift.loss_curve"
 
+local function whole_number(name, value, least)
+  if math.type(value) ~= "integer" or value < least then
+    drift.fail("train: %s = %s should be a whole number of at least %d", name, tostring(value), least)
+  end
+end
+
 local function options_of(o)
   drift.accept("train", o, { "run", "data", "model", "process", "optim" },
     { "decay", "p_uncond", "epochs", "batch", "steps", "after_epoch", "label" })
   local parameters = o.run.parameters
-  return {
+  local all = {
     run = o.run, data = o.data, process = o.process, decay = o.decay or drift.decay.constant {}, p_uncond = o.p_uncond or 0,
     epochs = o.epochs or parameters.epochs or 1, batch = o.batch or parameters.batch or 128,
     steps = o.steps or parameters.steps or 0, after_epoch = o.after_epoch or function() end,
     label = o.label or "epoch",
   }
+  whole_number("epochs", all.epochs, 0)
+  whole_number("batch", all.batch, 1)
+  whole_number("steps", all.steps, 0)
+  if type(all.p_uncond) ~= "number" or not (all.p_uncond >= 0 and all.p_uncond <= 1) then
+    drift.fail("train: p_uncond = %s is outside [0, 1]", tostring(all.p_uncond))
+  end
+  return all
 end
 
 -- Row i keeps its condition with probability 1 - p; keyed by the sample, so variants drop the same ones. [B]
@@ -71,7 +84,8 @@ local function train_epoch(net, optimizer, loader, process, o, at)
       return train_step(net, optimizer, process, batch, o, factor)
     end)
     if loss ~= loss or math.abs(loss) == math.huge then
-      drift.fail("epoch %d, step %d: the loss is %s; try a smaller learning rate", at.epoch + 1, at.step + 1, loss)
+      drift.fail("epoch %d, step %d: the loss is %s; try a smaller learning rate", at.epoch + 1, at.step + 1,
+        loss ~= loss and "not a number" or "infinite")
     end
     at.step, at.batch, at.loss_sum = at.step + 1, i, at.loss_sum + loss
     run:log { step = at.step, epoch = at.epoch + 1, loss = loss, lr = optimizer.lr * factor }
@@ -91,6 +105,12 @@ return function(options)
   local optimizer = drift.optimizer(options.optim, net)
   local loader = data:loader { split = "train", batch = o.batch, seed = drift.seed(), shuffle = true, drop_last = true }
   local info = data.train.info
+  local at = { epoch = 0, batch = 0, step = 0, loss_sum = 0 }
+  if run.resumed and drift.exists(run:path "checkpoint.safetensors") then     -- first: what does not fit changes no file
+    at = checkpoint.load(run:path "checkpoint.safetensors", { net = net, optimizer = optimizer })
+    run:restore_log(at.step)
+    drift.note("resumed from %s: %d epochs and %d steps done", run.dir, at.epoch, at.step)
+  end
   run:describe("data", { source = info.source, sha256 = info.sha256, images = info.n })
   run:describe("network", { name = net.name, weights = net:count(), config = net.config, hash = net.spec:hash() })
   run:describe("training", { process = drift.is_spec(options.process) and options.process:table() or nil,
@@ -98,25 +118,21 @@ return function(options)
                              decay = drift.is_spec(o.decay) and o.decay:table() or nil,
                              p_uncond = o.p_uncond, epochs = o.epochs, batch = o.batch })
 
-  local at = { epoch = 0, batch = 0, step = 0, loss_sum = 0 }
-  if run.resumed and drift.exists(run:path "checkpoint.safetensors") then
-    at = checkpoint.load(run:path "checkpoint.safetensors", { net = net, optimizer = optimizer })
-    run:restore_log(at.step)
-    drift.note("resumed from %s: %d epochs and %d steps done", run.dir, at.epoch, at.step)
-  end
-
   while at.epoch < o.epochs do
     if o.steps > 0 and at.step >= o.steps then break end
     local start = drift.clock()
     local mean = train_epoch(net, optimizer, loader, process, o, at)
     run:log { step = at.step, epoch = at.epoch + 1, epoch_loss = mean, seconds = drift.clock() - start }
     drift.note("%s %d/%d: mean loss %.4f, %.0f s", o.label, at.epoch + 1, o.epochs, mean, drift.clock() - start)
-    at.epoch, at.batch, at.loss_sum = at.epoch + 1, 0, 0
+    local epoch = at.epoch + 1
+    if at.batch == loader:batches() then                          -- else steps ran out: more of them go on from here
+      at.epoch, at.batch, at.loss_sum = epoch, 0, 0
+    end
     save(run, net, optimizer, at)
     run:flush()
     loss_curve(run)
     net:eval()
-    o.after_epoch(net, at.epoch)
+    o.after_epoch(net, epoch)
   end
   net:eval()
   return net

@@ -54,6 +54,17 @@ static void equal_paths_start_equal_whatever_is_around_them(void **state)
     dr_module_free(c);
 }
 
+static void different_paths_start_different(void **state)
+{
+    (void)state;
+    dr_module *m = network(7, 4);
+    float first[144], second[144]; /* [4,4,3,3] each */
+    dr_tensor_read(named(m, "init.c2.conv.0.weight"), DR_F32, first);
+    dr_tensor_read(named(m, "d1.c2.conv.0.weight"), DR_F32, second);
+    assert_memory_not_equal(first, second, sizeof first);
+    dr_module_free(m);
+}
+
 static void initial_weights_fill_pytorchs_bounds(void **state)
 {
     (void)state;
@@ -146,6 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_have_pytorchs_names),
         cmocka_unit_test(equal_paths_start_equal_whatever_is_around_them),
+        cmocka_unit_test(different_paths_start_different),
         cmocka_unit_test(initial_weights_fill_pytorchs_bounds),
         cmocka_unit_test(an_error_names_the_place),
         cmocka_unit_test(a_block_that_cannot_be_built_names_the_place),

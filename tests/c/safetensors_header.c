@@ -55,6 +55,23 @@ static void refused(const char *header, size_t n, dr_status status, const char *
     dr_error_clear();
 }
 
+/* A file with holes is large enough for such a header, so that the limit alone can refuse it. */
+static void a_header_over_the_limit_is_refused_unread(void **state)
+{
+    (void)state;
+    const uint64_t length = 100000001;
+    write_case("{", 0);
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    for (int i = 0; i < 8; i++) fputc((int)(length >> (8 * i) & 0xff), f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(truncate(path, (off_t)length + 8), 0);
+    assert_null(dr_file_open(path));
+    assert_int_equal(dr_failed(), DR_EFORMAT);
+    assert_non_null(strstr(dr_error_message(), "header length: 100000001 is over the limit of 100 MB"));
+    dr_error_clear();
+}
+
 static void reads_what_is_there(void **state)
 {
     (void)state;
@@ -285,6 +302,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_is_there),
+        cmocka_unit_test(a_header_over_the_limit_is_refused_unread),
         cmocka_unit_test(types_without_tensors),
         cmocka_unit_test(numbers),
         cmocka_unit_test(messages_name_tensor_and_field),

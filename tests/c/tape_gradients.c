@@ -24,6 +24,15 @@ static void both_paths_to_a_leaf_add_up(void **state)
     assert_true(grad_at_0(y) == 3.0);
 }
 
+/* A result that is used twice has two gradients to add up before its own op's backward may run, once. */
+static void both_paths_to_a_result_add_up(void **state)
+{
+    (void)state;
+    dr_tensor *x = leaf(3.0), *square = dr_mul(x, x), *late = dr_scale(2.0, dr_scale(5.0, square));
+    assert_int_equal(dr_backward(total(dr_add(dr_mul(square, square), late)), NULL), DR_OK); /* x^4 + 10 x^2 */
+    assert_true(grad_at_0(x) == 4 * 27.0 + 20 * 3.0);
+}
+
 static void calls_add_up_until_zeroed(void **state)
 {
     (void)state;
@@ -49,6 +58,30 @@ static void one_gradient_for_two_leaves_is_not_shared_memory(void **state)
     assert_int_equal(dr_backward(total(dr_add(x, y)), NULL), DR_OK);
     dr_fill(dr_grad(x), 42.0);
     assert_true(grad_at_0(y) == 1.0);
+}
+
+/* As above, where the gradients that arrive are two views of one dense tensor. */
+static void one_gradient_seen_as_two_shapes_is_not_shared_memory(void **state)
+{
+    (void)state;
+    dr_tensor *x = leaf(1.0), *y = leaf(1.0), *factor = dr_tensor_full(DR_F32, DR_SHAPE(3, 1), 2.0);
+    dr_tensor *sum = dr_add(dr_reshape(x, DR_SHAPE(3, 1)), dr_reshape(y, DR_SHAPE(3, 1)));
+    assert_int_equal(dr_backward(total(dr_mul(sum, factor)), NULL), DR_OK);
+    dr_fill(dr_grad(x), 42.0);
+    assert_true(grad_at_0(y) == 2.0);
+    dr_fill(dr_grad(y), 43.0);
+    assert_true(grad_at_0(x) == 42.0);
+}
+
+/* A gradient arrives at the output that was used, not at the op's first: here one that passes none on. */
+static void a_gradient_goes_to_the_output_that_was_used(void **state)
+{
+    (void)state;
+    dr_tensor *logits = dr_requires_grad(dr_tensor_full(DR_F32, DR_SHAPE(2, 3), 0.5), true);
+    dr_tensor *label = dr_tensor_full(DR_I32, DR_SHAPE(2), 1.0), *in[] = { logits, label }, *out[DR_OP_MAX_OUT] = { NULL };
+    assert_int_equal(dr_apply("cross_entropy", in, 2, &(dr_none_attr){ 0 }, out), DR_OK);
+    assert_int_not_equal(dr_backward(dr_slice(dr_slice(out[1], 0, 0, 1), 1, 0, 1), NULL), DR_OK);
+    assert_error_has("its log-probabilities pass no gradient on");
 }
 
 static void the_gradient_has_the_weights_own_memory_order(void **state)
@@ -134,9 +167,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_paths_to_a_leaf_add_up),
+        cmocka_unit_test(both_paths_to_a_result_add_up),
         cmocka_unit_test(calls_add_up_until_zeroed),
         cmocka_unit_test(a_leaf_used_directly_gets_the_gradient_given),
         cmocka_unit_test(one_gradient_for_two_leaves_is_not_shared_memory),
+        cmocka_unit_test(one_gradient_seen_as_two_shapes_is_not_shared_memory),
+        cmocka_unit_test(a_gradient_goes_to_the_output_that_was_used),
         cmocka_unit_test(the_gradient_has_the_weights_own_memory_order),
         cmocka_unit_test(a_graph_is_walked_once),
         cmocka_unit_test(without_recording_there_is_nothing_to_walk),

@@ -70,6 +70,24 @@ static void an_escaped_tensor_lives_one_scope_longer(void **state)
     assert_int_equal(before, after);
 }
 
+/* A forward that returns its input: escaping does not take the input from a scope further out. */
+static void escaping_what_an_outer_scope_holds_changes_nothing(void **state)
+{
+    (void)state;
+    size_t held, after;
+    dr_scope_open();
+    dr_tensor *t = dr_tensor_full(DR_F32, DR_SHAPE(1000), 7.0);
+    dr_device_memory(dr_device_current(), &held, NULL, NULL);
+    dr_scope_open();
+    dr_scope_open();
+    assert_ptr_equal(dr_escape(t), t);
+    dr_scope_close();
+    dr_scope_close();
+    dr_device_memory(dr_device_current(), &after, NULL, NULL);
+    assert_int_equal(after, held);
+    dr_scope_close();
+}
+
 static void a_size_that_overflows_is_refused(void **state)
 {
     (void)state;
@@ -106,6 +124,7 @@ int main(void)
         cmocka_unit_test(reading_converts),
         cmocka_unit_test(a_scope_gives_back_what_was_not_kept),
         cmocka_unit_test(an_escaped_tensor_lives_one_scope_longer),
+        cmocka_unit_test(escaping_what_an_outer_scope_holds_changes_nothing),
         cmocka_unit_test(a_size_that_overflows_is_refused),
         cmocka_unit_test(the_first_error_stays_and_stops_what_follows),
     };

@@ -47,6 +47,15 @@ describe("a process", function()
         assert.are.same({ all[3], all[4] }, late)
     end)
 
+    it("draws each step of a chain, from the first to the last", function()
+        local seen = {}
+        for _, t in ipairs(drift.draw_times(drift.process.ddpm { T = 4 }, { purpose = "t" }, 200)) do
+            seen[t] = (seen[t] or 0) + 1
+        end
+        for t = 1, 4 do assert.is_true(seen[t] > 25, "step " .. t) end
+        assert.are.equal(200, seen[1] + seen[2] + seen[3] + seen[4])
+    end)
+
     it("turns a prediction into data, noise and velocity", function()
         local n = drift.noising(flow, x0, eps, 0.3)
         near(drift.prediction_to(flow, 0.3, n.x_t, n.target, "x0"), x0, "x0")

@@ -71,6 +71,12 @@ describe("drift.grid", function()
     assert.is_true(black[1][1] > canvas.width / 2 and black[1][2] > canvas.height / 2)
   end)
 
+  it("says which cell is no image", function()
+    assert.error_matches(function()
+      drift.grid { rows = 1, cols = 2, cell = function(_, _, _, j) return j == 2 and 3 or drift.zeros(1, 2, 2) end }
+    end, "cell %(1, 2%) is a number, not an image")
+  end)
+
   it("lays classes out in columns", function()
     local images = drift.rand { 6, 1, 4, 4, purpose = "pictures" }
     local canvas = drift.class_grid(images, { classes = 3, rows = 2 })

@@ -72,7 +72,7 @@ describe("a Lua function for C", function()
     end)
 
     it("must return what the signature says", function()
-        refused(function() return neighbour(function() return "x" end):factor(1, 1) end, "returned a string")
+        refused(function() return neighbour(function() return "x" end):factor(1, 1) end, "ffi_spec.lua:75 returned a string", "wants a number")
         refused(function() return neighbour(function() end):factor(1, 1) end, "returned a nil")
     end)
 

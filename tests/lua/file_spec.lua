@@ -69,6 +69,8 @@ describe("JSON", function()
         assert.are.equal(value.text, back.text)
         assert.are.equal(text, json.encode(back))
         assert.is_true(json.decode "null" == json.null)
+        assert.are.equal("[0.0003,0.1]", (json.encode { 3e-4, 0.1 }:gsub("%s", "")))  -- no more digits than needed ...
+        assert.are.equal(1 / 3, json.decode(json.encode { 1 / 3 })[1])                 -- ... but all that are
         assert.are.equal("null", json.encode(json.null))
     end)
 

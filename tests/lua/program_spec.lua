@@ -131,6 +131,58 @@ describe("a script", function()
         assert.are.equal("3\n", (run("run --device ref " .. write("ok.lua", "print(load('return ...')(3))"))))
     end)
 
+    it("does not let OpenMP's threads spin for long, unless asked to", function()
+        write("spin.lua", 'print("spin " .. tostring(os.getenv "GOMP_SPINCOUNT"))')
+        local function spin(setting)
+            local pipe = io.popen("env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT " .. setting .. " " .. program .. " run --device ref spin.lua")
+            local text = pipe:read "a"
+            pipe:close()
+            return text
+        end
+        assert.are.equal("spin 2000\n", spin "")
+        assert.are.equal("spin 7\n", spin "GOMP_SPINCOUNT=7")
+        assert.are.equal("spin nil\n", spin "OMP_WAIT_POLICY=active")
+    end)
+
+    it("fails when what it prints cannot be written", function()
+        local pipe = io.popen(program .. " list 2>&1 >/dev/full; echo $?")
+        local text = pipe:read "a"
+        pipe:close()
+        assert.is_truthy(text:find("standard output cannot be written", 1, true), text)
+        assert.is_truthy(text:find("1\n", 1, true), text)
+    end)
+
+    it("keeps what it prints out of its files where standard output is closed", function()
+        write("closed.lua", [[
+            local file = io.open("kept.txt", "w")
+            print "not in the file"
+            io.stdout:flush()
+            file:write "in the file"
+            file:close()]])
+        os.execute(program .. " run --device ref closed.lua >&-")
+        local file = io.open "kept.txt"
+        assert.are.equal("in the file", file:read "a")
+        file:close()
+    end)
+
+    it("says how to go on after Ctrl-C in sampling", function()
+        write("sampling.lua", [[
+            local drift = require "drift"
+            local run = drift.experiment { steps = 1, batch = 2 }
+            local process = drift.process.flow_matching {}
+            local net = drift.train { run = run, model = drift.models.cs180_unet { hidden = 1, time = "add" }, process = process,
+                data = drift.dataset.mnist { path = os.getenv "DRIFT_TEST_DATA" .. "/mnist" }, optim = drift.optim.adam {} }
+            drift.sample { model = net, process = process, sampler = drift.sampler.euler { steps = 100000 }, n = 1, shape = { 1, 28, 28 },
+                quiet = true, each = function(step) if step == 1 then print "ready" io.stdout:flush() end end }]])
+        local pipe = io.popen(program .. " run --device cpu --out stopped_run sampling.lua >ready.txt 2>&1 & p=$!; i=0;" ..
+            "while ! grep -q ready ready.txt && [ $i -lt 300 ]; do i=$((i + 1)); sleep 0.1; done;" ..
+            "kill -INT $p; wait $p; echo $?; cat ready.txt")
+        local text = pipe:read "a"
+        pipe:close()
+        assert.is_truthy(text:find("^130\n"), text)
+        assert.is_truthy(text:find("stopped while sampling; go on with: ./drift run sampling.lua --resume stopped_run", 1, true), text)
+    end)
+
     it("sees Ctrl-C as a flag first", function()
         write("wait.lua", [[
             local drift = require "drift"

@@ -65,6 +65,17 @@ describe("a scope", function()
     end)
 end)
 
+describe("no_grad", function()
+    it("ends with its function, also when that raises", function()
+        local inside
+        drift.no_grad(function() inside = drift.grad_enabled() end)
+        assert.is_false(inside)
+        assert.is_true(drift.grad_enabled())
+        assert.is_false((pcall(drift.no_grad, function() error "on purpose" end)))
+        assert.is_true(drift.grad_enabled())
+    end)
+end)
+
 describe("outside of scopes", function()
     it("the collector keeps up with tensors that are dropped", function()
         collectgarbage()

@@ -40,6 +40,50 @@ describe("drift.train", function()
     drift.seed(0)
   end)
 
+  it("refuses counts and shares that are none", function()
+    local function refuses(o, message)
+      local run = run_directory.open { name = "refuses", parameters = {} }
+      o.run, o.data, o.process, o.optim = run, subset(), drift.process.flow_matching {}, drift.optim.adam {}
+      o.model = drift.models.cs180_unet { hidden = 4, time = "add" }
+      assert.error_matches(function() drift.train(o) end, message)
+    end
+    refuses({ epochs = -1 }, "train: epochs = %-1 should be a whole number of at least 0")
+    refuses({ batch = 0 }, "train: batch = 0 should be a whole number of at least 1")
+    refuses({ steps = 1.5 }, "train: steps = 1.5 should be")
+    refuses({ p_uncond = 2 }, "train: p_uncond = 2 is outside %[0, 1%]")
+  end)
+
+  it("goes on where the limit of steps ended it, with the same losses", function()
+    local whole = train("limit", { steps = 6 })
+    local _, _, first = train("limit", { steps = 4 })
+    drift.options.resume = first.dir
+    local ok, rest = pcall(train, "limit", { steps = 6 })
+    drift.options.resume = nil
+    assert.is_true(ok, rest)
+    local losses = {}
+    for _, loss in ipairs(rest) do losses[#losses + 1] = loss end
+    assert.same(whole, losses)
+  end)
+
+  it("leaves the run as it was when its checkpoint does not fit", function()
+    local _, _, run = train("unfit", { steps = 2 })
+    local config, metrics = drift.read_file(run:path "config.json"), drift.read_file(run:path "metrics.jsonl")
+    drift.options.resume = run.dir
+    local ok, message = pcall(train, "unfit", { steps = 9, model = drift.models.cs180_unet { hidden = 5, time = "add", class = "scale" } })
+    drift.options.resume = nil
+    assert.is_false(ok)
+    assert.is_truthy(message:find("does not fit", 1, true), message)
+    assert.equal(config, drift.read_file(run:path "config.json"))
+    assert.equal(metrics, drift.read_file(run:path "metrics.jsonl"))
+  end)
+
+  it("draws a curve of losses that are all 0", function()
+    local run = run_directory.open { name = "flat", parameters = {} }
+    for step = 1, 5 do run:log { step = step, epoch = 1, loss = 0.0 } end
+    drift.loss_curve(run)
+    assert.is_true(drift.exists(run:path "loss.svg"))
+  end)
+
   it("starts two variants from equal weights where their paths are equal", function()
     local narrow = drift.build(drift.models.cs180_unet { hidden = 4 })
     local with_time = drift.build(drift.models.cs180_unet { hidden = 4, time = "add" })
@@ -122,5 +166,14 @@ describe("drift.sample", function()
   it("refuses what it does not know", function()
     assert.error_matches(function() draw { lables = { 1 } } end, "no option 'lables'; did you mean 'labels'")
     assert.error_matches(function() draw {} end, "give labels, or n")
+    assert.error_matches(function() draw { n = 0 } end, "n = 0 should be a whole number of at least 1")
+    assert.error_matches(function() draw { labels = {} } end, "n = 0 should be")
+    assert.error_matches(function() draw { n = 2, batch = 0 } end, "batch = 0 should be")
+    assert.error_matches(function() draw { labels = 3 } end, "labels is a list of whole numbers, not a number")
+    assert.error_matches(function() draw { labels = { 1, 1.5 } } end, "label 2 is 1.5, not a whole number")
+    assert.error_matches(function() draw { labels = { 1 }, n = 2 } end, "n = 2, but there are 1 labels")
+    assert.error_matches(function()
+      drift.sample { model = net, process = process, sampler = sampler, n = 1, shape = { 28, 28 } }
+    end, "shape is { channels, height, width }")
   end)
 end)

@@ -1,0 +1,90 @@
+-- What one step of the training loop gives to the network and the optimizer: images, noise, times and masks that are
+-- keyed by the sample, the learning rate after decay, and the network in the mode that the moment asks for.
+local drift = require "drift"
+local run_directory = require "drift.run"
+
+local data = drift.dataset.mnist { path = os.getenv "DRIFT_TEST_DATA" .. "/mnist" }
+
+-- A network of one convolution and a BatchNorm that shows each call to `watch`.
+local function watched(watch)
+  return drift.net {
+    name = "watched",
+    children = { { "conv", drift.block.conv { in_channels = 1, out_channels = 1 } } },
+    forward = function(net, x, cond)
+      watch(net, x, cond)
+      return net.conv(x)
+    end,
+  }
+end
+
+local function train(o)
+  local run = run_directory.open { name = "step", parameters = {} }
+  return drift.train {
+    run = run, data = data, process = drift.process.flow_matching {}, optim = drift.optim.sgd { lr = o.lr or 1e-3 },
+    model = watched(o.watch or function() end), decay = o.decay, p_uncond = o.p_uncond, epochs = o.epochs or 1,
+    batch = o.batch or 20, steps = o.steps or 0, after_epoch = o.after_epoch,
+  }
+end
+
+-- What the network sees of `samples` samples in batches of `batch`: one list of each, in the order of the samples.
+local function seen_in(batch, samples)
+  local seen = { mask = {}, time = {}, pixel = {} }
+  train { batch = batch, steps = samples // batch, p_uncond = 0.25, watch = function(_, x, cond)
+    table.move(cond.mask:totable(), 1, batch, #seen.mask + 1, seen.mask)
+    table.move(cond.time:totable(), 1, batch, #seen.time + 1, seen.time)
+    table.move(x:narrow(2, 14, 1):narrow(3, 14, 1):reshape(batch):totable(), 1, batch, #seen.pixel + 1, seen.pixel)
+  end }
+  assert.equal(samples, #seen.mask)
+  return seen
+end
+
+describe("a training step", function()
+  setup(function() drift.on_note(function() end) end)
+  teardown(function() drift.on_note(nil) end)
+
+  it("drops the condition of the share of samples that is asked for", function()
+    local dropped = 0
+    for _, keep in ipairs(seen_in(100, 400).mask) do
+      assert.is_true(keep == 0 or keep == 1)
+      dropped = dropped + 1 - keep
+    end
+    assert.is_true(dropped > 70 and dropped < 130, dropped .. " of 400 dropped, expected about 100")
+  end)
+
+  it("gives a sample the same noise, time and mask whatever the batch, and each sample its own", function()
+    local large, small = seen_in(40, 120), seen_in(10, 120)
+    assert.same(large, small)
+    local times = {}
+    for _, t in ipairs(large.time) do times[t] = true end
+    local count = 0
+    for _ in pairs(times) do count = count + 1 end
+    assert.is_true(count > 115)
+  end)
+
+  it("takes the learning rate that decay leaves", function()
+    local function weight(decay)
+      local first
+      local net = train { epochs = 2, batch = 500, lr = 0.1, decay = decay, after_epoch = function(net, epoch)
+        if epoch == 1 then first = net:state_dict()["conv.conv.0.weight"]:totable() end
+      end }
+      return net:state_dict()["conv.conv.0.weight"]:totable(), first
+    end
+    local constant, after_first = weight(drift.decay.constant {})
+    local decayed, same_first = weight(drift.decay.exponential { to = 1e-12 })
+    assert.same(after_first, same_first)
+    local function moved(a, b) return math.abs(a[1][1][1][1] - b[1][1][1][1]) end
+    assert.is_true(moved(decayed, same_first) < 1e-3 * moved(constant, after_first))
+  end)
+
+  it("trains in training mode in every epoch, also after a picture was made in evaluation mode", function()
+    local modes = {}
+    local net = train { epochs = 2, batch = 500, watch = function(net) modes[#modes + 1] = net:training() end }
+    assert.same({ true, true, true, true }, modes)
+    assert.equal(4, net:state_dict()["conv.conv.1.num_batches_tracked"]:item())
+    assert.is_false(net:training())
+  end)
+
+  it("returns the network in evaluation mode also when there was nothing to train", function()
+    assert.is_false(train { epochs = 0 }:training())
+  end)
+end)
