@@ -79,7 +79,7 @@ static void ddpm_asks_for_what_predict_says(void **state)
     }
 }
 
-/* ---- guidance on guidance: the one given last is outermost ----------------------------------------------------------- */
+/* ---- guidance on guidance: the one given last is outermost ------------------------------------------------------- */
 
 static dr_tensor *plus_one(void *self, dr_model *f, dr_tensor *x, double t, const dr_cond *cond)
 {
@@ -100,7 +100,8 @@ static void guidance_given_last_is_outermost(void **state)
     static const dr_guidance plus = { .size = sizeof(dr_guidance), .eval = plus_one },
                              times = { .size = sizeof(dr_guidance), .eval = times_three };
     dr_instance process = { .component = &component, .iface = &api };
-    dr_instance inner = { .component = &component, .iface = &plus }, outer = { .component = &component, .iface = &times };
+    dr_instance inner = { .component = &component, .iface = &plus },
+                outer = { .component = &component, .iface = &times };
     dr_model *f = dr_model_new(&process, same, NULL);
     dr_model_guide(f, &inner);
     dr_model_guide(f, &outer);

@@ -33,6 +33,21 @@ static void both_paths_to_a_result_add_up(void **state)
     assert_true(grad_at_0(x) == 4 * 27.0 + 20 * 3.0);
 }
 
+/* h_i is the sum of all h before it, in falling and in rising order: 2^(i-1) x, over as many paths. Many results wait
+ * for their gradients at once, and one that goes before its turn has not all of them. */
+static void all_paths_of_a_dense_graph_add_up(void **state)
+{
+    enum { N = 12 };
+    (void)state;
+    dr_tensor *x = leaf(3.0), *h[N] = { x };
+    for (int i = 1; i < N; i++) {
+        h[i] = dr_scale(1.0, h[i % 2 ? i - 1 : 0]);
+        for (int j = 1; j < i; j++) h[i] = dr_add(h[i], h[i % 2 ? i - 1 - j : j]);
+    }
+    assert_int_equal(dr_backward(total(h[N - 1]), NULL), DR_OK);
+    assert_true(grad_at_0(x) == (double)(1 << (N - 2)));
+}
+
 static void calls_add_up_until_zeroed(void **state)
 {
     (void)state;
@@ -78,7 +93,7 @@ static void a_gradient_goes_to_the_output_that_was_used(void **state)
 {
     (void)state;
     dr_tensor *logits = dr_requires_grad(dr_tensor_full(DR_F32, DR_SHAPE(2, 3), 0.5), true);
-    dr_tensor *label = dr_tensor_full(DR_I32, DR_SHAPE(2), 1.0), *in[] = { logits, label }, *out[DR_OP_MAX_OUT] = { NULL };
+    dr_tensor *in[] = { logits, dr_tensor_full(DR_I32, DR_SHAPE(2), 1.0) }, *out[DR_OP_MAX_OUT] = { NULL };
     assert_int_equal(dr_apply("cross_entropy", in, 2, &(dr_none_attr){ 0 }, out), DR_OK);
     assert_int_not_equal(dr_backward(dr_slice(dr_slice(out[1], 0, 0, 1), 1, 0, 1), NULL), DR_OK);
     assert_error_has("its log-probabilities pass no gradient on");
@@ -168,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_paths_to_a_leaf_add_up),
         cmocka_unit_test(both_paths_to_a_result_add_up),
+        cmocka_unit_test(all_paths_of_a_dense_graph_add_up),
         cmocka_unit_test(calls_add_up_until_zeroed),
         cmocka_unit_test(a_leaf_used_directly_gets_the_gradient_given),
         cmocka_unit_test(one_gradient_for_two_leaves_is_not_shared_memory),

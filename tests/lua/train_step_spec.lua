@@ -3,36 +3,44 @@
 local drift = require "drift"
 local run_directory = require "drift.run"
 
+drift.load_plugin(os.getenv "DRIFT_TEST_PLUGIN_DIR" .. "/draws_noise.so")
+drift.load_plugin(os.getenv "DRIFT_TEST_PLUGIN_DIR" .. "/weighs_loss.so")
+
 local data = drift.dataset.mnist { path = os.getenv "DRIFT_TEST_DATA" .. "/mnist" }
 
--- A network of one convolution and a BatchNorm that shows each call to `watch`.
+-- A network of one convolution and a BatchNorm that shows each call to `watch`, with numbers that a block drew, as
+-- dropout would.
 local function watched(watch)
   return drift.net {
     name = "watched",
-    children = { { "conv", drift.block.conv { in_channels = 1, out_channels = 1 } } },
+    children = { { "conv", drift.block.conv { in_channels = 1, out_channels = 1 } },
+                 { "drop", drift.block.draws_noise {} } },
     forward = function(net, x, cond)
-      watch(net, x, cond)
+      watch(net, x, cond, net.drop(x))
       return net.conv(x)
     end,
   }
 end
 
 local function train(o)
-  local run = run_directory.open { name = "step", parameters = {} }
+  local run = o.run or run_directory.open { name = "step", parameters = {} }
   return drift.train {
-    run = run, data = data, process = drift.process.flow_matching {}, optim = drift.optim.sgd { lr = o.lr or 1e-3 },
-    model = watched(o.watch or function() end), decay = o.decay, p_uncond = o.p_uncond, epochs = o.epochs or 1,
+    run = run, data = data, process = o.process or drift.process.flow_matching {},
+    optim = drift.optim.sgd { lr = o.lr or 1e-3 },
+    model = o.model or watched(o.watch or function() end), decay = o.decay,
+    p_uncond = o.p_uncond, epochs = o.epochs or 1,
     batch = o.batch or 20, steps = o.steps or 0, after_epoch = o.after_epoch,
   }
 end
 
 -- What the network sees of `samples` samples in batches of `batch`: one list of each, in the order of the samples.
 local function seen_in(batch, samples)
-  local seen = { mask = {}, time = {}, pixel = {} }
-  train { batch = batch, steps = samples // batch, p_uncond = 0.25, watch = function(_, x, cond)
+  local seen = { mask = {}, time = {}, pixel = {}, drawn = {} }
+  train { batch = batch, steps = samples // batch, p_uncond = 0.25, watch = function(_, x, cond, drawn)
     table.move(cond.mask:totable(), 1, batch, #seen.mask + 1, seen.mask)
     table.move(cond.time:totable(), 1, batch, #seen.time + 1, seen.time)
     table.move(x:narrow(2, 14, 1):narrow(3, 14, 1):reshape(batch):totable(), 1, batch, #seen.pixel + 1, seen.pixel)
+    table.move(drawn:narrow(2, 0, 1):narrow(3, 0, 1):reshape(batch):totable(), 1, batch, #seen.drawn + 1, seen.drawn)
   end }
   assert.equal(samples, #seen.mask)
   return seen
@@ -51,14 +59,15 @@ describe("a training step", function()
     assert.is_true(dropped > 70 and dropped < 130, dropped .. " of 400 dropped, expected about 100")
   end)
 
-  it("gives a sample the same noise, time and mask whatever the batch, and each sample its own", function()
+  it("gives a sample the same noise, time, mask and dropout whatever the batch, and each sample its own", function()
     local large, small = seen_in(40, 120), seen_in(10, 120)
     assert.same(large, small)
-    local times = {}
-    for _, t in ipairs(large.time) do times[t] = true end
-    local count = 0
-    for _ in pairs(times) do count = count + 1 end
-    assert.is_true(count > 115)
+    for _, what in ipairs { "time", "drawn" } do
+      local different, count = {}, 0
+      for _, value in ipairs(large[what]) do different[value] = true end
+      for _ in pairs(different) do count = count + 1 end
+      assert.is_true(count > 115, what)
+    end
   end)
 
   it("takes the learning rate that decay leaves", function()
@@ -82,6 +91,26 @@ describe("a training step", function()
     assert.same({ true, true, true, true }, modes)
     assert.equal(4, net:state_dict()["conv.conv.1.num_batches_tracked"]:item())
     assert.is_false(net:training())
+  end)
+
+  it("weighs the loss as the process says", function()
+    local function loss(w)
+      local run = run_directory.open { name = "weighed", parameters = {} }
+      train { run = run, steps = 1, process = drift.process.weighs_loss { w = w } }
+      return run.records[1].loss
+    end
+    local one = loss(1)
+    assert.is_true(one > 0.01)
+    assert.is_true(math.abs(loss(3) - 3 * one) < 1e-4 * one)
+  end)
+
+  it("stops at a loss that is not a number", function()
+    local broken = drift.net {
+      name = "broken", children = { { "conv", drift.block.conv { in_channels = 1, out_channels = 1 } } },
+      forward = function(net, x) return net.conv(x) * (0 / 0) end,
+    }
+    assert.error_matches(function() train { model = broken, steps = 2 } end,
+      "epoch 1, step 1: the loss is .*smaller learning rate")
   end)
 
   it("returns the network in evaluation mode also when there was nothing to train", function()

@@ -31,25 +31,38 @@ static void check_values(const op_case *c, const char *what, int i, const double
     if (!(off <= allowed)) fail_msg("%s: %s %d differs by %.3g (allowed %.3g)", c->label, what, i + 1, off, allowed);
 }
 
+/* An op without a backward is run by its parts where a gradient is wanted: its own kernel runs only without one. */
 static void check(const op_case *c)
 {
-    const case_run on_ref = { .device = ref, .dtype = DR_F64, .layout = DR_LAYOUT_ROW, .need = ~0u, .nudged = -1 };
-    const case_run on_cpu = { .device = cpu, .dtype = DR_F32, .layout = DR_LAYOUT_CL, .need = ~0u, .nudged = -1 };
-    case_result want, got;
-    if (!run_case(c, &on_ref, &want) || !run_case(c, &on_cpu, &got)) fail_msg("%s: %s", c->label, dr_error_message());
-    for (int j = 0; j < want.n_out; j++) check_values(c, "output", j, got.out[j], want.out[j], view_count(&want.view[j]));
-    for (int i = 0; i < c->n_in; i++) check_values(c, "gradient", i, got.grad[i], want.grad[i], input_count(&c->in[i]));
-    free_result(&want);
-    free_result(&got);
+    for (uint32_t need = 0; need <= 1; need++) {
+        const case_run on_ref = {
+            .device = ref, .dtype = DR_F64, .layout = DR_LAYOUT_ROW, .need = need ? ~0u : 0, .nudged = -1
+        };
+        case_run on_cpu = on_ref;
+        on_cpu.device = cpu;
+        on_cpu.dtype = DR_F32;
+        on_cpu.layout = DR_LAYOUT_CL;
+        case_result want, got;
+        if (!run_case(c, &on_ref, &want) || !run_case(c, &on_cpu, &got))
+            fail_msg("%s: %s", c->label, dr_error_message());
+        for (int j = 0; j < want.n_out; j++)
+            check_values(c, "output", j, got.out[j], want.out[j], view_count(&want.view[j]));
+        for (int i = 0; i < c->n_in; i++)
+            check_values(c, "gradient", i, got.grad[i], want.grad[i], input_count(&c->in[i]));
+        free_result(&want);
+        free_result(&got);
+    }
 }
 
-static void check_convolution(const char *op, int64_t B, int64_t Ci, int64_t Co, int64_t side, int64_t k, int64_t stride,
-                              int64_t padding)
+static void check_convolution(const char *op, int64_t B, int64_t Ci, int64_t Co, int64_t side, int64_t k,
+                              int64_t stride, int64_t padding)
 {
     const bool turned = strcmp(op, "conv_transpose2d") == 0;
     const dr_conv2d_attr conv = { .stride = stride, .padding = padding };
     const dr_conv_transpose2d_attr transpose = { .stride = stride, .padding = padding };
-    op_case c = { .op = op, .attr = turned ? (const void *)&transpose : &conv, .n_in = 3,
+    op_case c = { .op = op,
+                  .attr = turned ? (const void *)&transpose : &conv,
+                  .n_in = 3,
                   .in = { IN(NORMAL, B, Ci, side, side), IN(NORMAL, turned ? Ci : Co, turned ? Co : Ci, k, k),
                           IN(NORMAL, Co) } };
     snprintf(c.label, sizeof c.label, "%s of %lld images, %lld to %lld channels, side %lld, k %lld, stride %lld", op,
@@ -88,7 +101,10 @@ static void kernels_as_large_as_the_image(void **state)
 static void softmax_over_many_columns(void **state)
 {
     (void)state;
-    check(&(op_case){ .op = "softmax", .attr = &(dr_softmax_attr){ 1 }, .n_in = 1, .label = "softmax of 300 columns",
+    check(&(op_case){ .op = "softmax",
+                      .attr = &(dr_softmax_attr){ 1 },
+                      .n_in = 1,
+                      .label = "softmax of 300 columns",
                       .in = { IN(NORMAL, 2, 5, 300) } });
 }
 
@@ -112,9 +128,15 @@ static void softmax_of_large_values(void **state)
 static void norms_over_several_blocks(void **state)
 {
     (void)state;
-    check(&(op_case){ .op = "layer_norm", .attr = &(dr_layer_norm_attr){ 1e-5 }, .n_in = 3, .label = "layer_norm of 50 rows",
+    check(&(op_case){ .op = "layer_norm",
+                      .attr = &(dr_layer_norm_attr){ 1e-5 },
+                      .n_in = 3,
+                      .label = "layer_norm of 50 rows",
                       .in = { IN(NORMAL, 50, 33), IN(NORMAL, 33), IN(NORMAL, 33) } });
-    check(&(op_case){ .op = "square_norm", .attr = &(dr_none_attr){ 0 }, .n_in = 2, .label = "square_norm of 20 blocks",
+    check(&(op_case){ .op = "square_norm",
+                      .attr = &(dr_none_attr){ 0 },
+                      .n_in = 2,
+                      .label = "square_norm of 20 blocks",
                       .in = { IN(NORMAL, 300, 257), IN(NORMAL, 4097) } });
 }
 
@@ -122,14 +144,20 @@ static void image_norms_over_several_blocks(void **state)
 {
     (void)state;
     for (int64_t B = 1; B <= 9; B += 8) {
-        check(&(op_case){ .op = "group_norm_act", .attr = &(dr_group_norm_act_attr){ 4, 1e-5, DR_ACT_SILU }, .n_in = 3,
+        check(&(op_case){ .op = "group_norm_act",
+                          .attr = &(dr_group_norm_act_attr){ 4, 1e-5, DR_ACT_SILU },
+                          .n_in = 3,
                           .label = "group_norm of large images",
                           .in = { IN(NORMAL, B, 8, 67, 65), IN(NORMAL, 8), IN(NORMAL, 8) } });
-        check(&(op_case){ .op = "batch_norm_act", .attr = &(dr_batch_norm_act_attr){ 1e-2, DR_ACT_GELU }, .n_in = 3,
+        check(&(op_case){ .op = "batch_norm_act",
+                          .attr = &(dr_batch_norm_act_attr){ 1e-2, DR_ACT_GELU },
+                          .n_in = 3,
                           .label = "batch_norm of large images",
                           .in = { IN(NORMAL, B, 8, 67, 65), IN(NORMAL, 8), IN(NORMAL, 8) } });
     }
-    check(&(op_case){ .op = "batch_norm_eval", .attr = &(dr_batch_norm_eval_attr){ 1e-2, DR_ACT_GELU }, .n_in = 5,
+    check(&(op_case){ .op = "batch_norm_eval",
+                      .attr = &(dr_batch_norm_eval_attr){ 1e-2, DR_ACT_GELU },
+                      .n_in = 5,
                       .label = "batch_norm_eval with another eps",
                       .in = { IN(NORMAL, 2, 8, 5, 7), IN(NORMAL, 8), IN(NORMAL, 8), IN(NORMAL, 8), IN(POSITIVE, 8) } });
 }
@@ -137,13 +165,19 @@ static void image_norms_over_several_blocks(void **state)
 static void sums_of_long_rows(void **state)
 {
     (void)state;
-    check(&(op_case){ .op = "sum", .attr = &(dr_sum_attr){ .dims = { 0, { 0 } } }, .n_in = 1, .label = "sum of 100003",
+    check(&(op_case){ .op = "sum",
+                      .attr = &(dr_sum_attr){ .dims = { 0, { 0 } } },
+                      .n_in = 1,
+                      .label = "sum of 100003",
                       .in = { IN(NORMAL, 100003) } });
-    check(&(op_case){ .op = "amax", .attr = &(dr_amax_attr){ .dims = { 1, { 0 } } }, .n_in = 1,
-                      .label = "amax down 40000 rows", .in = { IN(NORMAL, 40000, 3) } });
+    check(&(op_case){ .op = "amax",
+                      .attr = &(dr_amax_attr){ .dims = { 1, { 0 } } },
+                      .n_in = 1,
+                      .label = "amax down 40000 rows",
+                      .in = { IN(NORMAL, 40000, 3) } });
 }
 
-/* ---- exact answers, on cpu -------------------------------------------------------------------------------------------- */
+/* ---- exact answers, on cpu ------------------------------------------------------------------------------------- */
 
 /* t is on cpu; n values. */
 static void reads(dr_tensor *t, const float *want, int n)
@@ -151,7 +185,8 @@ static void reads(dr_tensor *t, const float *want, int n)
     float got[16];
     if (!t || dr_tensor_read(t, DR_F32, got) != DR_OK) fail_msg("%s", dr_error_message());
     for (int i = 0; i < n; i++) {
-        if (!(got[i] == want[i] || (isnan(got[i]) && isnan(want[i])))) fail_msg("%d: %g, expected %g", i, got[i], want[i]);
+        if (!(got[i] == want[i] || (isnan(got[i]) && isnan(want[i]))))
+            fail_msg("%d: %g, expected %g", i, got[i], want[i]);
     }
 }
 

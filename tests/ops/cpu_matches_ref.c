@@ -43,13 +43,14 @@ static int compare(const op_case *c, const char *how, const char *what, int i, c
     return 1;
 }
 
-static int check_case(const op_case *c, dr_device *device, dr_layout layout, uint32_t holes, const case_result *want)
+static int check_case(const op_case *c, dr_device *device, dr_layout layout, uint32_t holes, uint32_t need,
+                      const case_result *want)
 {
     char how[64];
     snprintf(how, sizeof how, "%s %s%s", dr_device_name(device), layout == DR_LAYOUT_CL ? "channels-last" : "row-major",
              holes ? ", views with holes" : "");
     const case_run run = {
-        .device = device, .dtype = DR_F32, .layout = layout, .need = ~0u, .holes = holes, .nudged = -1
+        .device = device, .dtype = DR_F32, .layout = layout, .need = need, .holes = holes, .nudged = -1
     };
     case_result got;
     int failed = 0;
@@ -85,25 +86,30 @@ static bool needs_dense(const op_case *c) /* steps in place; fill and assign tak
     return op_of(c) && (op_of(c)->flags & DR_OP_MUTATES) && strcmp(c->op, "fill") != 0 && strcmp(c->op, "assign") != 0;
 }
 
-static void check_all(dr_device *device, dr_layout layout, uint32_t holes)
+static void check_all_needing(uint32_t need, dr_device *device, dr_layout layout, uint32_t holes)
 {
     int failed = 0;
     for (int k = 0; k < op_case_count(); k++) {
         const op_case *c = op_case_at(k);
         if (layout == DR_LAYOUT_CL && !has_images(c)) continue;
         if (holes && needs_dense(c)) continue;
-        const case_run run = { .device = ref, .dtype = DR_F64, .layout = DR_LAYOUT_ROW, .need = ~0u, .nudged = -1 };
+        const case_run run = { .device = ref, .dtype = DR_F64, .layout = DR_LAYOUT_ROW, .need = need, .nudged = -1 };
         case_result want;
         if (!run_case(c, &run, &want)) {
             print_error("%s, ref: %s\n", c->label, dr_error_message());
             dr_error_clear();
             failed++;
         } else {
-            failed += check_case(c, device, layout, holes, &want);
+            failed += check_case(c, device, layout, holes, need, &want);
         }
         free_result(&want);
     }
     assert_int_equal(failed, 0);
+}
+
+static void check_all(dr_device *device, dr_layout layout, uint32_t holes)
+{
+    check_all_needing(~0u, device, layout, holes);
 }
 
 static void ref_itself_channels_last(void **state)
@@ -122,6 +128,15 @@ static void on_channels_last_images(void **state)
 {
     (void)state;
     check_all(cpu, DR_LAYOUT_CL, 0);
+}
+
+/* Where a gradient is wanted, an op without a backward is run by its parts; its own kernel runs only without one. */
+static void without_gradients(void **state)
+{
+    (void)state;
+    check_all_needing(0, ref, DR_LAYOUT_CL, 0);
+    check_all_needing(0, cpu, DR_LAYOUT_CL, 0);
+    check_all_needing(0, cpu, DR_LAYOUT_ROW, 0);
 }
 
 /* Every other input, then those between, then all. */
@@ -173,6 +188,7 @@ int main(void)
         cmocka_unit_test(ref_itself_channels_last),
         cmocka_unit_test(on_row_major_images),
         cmocka_unit_test(on_channels_last_images),
+        cmocka_unit_test(without_gradients),
         cmocka_unit_test(on_views_with_holes),
         cmocka_unit_test(with_a_kernel_wherever_ref_has_one),
         cmocka_unit_test(no_op_is_forgotten),

@@ -1,6 +1,6 @@
 /* Optimizers: state that does not fit is refused; weight decay does what each says. Where the loss itself asks for
  * nothing (gradient 0), one step from w = 2 with lr = 0.1 and decay d gives
- *   sgd  w - lr d w       adam  w - lr (its step is normalised: the size of d does not show)       adamw  w (1 - lr d) */
+ *   sgd  w - lr d w       adam  w - lr (normalised: the size of d does not show)       adamw  w (1 - lr d) */
 #include "walk.h"
 
 #include <math.h>

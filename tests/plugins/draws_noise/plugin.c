@@ -1,7 +1,9 @@
 /* A block that draws numbers, as dropout does: its output is fresh noise of its input's shape. */
 #include <drift/plugin.h>
 
-typedef struct { int64_t unused; } draws_noise;
+typedef struct {
+    int64_t unused;
+} draws_noise;
 
 static dr_tensor *forward(void *self, dr_tensor *x, dr_ctx *ctx)
 {

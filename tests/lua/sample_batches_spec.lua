@@ -1,0 +1,34 @@
+-- drift.sample cuts its work into batches, which must not show: every image has its own start, its own noise at each
+-- step and its own label.
+local drift = require "drift"
+
+-- A network whose answer depends on the label, and so does every image from the first step on.
+local spec = drift.net {
+  name = "by_label",
+  children = { { "unused", drift.block.linear { in_features = 1, out_features = 1 } } },
+  forward = function(_, x, cond) return x * 0.5 + cond.label:cast("f32"):reshape(-1, 1, 1, 1) end,
+}
+local net = drift.build(spec)
+
+local function draw(o)
+  o.model, o.process, o.shape, o.quiet = net, drift.process.ddpm { T = 4 }, { 1, 2, 2 }, true
+  o.sampler = drift.sampler.ddpm {}                                -- draws noise at each step
+  return drift.sample(o)
+end
+
+describe("drift.sample", function()
+  it("gives the same images in batches of any size", function()
+    local labels = { 3, 1, 4, 1, 5, 9, 2 }
+    local whole = draw { labels = labels, batch = 7 }:totable()
+    assert.same(whole, draw { labels = labels, batch = 3 }:totable())
+    assert.same(whole, draw { labels = labels, batch = 1 }:totable())
+    assert.same({ whole[5], whole[6] }, draw { labels = { 5, 9 }, first = 4 }:totable())
+  end)
+
+  it("gives each image its own noise, and another seed other images", function()
+    local labels = { 1, 1 }
+    local images = draw { labels = labels }:totable()
+    assert.not_same(images[1], images[2])
+    assert.not_same(images, draw { labels = labels, seed = 12 }:totable())
+  end)
+end)
