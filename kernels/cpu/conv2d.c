@@ -176,6 +176,18 @@ static void conv2d_backward_data_f32(const dr_kargs *a) /* dy [B,Co,Ho,Wo], weig
     run(a, DR_ONEDNN_CONV_BACKWARD_DATA, &s, dr_out(a, 0), dr_in(a, 1), NULL, dr_in(a, 0));
 }
 
+/* oneDNN sums db in float. Over few values that nearly cancel this shows, and summing them again in double costs nothing:
+ * dy [B,Ho,Wo,Co] in memory -> db [Co] */
+static void bias_of_few(const conv_shape *s, const float *dy, float *db)
+{
+    const int64_t rows = s->B * s->Ho * s->Wo, Co = s->Co;
+    for (int64_t c = 0; c < Co; c++) {
+        double sum = 0;
+        for (int64_t r = 0; r < rows; r++) sum += (double)dy[r * Co + c];
+        db[c] = (float)sum;
+    }
+}
+
 /* x [B,Ci,H,W], dy [B,Co,Ho,Wo] -> dw [Co,Ci,k,k], db [Co] or [0] */
 static void conv2d_backward_weight_f32(const dr_kargs *a)
 {
@@ -201,6 +213,7 @@ static void conv2d_backward_weight_f32(const dr_kargs *a)
         return;
     }
     run(a, DR_ONEDNN_CONV_BACKWARD_WEIGHT, &s, dr_in(a, 0), dr_out(a, 0), dr_out(a, 1), dr_in(a, 1));
+    if (s.bias && dr_numel(y) <= DR_CPU_PARALLEL) bias_of_few(&s, dr_in(a, 1), dr_out(a, 1));
 }
 
 /* x [B,Ci,H,W], weight [Ci,Co,k,k], bias [Co] or NULL -> y [B,Co,Ho,Wo] */
