@@ -169,17 +169,14 @@ dr_tensor *dr_predict_pair(dr_model *f, dr_tensor *x, double t, const dr_cond *c
 
 /* ---- what samplers ask for ------------------------------------------------------------------------------------ */
 
-void dr_model_coef(dr_model *f, double t, dr_coef *c)
-{
-    *c = (dr_coef){ .alpha = 1.0, .p = 1.0, .c_in = 1.0, .weight = 1.0 };
-    ((const dr_process *)f->process->iface)->coef(f->process->self, t, c);
-}
+void dr_model_coef(dr_model *f, double t, dr_coef *c) { dr_process_coef(f->process, t, c); }
 
 void dr_model_range(dr_model *f, double *t_noise, double *t_data, int64_t *steps)
 {
-    *t_noise = 0.0, *t_data = 1.0, *steps = 0;
-    ((const dr_process *)f->process->iface)->range(f->process->self, t_noise, t_data, steps);
+    dr_process_range(f->process, t_noise, t_data, steps);
 }
+
+const dr_instance *dr_model_process(dr_model *f) { return f->process; }
 
 static dr_tensor *estimate(dr_model *f, dr_tensor *x, double t, double wx0, double weps)
 {

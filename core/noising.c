@@ -6,10 +6,51 @@
 #include <math.h>
 #include <stdlib.h>
 
-static void coef_at(const dr_instance *process, double t, dr_coef *c)
+/* ---- what a process says ---------------------------------------------------------------------------------------- */
+
+static const dr_process *api_of(const dr_instance *process) { return process->iface; }
+
+void dr_process_coef(const dr_instance *process, double t, dr_coef *c)
 {
     *c = (dr_coef){ .alpha = 1.0, .p = 1.0, .c_in = 1.0, .weight = 1.0 };
-    ((const dr_process *)process->iface)->coef(process->self, t, c);
+    api_of(process)->coef(process->self, t, c);
+}
+
+void dr_process_range(const dr_instance *process, double *t_noise, double *t_data, int64_t *steps)
+{
+    *t_noise = 0.0, *t_data = 1.0, *steps = 0;
+    api_of(process)->range(process->self, t_noise, t_data, steps);
+}
+
+/* Is sigma/alpha at t above the ratio? In a form that holds where alpha is 0. */
+static bool is_noisier(const dr_instance *process, double t, double ratio)
+{
+    dr_coef c;
+    dr_process_coef(process, t, &c);
+    return c.sigma > ratio * c.alpha;
+}
+
+/* Older plugins' structs end before `time`. */
+static bool has_time(const dr_process *api) { return api->size > offsetof(dr_process, time) && api->time; }
+
+double dr_process_time(const dr_instance *process, double noise_to_signal)
+{
+    double noisy, clean;
+    int64_t steps;
+    if (has_time(api_of(process))) return api_of(process)->time(process->self, noise_to_signal);
+    dr_process_range(process, &noisy, &clean, &steps);
+    if (!is_noisier(process, noisy, noise_to_signal)) return noisy;
+    if (is_noisier(process, clean, noise_to_signal)) return clean;
+    for (int i = 0; i < 200; i++) { /* until the two are neighbours among doubles */
+        const double middle = noisy + (clean - noisy) / 2.0;
+        if (middle == noisy || middle == clean) break;
+        if (is_noisier(process, middle, noise_to_signal)) {
+            noisy = middle;
+        } else {
+            clean = middle;
+        }
+    }
+    return clean;
 }
 
 /* ---- sums of two images with a factor for each row ------------------------------------------------------------ */
@@ -62,7 +103,7 @@ static double *coefficient_columns(const dr_instance *process, const double *t, 
     }
     for (int64_t b = 0; b < B; b++) {
         dr_coef c;
-        coef_at(process, t[b], &c);
+        dr_process_coef(process, t[b], &c);
         const double value[COLUMNS] = { c.alpha, c.sigma, c.p, c.q, c.c_in, c.time, c.weight };
         for (int k = 0; k < COLUMNS; k++) {
             if (!isfinite(value[k])) {
@@ -111,11 +152,10 @@ dr_status dr_noising(dr_instance *process, dr_tensor *x0, dr_tensor *eps, const 
 
 dr_status dr_draw_times(dr_instance *process, const dr_rng *rng, int64_t B, double *t)
 {
-    const dr_process *api = process->iface;
     for (int64_t b = 0; b < B; b++) {
         dr_rng row = *rng;
         row.sample += (uint64_t)b;
-        t[b] = api->draw_t(process->self, dr_rng_uniform(&row, 0));
+        t[b] = api_of(process)->draw_t(process->self, dr_rng_uniform(&row, 0));
     }
     return dr_failed();
 }

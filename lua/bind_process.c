@@ -4,17 +4,11 @@
 
 #include <string.h>
 
-static void coef_at(const dr_instance *process, double t, dr_coef *c)
-{
-    *c = (dr_coef){ .alpha = 1.0, .p = 1.0, .c_in = 1.0, .weight = 1.0 };
-    ((const dr_process *)process->iface)->coef(process->self, t, c);
-}
-
 static int process_coef(lua_State *L)
 {
     const dr_instance *process = bind_check_instance(L, 1, "process");
     dr_coef c;
-    coef_at(process, luaL_checknumber(L, 2), &c);
+    dr_process_coef(process, luaL_checknumber(L, 2), &c);
     bind_check(L);
     const struct {
         const char *name;
@@ -34,14 +28,22 @@ static int process_coef(lua_State *L)
 static int process_range(lua_State *L)
 {
     const dr_instance *process = bind_check_instance(L, 1, "process");
-    double t_noise = 0.0, t_data = 1.0;
-    int64_t steps = 0;
-    ((const dr_process *)process->iface)->range(process->self, &t_noise, &t_data, &steps);
+    double t_noise, t_data;
+    int64_t steps;
+    dr_process_range(process, &t_noise, &t_data, &steps);
     bind_check(L);
     lua_pushnumber(L, t_noise);
     lua_pushnumber(L, t_data);
     lua_pushinteger(L, steps);
     return 3;
+}
+
+static int process_time(lua_State *L) /* time(noise_to_signal) */
+{
+    const dr_instance *process = bind_check_instance(L, 1, "process");
+    lua_pushnumber(L, dr_process_time(process, luaL_checknumber(L, 2)));
+    bind_check(L);
+    return 1;
 }
 
 double *bind_check_times(lua_State *L, int index, int64_t B)
@@ -127,7 +129,7 @@ static int core_prediction_to(lua_State *L) /* prediction_to(process, t, x, pred
 {
     const dr_instance *process = bind_check_instance(L, 1, "process");
     dr_coef c;
-    coef_at(process, luaL_checknumber(L, 2), &c);
+    dr_process_coef(process, luaL_checknumber(L, 2), &c);
     bind_check(L);
     dr_tensor *x = bind_check_tensor(L, 3), *prediction = bind_check_tensor(L, 4);
     double wx0, weps;
@@ -144,7 +146,9 @@ void bind_open_process(lua_State *L)
         { "prediction_to", core_prediction_to },
         { NULL, NULL },
     };
-    static const luaL_Reg process[] = { { "coef", process_coef }, { "range", process_range }, { NULL, NULL } };
+    static const luaL_Reg process[] = {
+        { "coef", process_coef }, { "range", process_range }, { "time", process_time }, { NULL, NULL }
+    };
     luaL_setfuncs(L, functions, 0);
     bind_instance_methods(L, "process", process);
 }

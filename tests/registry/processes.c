@@ -91,6 +91,7 @@ static void check_built(const dr_component *c, dr_args args)
         assert_true(at.alpha / at.sigma > before); /* ever more signal */
         before = at.alpha / at.sigma;
         inverts_itself(p, t);
+        assert_true(fabs(dr_process_time(p, at.sigma / at.alpha) - t) < 1e-9 * fabs(t_data - t_noise));
         check_derivatives(p, t, 1e-6 * fabs(t_data - t_noise));
     }
     assert_true(coef_at(p, t_data).sigma < 1e-3);

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define DR_ABI_MAJOR 1
-#define DR_ABI_MINOR 0
+#define DR_ABI_MINOR 1
 
 /* ---- status ---------------------------------------------------------------------------------------------------- */
 

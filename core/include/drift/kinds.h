@@ -148,6 +148,8 @@ typedef struct dr_process {
     void (*coef)(void *self, double t, dr_coef *c);
     void (*range)(void *self, double *t_noise, double *t_data, int64_t *steps); /* sampling runs from t_noise to t_data;
                                                     steps: of the discrete chain, 0 for continuous time */
+    double (*time)(void *self, double noise_to_signal); /* the t where sigma/alpha is that, also outside the range where t
+                                                    has a meaning there; NULL: the host bisects within the range */
 } dr_process;
 
 /* ---- sampler/1: one step from t to t_next --------------------------------------------------------------------------
