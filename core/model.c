@@ -6,7 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_GUIDANCE = 16 };
+enum { MAX_GUIDANCE = 16, MAX_NETWORKS = 16 };
+
+typedef struct network {
+    char *name; /* NULL: the one that is sampled from */
+    dr_net_fn fn;
+    void *ctx;
+} network;
 
 struct dr_cond {
     dr_tensor *label, *tokens, *tokens_mask; /* [B] i32, [B,L,D], [B,L]; owned by the model, NULL where absent */
@@ -20,8 +26,8 @@ typedef struct memory { /* what a sampler keeps from one step to the next */
 
 struct dr_model {
     dr_instance *process;
-    dr_net_fn net;
-    void *ctx;
+    network net[MAX_NETWORKS];
+    int networks;
     dr_instance *guidance[MAX_GUIDANCE];
     int guidances, level; /* level: how many of them the next dr_predict runs through */
     dr_cond cond, null_cond;
@@ -38,8 +44,7 @@ dr_model *dr_model_new(dr_instance *process, dr_net_fn net, void *ctx)
         return NULL;
     }
     f->process = process;
-    f->net = net;
-    f->ctx = ctx;
+    f->net[f->networks++] = (network){ NULL, net, ctx };
     f->null_cond.dropped = true;
     return f;
 }
@@ -51,7 +56,20 @@ void dr_model_free(dr_model *f)
     dr_release(f->cond.label);
     dr_release(f->cond.tokens);
     dr_release(f->cond.tokens_mask);
+    for (int i = 0; i < f->networks; i++) free(f->net[i].name);
     free(f);
+}
+
+void dr_model_network(dr_model *f, const char *name, dr_net_fn net, void *ctx)
+{
+    char *copy = f->networks < MAX_NETWORKS ? strdup(name) : NULL;
+    if (f->networks == MAX_NETWORKS) {
+        dr_fail(DR_EINVAL, "more than %d networks in one model", MAX_NETWORKS);
+    } else if (!copy) {
+        dr_fail(DR_ENOMEM, "no memory for a model's network");
+    } else {
+        f->net[f->networks++] = (network){ copy, net, ctx };
+    }
 }
 
 void dr_model_guide(dr_model *f, dr_instance *guidance)
@@ -97,7 +115,8 @@ static dr_status check_rows(const char *what, dr_tensor *t, int64_t B)
 }
 
 /* x [B,C,H,W] at t under the condition c, whose mask is [B] and whose tensors have B rows as well. */
-static dr_tensor *run_network(dr_model *f, dr_tensor *x, double t, const dr_cond *c, dr_tensor *mask)
+static dr_tensor *run_network(dr_model *f, const network *net, dr_tensor *x, double t, const dr_cond *c,
+                              dr_tensor *mask)
 {
     const int64_t B = dr_tensor_view(x)->shape[0];
     dr_coef coef;
@@ -108,12 +127,19 @@ static dr_tensor *run_network(dr_model *f, dr_tensor *x, double t, const dr_cond
     dr_tensor *input = coef.c_in == 1.0 ? x : dr_scale(coef.c_in, x);
     if (dr_failed()) return NULL;
     f->calls++;
-    dr_tensor *y = f->net(f->ctx, input, &cond);
+    dr_tensor *y = net->fn(net->ctx, input, &cond);
     if (!y && !dr_failed()) dr_fail(DR_EINTERNAL, "the network returned nothing and did not say why");
     return y;
 }
 
 static bool is_conditioned(const dr_cond *c) { return c->label || c->tokens; }
+
+static dr_tensor *run_one(dr_model *f, const network *net, dr_tensor *x, double t, const dr_cond *c)
+{
+    const int64_t B = dr_tensor_view(x)->shape[0];
+    dr_tensor *mask = is_conditioned(c) ? dr_tensor_full(DR_F32, 1, &B, c->dropped ? 0.0 : 1.0) : NULL;
+    return run_network(f, net, x, t, c, mask);
+}
 
 static const dr_cond *given_or_own(const dr_model *f, const dr_cond *cond) { return cond ? cond : &f->cond; }
 
@@ -127,9 +153,17 @@ dr_tensor *dr_predict(dr_model *f, dr_tensor *x, double t, const dr_cond *cond)
         f->level++;
         return y;
     }
-    const int64_t B = dr_tensor_view(x)->shape[0];
-    dr_tensor *mask = is_conditioned(c) ? dr_tensor_full(DR_F32, 1, &B, c->dropped ? 0.0 : 1.0) : NULL;
-    return run_network(f, x, t, c, mask);
+    return run_one(f, &f->net[0], x, t, c);
+}
+
+dr_tensor *dr_predict_by(dr_model *f, const char *name, dr_tensor *x, double t, const dr_cond *cond)
+{
+    if (dr_failed() || !x) return NULL;
+    for (int i = 1; i < f->networks; i++) {
+        if (strcmp(f->net[i].name, name) == 0) return run_one(f, &f->net[i], x, t, given_or_own(f, cond));
+    }
+    dr_fail(DR_ENOTFOUND, "the model has no network \"%s\"; give it one: networks = { %s = net }", name, name);
+    return NULL;
 }
 
 static dr_tensor *twice(dr_tensor *t)
@@ -145,7 +179,7 @@ static dr_tensor *run_both(dr_model *f, dr_tensor *x, double t, const dr_cond *c
     if (check_rows("labels", c->label, B) || check_rows("tokens", c->tokens, B)) return NULL;
     const dr_cond both = { .label = twice(c->label), .tokens = twice(c->tokens), .tokens_mask = twice(c->tokens_mask) };
     dr_tensor *x2 = twice(x), *mask2 = dr_concat(mask, 2, 0);
-    return x2 && mask2 && !dr_failed() ? run_network(f, x2, t, &both, mask2) : NULL;
+    return x2 && mask2 && !dr_failed() ? run_network(f, &f->net[0], x2, t, &both, mask2) : NULL;
 }
 
 dr_tensor *dr_predict_pair(dr_model *f, dr_tensor *x, double t, const dr_cond *cond, dr_tensor **uncond)

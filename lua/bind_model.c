@@ -5,12 +5,17 @@
 
 #include <stdlib.h>
 
-enum { PROCESS = 1, NET, GUIDANCE, EACH, FAILURE, MODEL_VALUES = 5 }; /* user values of a model */
+enum { PROCESS = 1, NET, GUIDANCE, NETWORKS, EACH, FAILURE, MODEL_VALUES = 6 }; /* user values of a model */
 
 typedef struct model {
     dr_model *model;
     lua_State *L; /* of the call that is under way */
 } model;
+
+typedef struct other_net { /* a further network, in the table NETWORKS beside it under its place */
+    model *m;
+    lua_Integer place;
+} other_net;
 
 /* ---- callbacks --------------------------------------------------------------------------------------------------- */
 static void set_tensor(lua_State *L, const char *key, dr_tensor *t)
@@ -22,6 +27,7 @@ static void set_tensor(lua_State *L, const char *key, dr_tensor *t)
 typedef struct net_call {
     dr_tensor *x, *result;
     const dr_batch_cond *cond;
+    lua_Integer place; /* of a further network in the model's list */
 } net_call;
 
 static int call_net(lua_State *L) /* net, net_call */
@@ -75,6 +81,22 @@ static dr_tensor *run_net(void *ctx, dr_tensor *x, const dr_batch_cond *cond)
 {
     net_call c = { .x = x, .cond = cond };
     return protected(ctx, call_net, NET, &c) == DR_OK ? c.result : NULL;
+}
+
+/* The user value is the list { other_net, net, other_net, net, ... }. */
+static int call_other(lua_State *L) /* list, net_call */
+{
+    net_call *c = lua_touserdata(L, 2);
+    lua_geti(L, 1, c->place);
+    lua_replace(L, 1);
+    return call_net(L);
+}
+
+static dr_tensor *run_other(void *ctx, dr_tensor *x, const dr_batch_cond *cond)
+{
+    const other_net *o = ctx;
+    net_call c = { .x = x, .cond = cond, .place = o->place };
+    return protected(o->m, call_other, NETWORKS, &c) == DR_OK ? c.result : NULL;
 }
 
 typedef struct step_call {
@@ -152,15 +174,40 @@ static void condition(lua_State *L, model *m, int table)
     bind_check(L);
 }
 
-static int core_model(lua_State *L) /* model(process, net, { guidance =, label =, tokens =, tokens_mask = }) */
+static void check_callable(lua_State *L, int index)
+{
+    if (lua_isfunction(L, index)) return;
+    if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+        bind_error(L, "a model needs a network or a function, not a %s", bind_typename(L, index));
+    lua_pop(L, 1);
+}
+
+/* networks = { weak = net, ... } at the top of the stack; what it leaves there holds them. */
+static void add_networks(lua_State *L, model *m)
+{
+    const int table = lua_gettop(L);
+    luaL_checktype(L, table, LUA_TTABLE);
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        const int net = lua_gettop(L);
+        if (lua_type(L, net - 1) != LUA_TSTRING) bind_error(L, "networks are given by name: { weak = net }");
+        check_callable(L, net);
+        const lua_Integer place = (lua_Integer)lua_rawlen(L, table + 1) + 2;
+        other_net *o = lua_newuserdatauv(L, sizeof *o, 0);
+        *o = (other_net){ m, place };
+        lua_seti(L, table + 1, place - 1);
+        lua_pushvalue(L, net);
+        lua_seti(L, table + 1, place);
+        dr_model_network(m->model, lua_tostring(L, net - 1), run_other, o);
+    }
+    bind_check(L);
+}
+
+static int core_model(lua_State *L) /* model(process, net, { guidance =, label =, tokens =, tokens_mask =, networks = }) */
 {
     dr_instance *process = bind_check_instance(L, 1, "process");
     luaL_checkany(L, 2);
-    if (!lua_isfunction(L, 2)) {
-        if (luaL_getmetafield(L, 2, "__call") == LUA_TNIL)
-            return bind_error(L, "a model needs a network or a function, not a %s", bind_typename(L, 2));
-        lua_pop(L, 1);
-    }
+    check_callable(L, 2);
     lua_settop(L, 3);
     model *m = lua_newuserdatauv(L, sizeof *m, MODEL_VALUES);
     *m = (model){ NULL, NULL };
@@ -177,6 +224,10 @@ static int core_model(lua_State *L) /* model(process, net, { guidance =, label =
     if (lua_getfield(L, 3, "guidance") != LUA_TNIL) {
         add_guidance(L, m, lua_gettop(L));
         lua_setiuservalue(L, 4, GUIDANCE);
+    }
+    if (lua_getfield(L, 3, "networks") != LUA_TNIL) {
+        add_networks(L, m);
+        lua_setiuservalue(L, 4, NETWORKS);
     }
     condition(L, m, 3);
     lua_settop(L, 4);

@@ -5,7 +5,8 @@
 --
 -- images [N,C,H,W] on the current device, labels i32 [N] or nil. Image i starts from noise keyed by (seed, i): the same
 -- whatever the batch size, so pictures of two models can be laid side by side. n or labels says how many; `each(step,
--- steps, t, x)` is called after each step of each batch.
+-- steps, t, x)` is called after each step of each batch. networks = { weak = other } are further networks that guidance
+-- asks by name.
 local drift = require "drift"
 local run_directory = require "drift.run"
 
@@ -17,7 +18,7 @@ end
 
 local function check(o)
   drift.accept("sample", o, { "model", "process", "sampler", "shape" },
-    { "guidance", "labels", "n", "batch", "seed", "first", "each", "grid", "quiet" })
+    { "guidance", "networks", "labels", "n", "batch", "seed", "first", "each", "grid", "quiet" })
   if not o.labels and not o.n then drift.fail("sample: give labels, or n") end
   if o.labels and type(o.labels) ~= "table" then
     drift.fail("sample: labels is a list of whole numbers, not a %s", drift.type(o.labels))
@@ -43,11 +44,21 @@ local function stopped()
   drift.fail("stopped while sampling; go on with: ./drift run %s --resume %s", drift.options.script or "SCRIPT", folder)
 end
 
+-- All networks in evaluation mode while fn runs, each back to its own mode after it.
+local function in_eval_mode(nets, fn)
+  local was_training = {}
+  for i, net in ipairs(nets) do was_training[i] = net:training() end
+  for _, net in ipairs(nets) do net:eval() end
+  local result = fn()
+  for i, net in ipairs(nets) do net:train(was_training[i]) end
+  return result
+end
+
 local function sample_batch(o, net, first, count, progress)
   local seed = o.seed or drift.seed()
   local label = o.labels and drift.tensor(slice(o.labels, first, count), "i32") or nil   -- [B]
   local number = (o.first or 0) + first - 1
-  local model = drift.model(drift.instance(o.process, "process"), net, { guidance = o.guidance, label = label })
+  local model = drift.model(drift.instance(o.process, "process"), net, { guidance = o.guidance, label = label, networks = o.networks })
   local x = drift.randn { count, o.shape[1], o.shape[2], o.shape[3], purpose = "sample start", seed = seed, sample = number }
   return model:sample {
     sampler = o.sampler, x = x, grid = o.grid, rng = { purpose = "sample noise", seed = seed, sample = number },
@@ -64,20 +75,21 @@ return function(o)
   local net = drift.instance(o.model, "net")
   local n = o.labels and #o.labels or o.n
   local batch = o.batch or 100
-  local was_training = net:training()
-  net:eval()
   local bar = not o.quiet and drift.progress { label = ("sampling %d images"):format(n), total = n, per_step = 1, unit = "images" }
-  local parts = {}
-  for first = 1, n, batch do
-    local count = math.min(batch, n - first + 1)
-    parts[#parts + 1] = drift.scope(function()
-      return drift.no_grad(function()
-        return sample_batch(o, net, first, count, bar and function(done) bar:update(first - 1 + math.floor(count * done)) end)
+  local nets = { net }
+  for _, other in pairs(o.networks or {}) do nets[#nets + 1] = drift.instance(other, "net") end
+  local images = in_eval_mode(nets, function()
+    local parts = {}
+    for first = 1, n, batch do
+      local count = math.min(batch, n - first + 1)
+      parts[#parts + 1] = drift.scope(function()
+        return drift.no_grad(function()
+          return sample_batch(o, net, first, count, bar and function(done) bar:update(first - 1 + math.floor(count * done)) end)
+        end)
       end)
-    end)
-  end
+    end
+    return #parts == 1 and parts[1] or drift.concat(parts, 0)
+  end)
   if bar then bar:finish() end
-  net:train(was_training)
-  local images = #parts == 1 and parts[1] or drift.concat(parts, 0)
   return images, o.labels and drift.tensor(o.labels, "i32") or nil
 end

@@ -2,6 +2,8 @@
  * that ran as one batch, conditions reach the network as labels and masks, and what cannot be is said. */
 #include "../host.h"
 
+#include <math.h>
+
 enum { B = 3 };
 
 typedef struct seen { /* what the stub network was called with */
@@ -99,6 +101,86 @@ static void guidance_stacks(void **state)
     dr_instance_free(process);
 }
 
+/* The weak network's answer is x - 1, whatever the condition. */
+static dr_tensor *weak_stub(void *ctx, dr_tensor *x, const dr_batch_cond *c)
+{
+    (void)ctx, (void)c;
+    return dr_affine(1.0, x, -1.0);
+}
+
+static void a_weak_network_is_asked_by_name(void **state)
+{
+    (void)state;
+    seen s = { 0 };
+    dr_instance *process = flow(), *guidance = dr_instance_new("guidance", "autoguidance", DR_ARGS(DR_R("scale", 3.0)));
+    dr_model *f = dr_model_new(process, stub, &s);
+    dr_model_guide(f, guidance);
+    dr_model_condition(f, labels(), NULL, NULL);
+    assert_null(dr_eval_x0(f, images(), 0.25));
+    assert_error_has("the model has no network \"weak\"");
+    dr_model_network(f, "weak", weak_stub, NULL);
+    for (int b = 0; b < B; b++) /* w + 3 (c - w), w = x - 1, c = x + 10 + label */
+        assert_true(row(dr_eval_x0(f, images(), 0.25), b) == -0.5 + 3.0 * (11.0 + b + 1));
+    dr_model_free(f);
+    dr_instance_free(guidance);
+    dr_instance_free(process);
+}
+
+static double with_interval(double t, seen *s)
+{
+    dr_instance *process = flow();
+    dr_instance *guidance =
+        dr_instance_new("guidance", "cfg_interval", DR_ARGS(DR_R("scale", 5.0), DR_R("low", 0.5), DR_R("high", 2.0)));
+    dr_model *f = dr_model_new(process, stub, s);
+    dr_model_guide(f, guidance);
+    dr_model_condition(f, labels(), NULL, NULL);
+    const double y = row(dr_predict(f, images(), t, NULL), 0);
+    dr_model_free(f);
+    dr_instance_free(guidance);
+    dr_instance_free(process);
+    return y;
+}
+
+/* Here sigma/alpha = (1-t)/t: 2 at t = 1/3, 1/2 at t = 2/3. */
+static void an_interval_guides_between_its_noise_levels_only(void **state)
+{
+    (void)state;
+    seen s = { 0 };
+    assert_true(with_interval(0.0, &s) == 11.5 && s.rows == B); /* pure noise: alpha is 0 */
+    assert_true(with_interval(0.33, &s) == 11.5 && s.rows == B);
+    assert_true(with_interval(0.34, &s) == 51.5 && s.rows == 2 * B);
+    assert_true(with_interval(0.66, &s) == 51.5 && s.rows == 2 * B);
+    assert_true(with_interval(0.67, &s) == 11.5 && s.rows == B);
+    assert_true(with_interval(1.0, &s) == 11.5 && s.rows == B);
+}
+
+/* Conditional half: a, -a, unconditional: 0, 0, so the guided one is scale (a, -a) and its contrast `scale` times that. */
+static dr_tensor *contrast_stub(void *ctx, dr_tensor *x, const dr_batch_cond *c)
+{
+    (void)ctx;
+    const int64_t rows = dr_tensor_view(x)->shape[0];
+    return dr_mul(x, dr_reshape(c->mask, DR_SHAPE(rows, 1, 1, 1)));
+}
+
+static void rescaled_guidance_keeps_the_contrast(void **state)
+{
+    static const struct { double phi, factor; } cases[] = { { 0.0, 5.0 }, { 1.0, 1.0 }, { 0.5, 3.0 } };
+    (void)state;
+    dr_instance *process = flow();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dr_instance *guidance =
+            dr_instance_new("guidance", "cfg_rescale", DR_ARGS(DR_R("scale", 5.0), DR_R("phi", cases[i].phi)));
+        dr_model *f = dr_model_new(process, contrast_stub, NULL);
+        dr_model_guide(f, guidance);
+        dr_model_condition(f, dr_tensor_from(DR_I32, DR_SHAPE(1), (int32_t[]){ 1 }), NULL, NULL);
+        dr_tensor *x = dr_tensor_from(DR_F32, DR_SHAPE(1, 1, 1, 2), (float[]){ 0.5F, -0.25F });
+        assert_true(fabs(row(dr_predict(f, x, 0.5, NULL), 0) - 0.5 * cases[i].factor) < 1e-6);
+        dr_model_free(f);
+        dr_instance_free(guidance);
+    }
+    dr_instance_free(process);
+}
+
 static void without_a_condition_guidance_changes_nothing(void **state)
 {
     (void)state;
@@ -184,6 +266,9 @@ int main(void)
         cmocka_unit_test(cfg_mixes_both_halves_of_one_batch),
         cmocka_unit_test(scales_zero_and_one_take_one_half),
         cmocka_unit_test(guidance_stacks),
+        cmocka_unit_test(a_weak_network_is_asked_by_name),
+        cmocka_unit_test(an_interval_guides_between_its_noise_levels_only),
+        cmocka_unit_test(rescaled_guidance_keeps_the_contrast),
         cmocka_unit_test(without_a_condition_guidance_changes_nothing),
         cmocka_unit_test(labels_that_do_not_fit_are_refused),
         cmocka_unit_test(what_is_not_determined_is_said),
