@@ -249,6 +249,27 @@ static void push_param(lua_State *L, const dr_param *p)
     lua_setfield(L, -2, "doc");
 }
 
+/* The lines of the opening comment without its marks; nil where there is none. Older components have no source. */
+static void push_comment(lua_State *L, const dr_component *c)
+{
+    const char *source = c->size > offsetof(dr_component, source) ? c->source : NULL;
+    const char *end = source && strncmp(source, "/*", 2) == 0 ? strstr(source, "*/") : NULL;
+    luaL_Buffer b;
+    if (!end) {
+        lua_pushnil(L);
+        return;
+    }
+    luaL_buffinit(L, &b);
+    for (const char *at = source + 2, *next; at < end; at = next) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        next = newline ? newline + 1 : end;
+        if (*at == ' ' && at[1] == '*') at += 2;
+        if (*at == ' ') at++;
+        luaL_addlstring(&b, at, (size_t)(next - at));
+    }
+    luaL_pushresult(&b);
+}
+
 static void push_component(lua_State *L, const dr_component *c)
 {
     lua_newtable(L);
@@ -261,6 +282,8 @@ static void push_component(lua_State *L, const dr_component *c)
     lua_setfield(L, -2, "name");
     lua_pushstring(L, c->doc);
     lua_setfield(L, -2, "doc");
+    push_comment(L, c);
+    lua_setfield(L, -2, "comment");
     const dr_plugin_info *plugin = dr_component_plugin(c);
     lua_pushstring(L, plugin ? plugin->id : "");
     lua_setfield(L, -2, "plugin");

@@ -37,8 +37,19 @@ local function aligned(rows, gap)
     return table.concat(lines, "\n")
 end
 
+-- The file's opening comment, equation and paper; its first line without "heun.c: ".
+local function comment_lines(c)
+    local lines = {}
+    for line in ((c.comment or ""):gsub("^[%w_]+%.c: *", "")):gmatch "[^\n]+" do
+        lines[#lines + 1] = "    " .. line:gsub("%s+$", "")
+    end
+    return table.concat(lines, "\n")
+end
+
 local function describe(c)
     local lines = { ("%s %s: %s"):format(c.kind, c.name, c.doc or "") }
+    local comment = comment_lines(c)
+    if comment ~= "" and c.kind ~= "op" then lines[#lines + 1] = comment .. "\n" end
     local parts, rows = {}, {}
     for _, row in ipairs(c.params) do
         local value = row.required and "..." or default_text(row)

@@ -24,6 +24,7 @@ local function describe(c, lines)
   local function add(format, ...) lines[#lines + 1] = format:format(...) end
   add("### %s", c.name)
   add("%s. Plugin `%s`.\n", c.doc, c.plugin)
+  if c.comment and c.kind ~= "op" then add("```\n%s\n```\n", (c.comment:gsub("^[%w_]+%.c: *", ""):gsub("%s+$", ""))) end
   if #c.params == 0 then return end
   add "| parameter | type | default | range | |"
   add "|---|---|---|---|---|"

@@ -144,6 +144,7 @@ typedef struct dr_component {
     uint32_t param_size;    /* sizeof(dr_param): the rows' stride */
     size_t self_size;       /* of the component's struct: parameters and private state; zeroed, then filled by the host */
     const void *iface;      /* the kind's struct from kinds.h; begins with its size */
+    const char *source;     /* text of the file that it was written in; its opening comment is its documentation */
 } dr_component;
 
 /* A component with its parameters set. The host owns it; plugins read it through inline wrappers of kinds.h. */

@@ -70,11 +70,24 @@ __attribute__((format(printf, 1, 2))) static inline void dr_note(const char *for
 #define DR_ENTRY_(section_, type, name, object) \
     static const type *const name __attribute__((used, section(section_))) = &object;
 
+/* A file's own text, in its shared object: `drift help heun` shows the opening comment of heun.c, equation and paper, so
+ * there is one place for them. Once per file, however many components it has; compilers need the file's path, not a pipe. */
+extern const char dr_source_text[] __attribute__((visibility("hidden")));
+#define DR_SOURCE_ \
+    __asm__(".ifndef dr_source_text\n" \
+            ".pushsection .rodata\n" \
+            "dr_source_text: .incbin \"" __FILE__ "\"\n" \
+            ".byte 0\n" \
+            ".popsection\n" \
+            ".endif\n");
+
 #define DR_COMPONENT_(iface_type, kind_, name_, doc_, params_, self_size_, ...) \
+    DR_SOURCE_ \
     static const iface_type dr_iface_##name_ = { .size = sizeof(iface_type), __VA_ARGS__ }; \
     static const dr_component dr_component_##name_ = { \
         .size = sizeof(dr_component), .kind = kind_, .name = #name_, .doc = doc_, .params = params_, \
-        .param_size = sizeof(dr_param), .self_size = self_size_, .iface = &dr_iface_##name_ }; \
+        .param_size = sizeof(dr_param), .self_size = self_size_, .iface = &dr_iface_##name_, \
+        .source = dr_source_text }; \
     DR_ENTRY_("dr_components", dr_component, dr_entry_##name_, dr_component_##name_)
 
 /* name is also the component's struct type: DR_BLOCK(conv2d, ...) needs `typedef struct {...} conv2d;` */
