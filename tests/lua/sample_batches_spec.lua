@@ -25,6 +25,20 @@ describe("drift.sample", function()
     assert.same({ whole[5], whole[6] }, draw { labels = { 5, 9 }, first = 4 }:totable())
   end)
 
+  it("gives the same bits from a whole UNet, alone and among others", function()
+    local unet = drift.build(drift.models.cs180_unet { hidden = 8, time = "add", class = "scale" })
+    local labels = {}
+    for i = 1, 23 do labels[i] = i % 10 end
+    local function sample(o)
+      o.model, o.process, o.shape, o.quiet = unet, drift.process.flow_matching {}, { 1, 28, 28 }, true
+      o.sampler, o.guidance = drift.sampler.heun { steps = 2 }, drift.guidance.cfg { scale = 5 }
+      return drift.sample(o):totable()
+    end
+    local all = sample { labels = labels, batch = 23 }
+    assert.same(all, sample { labels = labels, batch = 4 })
+    assert.same({ all[18] }, sample { labels = { labels[18] }, first = 17 })
+  end)
+
   it("gives each image its own noise, and another seed other images", function()
     local labels = { 1, 1 }
     local images = draw { labels = labels }:totable()
