@@ -6,7 +6,7 @@
 --
 -- One step: x0, label = batch;  eps, t, mask drawn from streams keyed by the sample's number;  x_t and target from the
 -- process;  loss = mean squared error;  backward;  optimizer. epochs, batch and steps (a limit for short runs) default
--- to the run's parameters of the same name.
+-- to the run's parameters of the same name. Instead of a process, loss = function(net, batch) ... return tensor end.
 local drift = require "drift"
 local checkpoint = require "drift.checkpoint"
 local loss_curve = require "drift.loss_curve"
@@ -18,11 +18,12 @@ local function whole_number(name, value, least)
 end
 
 local function options_of(o)
-  drift.accept("train", o, { "run", "data", "model", "process", "optim" },
-    { "decay", "p_uncond", "epochs", "batch", "steps", "after_epoch", "label" })
+  drift.accept("train", o, { "run", "data", "model", "optim" },
+    { "process", "loss", "decay", "p_uncond", "epochs", "batch", "steps", "after_epoch", "label" })
+  if (o.process == nil) == (o.loss == nil) then drift.fail "train: give a process, or a loss of your own" end
   local parameters = o.run.parameters
   local all = {
-    run = o.run, data = o.data, process = o.process, decay = o.decay or drift.decay.constant {}, p_uncond = o.p_uncond or 0,
+    run = o.run, data = o.data, process = o.process, loss = o.loss, decay = o.decay or drift.decay.constant {}, p_uncond = o.p_uncond or 0,
     epochs = o.epochs or parameters.epochs or 1, batch = o.batch or parameters.batch or 128,
     steps = o.steps or parameters.steps or 0, after_epoch = o.after_epoch or function() end,
     label = o.label or "epoch",
@@ -43,14 +44,18 @@ local function condition_mask(p, batch)
   return u:greater(p)
 end
 
-local function train_step(net, optimizer, process, batch, o, factor)
+local function diffusion_loss(net, process, batch, o)
   local images = batch.image                                                             -- [B,C,H,W]
   local eps = drift.randn { purpose = "noise", sample = batch.first, table.unpack(images.shape) }
   local t = drift.draw_times(process, { purpose = "time", sample = batch.first }, batch.size)
   local noised = drift.noising(process, images, eps, t)
-  net:stream(drift.seed(), 0, batch.first)
   local prediction = net(noised.input, { time = noised.time, label = batch.label, mask = condition_mask(o.p_uncond, batch) })
-  local loss = drift.op.mse(prediction, noised.target, noised.weight)
+  return drift.op.mse(prediction, noised.target, noised.weight)
+end
+
+local function train_step(net, optimizer, process, batch, o, factor)
+  net:stream(drift.seed(), 0, batch.first)
+  local loss = o.loss and o.loss(net, batch) or diffusion_loss(net, process, batch, o)
   loss:backward()
   optimizer:step(factor)
   return loss:item()
@@ -100,7 +105,7 @@ return function(options)
   local o = options_of(options)
   local run = o.run
   local net = drift.instance(options.model, "net")
-  local process = drift.instance(o.process, "process")
+  local process = o.process and drift.instance(o.process, "process")
   local data = drift.instance(o.data, "dataset")
   local optimizer = drift.optimizer(options.optim, net)
   local loader = data:loader { split = "train", batch = o.batch, seed = drift.seed(), shuffle = true, drop_last = true }

@@ -25,7 +25,8 @@ end
 local function train(o)
   local run = o.run or run_directory.open { name = "step", parameters = {} }
   return drift.train {
-    run = run, data = data, process = o.process or drift.process.flow_matching {},
+    run = run, data = data, loss = o.loss,
+    process = not o.loss and (o.process or drift.process.flow_matching {}) or nil,
     optim = drift.optim.sgd { lr = o.lr or 1e-3 },
     model = o.model or watched(o.watch or function() end), decay = o.decay,
     p_uncond = o.p_uncond, epochs = o.epochs or 1,
@@ -102,6 +103,26 @@ describe("a training step", function()
     local one = loss(1)
     assert.is_true(one > 0.01)
     assert.is_true(math.abs(loss(3) - 3 * one) < 1e-4 * one)
+  end)
+
+  it("takes a loss of the script's own in place of the process's", function()
+    local function trained(loss)
+      local run = run_directory.open { name = "own_loss", parameters = {} }
+      local net = train { run = run, steps = 3, loss = loss }
+      return net:state_dict()["conv.conv.0.weight"], run.records
+    end
+    local by_process, records = trained()
+    local by_hand, own_records = trained(function(net, batch)
+      local eps = drift.randn { purpose = "noise", sample = batch.first, table.unpack(batch.image.shape) }
+      local t = drift.rand { batch.size, purpose = "time", sample = batch.first }:reshape(-1, 1, 1, 1)
+      local x_t = batch.image * t + eps * (1 - t)
+      return drift.op.mse(net(x_t, { time = t:reshape(-1) }), batch.image - eps)
+    end)
+    assert.is_true((by_process - by_hand):abs():amax():item() < 1e-6)
+    for i = 1, 3 do assert.is_true(math.abs(records[i].loss - own_records[i].loss) < 1e-5) end
+    assert.error_matches(function()
+      drift.train { run = {}, data = data, model = watched(function() end), optim = drift.optim.sgd {} }
+    end, "give a process, or a loss")
   end)
 
   it("stops at a loss that is not a number", function()
