@@ -155,7 +155,7 @@ dr_status dr_write_file(const char *path, const void *data, size_t bytes); /* an
 void dr_sha256_hex(const void *data, size_t bytes, char hex[65]);
 dr_status dr_sha256_file(const char *path, char hex[65]);
 
-/* ---- noising.c, model.c, sample.c: diffusion ----------------------------------------------------------------------------------------- */
+/* ---- noising.c, coupling.c, model.c, sample.c: diffusion ----------------------------------------------------------------------------------------- */
 typedef struct dr_noised { /* one training batch, on the device */
     dr_tensor *input;  /* c_in x_t [B,C,H,W]: what the network sees */
     dr_tensor *x_t;    /* [B,C,H,W] */
@@ -163,8 +163,14 @@ typedef struct dr_noised { /* one training batch, on the device */
     dr_tensor *time;   /* [B] f32 */
     dr_tensor *weight; /* [B] f32, or NULL where all are 1 */
 } dr_noised;
-dr_status dr_noising(dr_instance *process, dr_tensor *x0, dr_tensor *eps, const double *t, dr_noised *out); /* t[B] */
-dr_status dr_draw_times(dr_instance *process, const dr_rng *rng, int64_t B, double *t); /* row i: sample rng->sample + i */
+dr_status dr_noising(dr_instance *process, dr_instance *weighting, dr_tensor *x0, dr_tensor *eps, const double *t,
+                     dr_noised *out); /* t[B]; weighting NULL: the process's own weights */
+dr_status dr_draw_times(dr_instance *process, dr_instance *time_sampling, const dr_rng *rng, int64_t B, double *t); /* row i:
+    sample rng->sample + i; time_sampling NULL: as the process draws */
+dr_status dr_weigh(dr_instance *weighting, const dr_coef *c, double *weight); /* an error where it is negative or not finite */
+dr_status dr_draw_time(dr_instance *process, dr_instance *time_sampling, double u, double *t); /* an error outside the process's own */
+dr_tensor *dr_pair(dr_instance *coupling, dr_tensor *x0, dr_tensor *eps, dr_tensor *label); /* eps with its rows in the order of the
+    images that they go with (coupling.c); label i32 [B] or NULL */
 dr_tensor *dr_prediction_to(const dr_coef *c, dr_tensor *x, dr_tensor *prediction, double wx0, double weps); /* wx0 x0 + weps eps */
 
 typedef dr_tensor *(*dr_net_fn)(void *ctx, dr_tensor *x, const dr_batch_cond *cond); /* cond->time is filled in */

@@ -3,6 +3,7 @@
  * Each guidance sees the level below it through dr_predict; what it gets and returns is p x0 + q eps (noising.c). */
 #include "noising.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,6 +123,11 @@ static dr_tensor *run_network(dr_model *f, const network *net, dr_tensor *x, dou
     dr_coef coef;
     dr_model_coef(f, t, &coef);
     if (check_rows("labels", c->label, B) || check_rows("tokens", c->tokens, B)) return NULL;
+    if (!isfinite(coef.time)) {
+        dr_fail(DR_EINVAL, "process %s: the network cannot be asked at t = %g: its time would be %g",
+                f->process->component->name, t, coef.time);
+        return NULL;
+    }
     const dr_batch_cond cond = { .time = dr_tensor_full(DR_F32, 1, &B, coef.time), .label = c->label, .mask = mask,
                                  .tokens = c->tokens, .tokens_mask = c->tokens_mask };
     dr_tensor *input = coef.c_in == 1.0 ? x : dr_scale(coef.c_in, x);
@@ -242,7 +248,7 @@ _Bool dr_singular(dr_model *f, double t)
 {
     dr_coef c;
     dr_model_coef(f, t, &c);
-    return !dr_prediction_determines(&c, c.dalpha, c.dsigma);
+    return !isfinite(c.time) || !dr_prediction_determines(&c, c.dalpha, c.dsigma);
 }
 
 /* ---- memory across steps -------------------------------------------------------------------------------------- */

@@ -94,7 +94,15 @@ static dr_tensor *row_sum(const double *wa, dr_tensor *a, const double *wb, dr_t
 
 enum { ALPHA = 0, SIGMA, P, Q, C_IN, TIME, WEIGHT, COLUMNS };
 
-static double *coefficient_columns(const dr_instance *process, const double *t, int64_t B)
+dr_status dr_weigh(dr_instance *weighting, const dr_coef *c, double *weight)
+{
+    *weight = ((const dr_weighting *)weighting->iface)->weight(weighting->self, c);
+    if (dr_failed() || (isfinite(*weight) && *weight >= 0.0)) return dr_failed();
+    return dr_fail(DR_EINVAL, "weighting %s: %g is no weight (alpha = %g, sigma = %g, the network predicts %g x0 + %g eps)",
+                   weighting->component->name, *weight, c->alpha, c->sigma, c->p, c->q);
+}
+
+static double *coefficient_columns(const dr_instance *process, dr_instance *weighting, const double *t, int64_t B)
 {
     double *w = malloc((size_t)(B * COLUMNS) * sizeof *w + 1);
     if (!w) {
@@ -104,6 +112,10 @@ static double *coefficient_columns(const dr_instance *process, const double *t, 
     for (int64_t b = 0; b < B; b++) {
         dr_coef c;
         dr_process_coef(process, t[b], &c);
+        if (weighting && isfinite(c.p) && isfinite(c.q) && dr_weigh(weighting, &c, &c.weight) != DR_OK) {
+            free(w);
+            return NULL;
+        }
         const double value[COLUMNS] = { c.alpha, c.sigma, c.p, c.q, c.c_in, c.time, c.weight };
         for (int k = 0; k < COLUMNS; k++) {
             if (!isfinite(value[k])) {
@@ -126,7 +138,8 @@ static dr_tensor *column(const double *w, int64_t B)
 
 static bool is_one(const double *w, int64_t B) { return B > 0 && w[0] == 1.0 && all_equal(w, B); }
 
-dr_status dr_noising(dr_instance *process, dr_tensor *x0, dr_tensor *eps, const double *t, dr_noised *out)
+dr_status dr_noising(dr_instance *process, dr_instance *weighting, dr_tensor *x0, dr_tensor *eps, const double *t,
+                     dr_noised *out)
 {
     const dr_view *v = dr_tensor_view(x0), *e = dr_tensor_view(eps);
     *out = (dr_noised){ 0 };
@@ -138,7 +151,7 @@ dr_status dr_noising(dr_instance *process, dr_tensor *x0, dr_tensor *eps, const 
                        dr_view_text(e, b, sizeof b));
     }
     const int64_t B = v->shape[0];
-    double *w = coefficient_columns(process, t, B);
+    double *w = coefficient_columns(process, weighting, t, B);
     if (!w) return dr_failed();
     const double *c_in = w + C_IN * B, *weight = w + WEIGHT * B;
     out->x_t = row_sum(w + ALPHA * B, x0, w + SIGMA * B, eps);
@@ -150,12 +163,32 @@ dr_status dr_noising(dr_instance *process, dr_tensor *x0, dr_tensor *eps, const 
     return dr_failed();
 }
 
-dr_status dr_draw_times(dr_instance *process, const dr_rng *rng, int64_t B, double *t)
+/* A component's time must be one that the process itself may draw: between the ends of draw_t, which is monotone. */
+static dr_status check_time(const dr_instance *process, const dr_instance *time_sampling, double t)
+{
+    const double first = dr_process_draw_t(process, 0.0), last = dr_process_draw_t(process, nextafter(1.0, 0.0));
+    if (t >= fmin(first, last) && t <= fmax(first, last)) return dr_failed();
+    return dr_fail(DR_EINVAL, "time_sampling %s: t = %g is outside [%g, %g], the training times of process %s",
+                   time_sampling->component->name, t, fmin(first, last), fmax(first, last), process->component->name);
+}
+
+dr_status dr_draw_time(dr_instance *process, dr_instance *time_sampling, double u, double *t)
+{
+    if (dr_failed()) return dr_failed();
+    if (!time_sampling) {
+        *t = dr_process_draw_t(process, u);
+        return dr_failed();
+    }
+    *t = ((const dr_time_sampling *)time_sampling->iface)->draw(time_sampling->self, process, u);
+    return dr_failed() ? dr_failed() : check_time(process, time_sampling, *t);
+}
+
+dr_status dr_draw_times(dr_instance *process, dr_instance *time_sampling, const dr_rng *rng, int64_t B, double *t)
 {
     for (int64_t b = 0; b < B; b++) {
         dr_rng row = *rng;
         row.sample += (uint64_t)b;
-        t[b] = api_of(process)->draw_t(process->self, dr_rng_uniform(&row, 0));
+        if (dr_draw_time(process, time_sampling, dr_rng_uniform(&row, 0), &t[b]) != DR_OK) break;
     }
     return dr_failed();
 }

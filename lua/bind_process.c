@@ -65,16 +65,33 @@ double *bind_check_times(lua_State *L, int index, int64_t B)
     return t;
 }
 
-static int core_noising(lua_State *L) /* noising(process, x0, eps, t) */
+/* The instance of a kind under this key of the options at `options`, which the table keeps; NULL: absent. Any other
+ * key is an error. */
+static dr_instance *option_instance(lua_State *L, const char *function, int options, const char *kind)
+{
+    if (lua_isnoneornil(L, options)) return NULL;
+    luaL_checktype(L, options, LUA_TTABLE);
+    lua_pushnil(L);
+    while (lua_next(L, options)) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), kind) != 0)
+            bind_error(L, "%s: no option '%s'; it takes %s", function, luaL_tolstring(L, -1, NULL), kind);
+    }
+    if (lua_getfield(L, options, kind) == LUA_TNIL) return NULL;
+    return bind_check_instance(L, -1, kind); /* stays on the stack */
+}
+
+static int core_noising(lua_State *L) /* noising(process, x0, eps, t [, { weighting = }]) */
 {
     dr_instance *process = bind_check_instance(L, 1, "process");
     dr_tensor *x0 = bind_check_tensor(L, 2), *eps = bind_check_tensor(L, 3);
     const dr_view *v = dr_tensor_view(x0);
     if (v->rank == 0) return bind_error(L, "noising: images should be [B,C,H,W], got a tensor of rank 0");
+    dr_instance *weighting = option_instance(L, "noising", 5, "weighting");
     const double *t = bind_check_times(L, 4, v->shape[0]);
     dr_noised n = { 0 };
     dr_scope_open();
-    const dr_status status = dr_noising(process, x0, eps, t, &n);
+    const dr_status status = dr_noising(process, weighting, x0, eps, t, &n);
     if (status != DR_OK) dr_fail(status, "noising: process %s failed and did not say why", process->component->name);
     const bool good = !dr_failed();
     const struct {
@@ -94,14 +111,15 @@ static int core_noising(lua_State *L) /* noising(process, x0, eps, t) */
     return 1;
 }
 
-static int core_draw_times(lua_State *L) /* draw_times(process, rng, B) */
+static int core_draw_times(lua_State *L) /* draw_times(process, rng, B [, time_sampling]) */
 {
     dr_instance *process = bind_check_instance(L, 1, "process");
     const dr_rng rng = bind_check_rng(L, 2);
     const lua_Integer B = luaL_checkinteger(L, 3);
     if (B < 0 || B > 1 << 24) return bind_error(L, "draw_times: B = %lld is outside [0, %d]", (long long)B, 1 << 24);
+    dr_instance *time_sampling = lua_isnoneornil(L, 4) ? NULL : bind_check_instance(L, 4, "time_sampling");
     double *t = lua_newuserdatauv(L, (size_t)(B > 0 ? B : 1) * sizeof *t, 0);
-    dr_draw_times(process, &rng, B, t);
+    dr_draw_times(process, time_sampling, &rng, B, t);
     bind_check(L);
     lua_createtable(L, (int)B, 0);
     for (lua_Integer i = 0; i < B; i++) {
@@ -138,6 +156,43 @@ static int core_prediction_to(lua_State *L) /* prediction_to(process, t, x, pred
     return bind_done(L, dr_prediction_to(&c, x, prediction, wx0, weps));
 }
 
+/* ---- what training is made of beside the process ------------------------------------------------------------------ */
+
+static int time_sampling_draw(lua_State *L) /* draw(process, u) */
+{
+    dr_instance *time_sampling = bind_check_instance(L, 1, "time_sampling");
+    dr_instance *process = bind_check_instance(L, 2, "process");
+    const double u = luaL_checknumber(L, 3);
+    double t = 0.0;
+    if (!(u >= 0.0 && u < 1.0)) return bind_error(L, "draw: u = %g is outside [0, 1)", u);
+    dr_draw_time(process, time_sampling, u, &t);
+    bind_check(L);
+    lua_pushnumber(L, t);
+    return 1;
+}
+
+static int weighting_weight(lua_State *L) /* weight(process, t) */
+{
+    dr_instance *weighting = bind_check_instance(L, 1, "weighting");
+    const dr_instance *process = bind_check_instance(L, 2, "process");
+    dr_coef c;
+    double weight = 0.0;
+    dr_process_coef(process, luaL_checknumber(L, 3), &c);
+    if (!dr_failed()) dr_weigh(weighting, &c, &weight);
+    bind_check(L);
+    lua_pushnumber(L, weight);
+    return 1;
+}
+
+static int coupling_pair(lua_State *L) /* pair(x0, eps [, label]) */
+{
+    dr_instance *coupling = bind_check_instance(L, 1, "coupling");
+    dr_tensor *x0 = bind_check_tensor(L, 2), *eps = bind_check_tensor(L, 3);
+    dr_tensor *label = lua_isnoneornil(L, 4) ? NULL : bind_check_tensor(L, 4);
+    dr_scope_open();
+    return bind_done(L, dr_pair(coupling, x0, eps, label));
+}
+
 void bind_open_process(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -149,6 +204,12 @@ void bind_open_process(lua_State *L)
     static const luaL_Reg process[] = {
         { "coef", process_coef }, { "range", process_range }, { "time", process_time }, { NULL, NULL }
     };
+    static const luaL_Reg time_sampling[] = { { "draw", time_sampling_draw }, { NULL, NULL } };
+    static const luaL_Reg weighting[] = { { "weight", weighting_weight }, { NULL, NULL } };
+    static const luaL_Reg coupling[] = { { "pair", coupling_pair }, { NULL, NULL } };
     luaL_setfuncs(L, functions, 0);
     bind_instance_methods(L, "process", process);
+    bind_instance_methods(L, "time_sampling", time_sampling);
+    bind_instance_methods(L, "weighting", weighting);
+    bind_instance_methods(L, "coupling", coupling);
 }

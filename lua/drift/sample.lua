@@ -58,8 +58,11 @@ local function sample_batch(o, net, first, count, progress)
   local seed = o.seed or drift.seed()
   local label = o.labels and drift.tensor(slice(o.labels, first, count), "i32") or nil   -- [B]
   local number = (o.first or 0) + first - 1
-  local model = drift.model(drift.instance(o.process, "process"), net, { guidance = o.guidance, label = label, networks = o.networks })
+  local process = drift.instance(o.process, "process")
+  local model = drift.model(process, net, { guidance = o.guidance, label = label, networks = o.networks })
   local x = drift.randn { count, o.shape[1], o.shape[2], o.shape[3], purpose = "sample start", seed = seed, sample = number }
+  local sigma = process:coef(o.grid and o.grid[1] or process:range()).sigma
+  if sigma > 1 then x = x * sigma end                          -- where noise outgrows the data (EDM, VE): x_t ~ N(0, sigma^2)
   return model:sample {
     sampler = o.sampler, x = x, grid = o.grid, rng = { purpose = "sample noise", seed = seed, sample = number },
     each = function(step, steps, t, x_t)

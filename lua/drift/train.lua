@@ -2,6 +2,8 @@
 --
 --   drift.train { run = run, data = data, model = net_spec, process = process, optim = drift.optim.adam { lr = 1e-3 },
 --                 decay = drift.decay.exponential { to = 0.1 }, p_uncond = 0.1,
+--                 time_sampling = drift.time_sampling.logit_normal {}, weighting = drift.weighting.min_snr {},
+--                 coupling = drift.coupling.minibatch_ot {},
 --                 epochs = 10, batch = 128, after_epoch = function(net, epoch) ... end }       -> the trained network
 --
 -- One step: x0, label = batch;  eps, t, mask drawn from streams keyed by the sample's number;  x_t and target from the
@@ -19,7 +21,8 @@ end
 
 local function options_of(o)
   drift.accept("train", o, { "run", "data", "model", "optim" },
-    { "process", "loss", "decay", "p_uncond", "epochs", "batch", "steps", "after_epoch", "label" })
+    { "process", "loss", "decay", "p_uncond", "epochs", "batch", "steps", "after_epoch", "label",
+      "time_sampling", "weighting", "coupling" })
   if (o.process == nil) == (o.loss == nil) then drift.fail "train: give a process, or a loss of your own" end
   local parameters = o.run.parameters
   local all = {
@@ -27,7 +30,11 @@ local function options_of(o)
     epochs = o.epochs or parameters.epochs or 1, batch = o.batch or parameters.batch or 128,
     steps = o.steps or parameters.steps or 0, after_epoch = o.after_epoch or function() end,
     label = o.label or "epoch",
+    time_sampling = o.time_sampling, weighting = o.weighting, coupling = o.coupling,
   }
+  for _, kind in ipairs { "time_sampling", "weighting", "coupling" } do
+    if all[kind] then drift.instance(all[kind], kind) end                        -- another kind is an error here
+  end
   whole_number("epochs", all.epochs, 0)
   whole_number("batch", all.batch, 1)
   whole_number("steps", all.steps, 0)
@@ -47,8 +54,9 @@ end
 local function diffusion_loss(net, process, batch, o)
   local images = batch.image                                                             -- [B,C,H,W]
   local eps = drift.randn { purpose = "noise", sample = batch.first, table.unpack(images.shape) }
-  local t = drift.draw_times(process, { purpose = "time", sample = batch.first }, batch.size)
-  local noised = drift.noising(process, images, eps, t)
+  if o.coupling then eps = drift.instance(o.coupling, "coupling"):pair(images, eps, batch.label) end
+  local t = drift.draw_times(process, { purpose = "time", sample = batch.first }, batch.size, o.time_sampling)
+  local noised = drift.noising(process, images, eps, t, { weighting = o.weighting })
   local prediction = net(noised.input, { time = noised.time, label = batch.label, mask = condition_mask(o.p_uncond, batch) })
   return drift.op.mse(prediction, noised.target, noised.weight)
 end
@@ -121,6 +129,9 @@ return function(options)
   run:describe("training", { process = drift.is_spec(options.process) and options.process:table() or nil,
                              optim = drift.is_spec(options.optim) and options.optim:table() or nil,
                              decay = drift.is_spec(o.decay) and o.decay:table() or nil,
+                             time_sampling = drift.is_spec(o.time_sampling) and o.time_sampling:table() or nil,
+                             weighting = drift.is_spec(o.weighting) and o.weighting:table() or nil,
+                             coupling = drift.is_spec(o.coupling) and o.coupling:table() or nil,
                              p_uncond = o.p_uncond, epochs = o.epochs, batch = o.batch })
 
   while at.epoch < o.epochs do

@@ -1,11 +1,10 @@
 /* ddpm.c: the discrete chain of denoising diffusion.     Ho, Jain & Abbeel 2020; v: Salimans & Ho 2022
  *   abar_t = prod_{i<t} (1 - beta_i),  abar_0 = 1;   x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) eps,  t = 1..T
  * Between whole t, log abar is interpolated linearly, so that ODE samplers may stop anywhere. The network sees t/T. */
-#include <drift/plugin.h>
+#include "prediction.h"
+
 #include <math.h>
 #include <stdlib.h>
-
-enum { PREDICT_EPS = 0, PREDICT_X0, PREDICT_V, PREDICT_VELOCITY };
 
 typedef struct {
     int64_t T, predict;
@@ -15,8 +14,7 @@ typedef struct {
 
 static const dr_param params[] = {
     DR_INT(ddpm, T, 300, 1, 1000000, "steps of the chain"),
-    DR_ENUM(ddpm, predict, PREDICT_EPS, "eps|x0|v|velocity",
-            "what the network returns: the noise, the data, v = alpha eps - sigma x0, or dx/dt"),
+    DR_ENUM(ddpm, predict, PREDICT_EPS, PREDICTIONS, PREDICTIONS_DOC),
     DR_COMPONENT_PARAM(ddpm, schedule, "schedule:linear", "beta of each step"),
     DR_END
 };
@@ -57,17 +55,6 @@ static double draw_t(void *self, double u)
     return 1.0 + fmin(floor(u * (double)d->T), (double)d->T - 1.0); /* 1..T */
 }
 
-/* The target p x0 + q eps. */
-static void target(const ddpm *d, dr_coef *c)
-{
-    switch (d->predict) {
-    case PREDICT_X0: c->p = 1.0, c->q = 0.0; break;
-    case PREDICT_V: c->p = -c->sigma, c->q = c->alpha; break;
-    case PREDICT_VELOCITY: c->p = c->dalpha, c->q = c->dsigma; break;
-    default: c->p = 0.0, c->q = 1.0; break;
-    }
-}
-
 /* alpha^2 = abar = exp(L), so dalpha = alpha L'/2 and dsigma = -abar L'/(2 sigma), infinite at t = 0 (sigma = 0). */
 static void coef(void *self, double t, dr_coef *c)
 {
@@ -83,7 +70,7 @@ static void coef(void *self, double t, dr_coef *c)
     c->dsigma = clamped > 0.0 ? -c->alpha * c->alpha * slope / (2.0 * c->sigma) : INFINITY;
     c->c_in = 1.0, c->weight = 1.0;
     c->time = t / (double)d->T;
-    target(d, c);
+    set_target((prediction)d->predict, c);
 }
 
 static void range(void *self, double *t_noise, double *t_data, int64_t *steps)

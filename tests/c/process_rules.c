@@ -27,7 +27,7 @@ static void the_input_is_scaled_and_the_loss_weighed(void **state)
     const double t[2] = { 1.0, 4.0 };
     float x_t[2], input[2], weight[2];
     dr_noised n;
-    assert_int_equal(dr_noising(&process, filled(3.0), filled(2.0), t, &n), DR_OK);
+    assert_int_equal(dr_noising(&process, NULL, filled(3.0), filled(2.0), t, &n), DR_OK);
     assert_non_null(n.weight);
     dr_tensor_read(n.x_t, DR_F32, x_t);
     dr_tensor_read(n.input, DR_F32, input);
@@ -60,7 +60,7 @@ static void a_target_that_is_not_finite_is_refused(void **state)
     dr_instance *process = dr_instance_new("process", "ddpm", DR_ARGS(DR_S("predict", "velocity")));
     const double t[2] = { 5.0, 0.0 };
     dr_noised n;
-    assert_int_not_equal(dr_noising(process, filled(1.0), filled(1.0), t, &n), DR_OK);
+    assert_int_not_equal(dr_noising(process, NULL, filled(1.0), filled(1.0), t, &n), DR_OK);
     assert_error_has("process ddpm: t = 0 cannot be trained on: the target is not finite there");
     dr_instance_free(process);
 }

@@ -99,7 +99,7 @@ static bool noised(parity *p, dr_instance *process, const char *x0, const char *
 {
     dr_tensor *t = parity_input(p, "in.t"), *x = parity_input(p, x0), *e = parity_input(p, eps);
     if (!process || !t || dr_tensor_view(t)->shape[0] > MAX_ROWS) return false;
-    return dr_tensor_read(t, DR_F64, times) == DR_OK && dr_noising(process, x, e, times, n) == DR_OK;
+    return dr_tensor_read(t, DR_F64, times) == DR_OK && dr_noising(process, NULL, x, e, times, n) == DR_OK;
 }
 
 void parity_ddpm_train(parity *p)
@@ -150,7 +150,7 @@ void parity_denoise_pairs(parity *p)
         double t[MAX_ROWS];
         dr_noised n = { 0 };
         for (int b = 0; b < MAX_ROWS; b++) t[b] = json_number_value(sigma);
-        if (!x || dr_tensor_view(x)->shape[0] > MAX_ROWS || dr_noising(process, x, eps, t, &n) != DR_OK) break;
+        if (!x || dr_tensor_view(x)->shape[0] > MAX_ROWS || dr_noising(process, NULL, x, eps, t, &n) != DR_OK) break;
         parity_compare(p, n.x_t, "out.z.%zu", k);
     }
     dr_instance_free(process);

@@ -54,7 +54,7 @@ static void check_noising(dr_instance *p, double t_noise, double t_data)
     double t[B];
     for (int b = 0; b < B; b++) t[b] = t_noise + (t_data - t_noise) * (b + 0.5) / (B + 1);
     dr_noised n;
-    assert_int_equal(dr_noising(p, x0, eps, t, &n), DR_OK);
+    assert_int_equal(dr_noising(p, NULL, x0, eps, t, &n), DR_OK);
     for (int b = 0; b < B; b++) { /* each row by its own t */
         const dr_coef c = coef_at(p, t[b]);
         dr_tensor *x = dr_slice(x0, 0, b, 1), *e = dr_slice(eps, 0, b, 1);

@@ -144,13 +144,36 @@ typedef struct dr_process {
     uint32_t size;
     dr_status (*create)(void *self);  /* tables; NULL: nothing to do */
     void (*destroy)(void *self);
-    double (*draw_t)(void *self, double u);      /* a training time from a uniform u in [0,1) */
+    double (*draw_t)(void *self, double u);      /* a training time from a uniform u in [0,1); monotone in u, so that u = 0
+                                                    and u -> 1 give the ends of the times that may be trained on */
     void (*coef)(void *self, double t, dr_coef *c);
     void (*range)(void *self, double *t_noise, double *t_data, int64_t *steps); /* sampling runs from t_noise to t_data;
                                                     steps: of the discrete chain, 0 for continuous time */
     double (*time)(void *self, double noise_to_signal); /* the t where sigma/alpha is that, also outside the range where t
                                                     has a meaning there; NULL: the host bisects within the range */
 } dr_process;
+
+/* ---- time_sampling/1: which times are trained on --------------------------------------------------------------------- */
+typedef struct dr_time_sampling {
+    uint32_t size;
+    double (*draw)(void *self, const dr_instance *process, double u); /* a training time of that process from a uniform u in
+                                                    [0,1): between the ends that draw_t has, a whole step of a chain */
+} dr_time_sampling;
+
+/* ---- weighting/1: how much an error counts at a time ----------------------------------------------------------------- */
+typedef struct dr_weighting {
+    uint32_t size;
+    double (*weight)(void *self, const dr_coef *c); /* of the squared error of the network's output, p x0 + q eps. An error dy
+                                                    there is dx0 = -sigma/D dy and deps = alpha/D dy, D = alpha q - sigma p */
+} dr_weighting;
+
+/* ---- coupling/1: which noise goes with which image ------------------------------------------------------------------- */
+typedef struct dr_coupling {
+    uint32_t size;
+    /* order[i]: the row of eps that goes with image i, a permutation of 0..B-1 (the host checks). x0 and eps are of one
+     * shape [B,...]; label is i32 [B] or NULL */
+    dr_status (*pair)(void *self, dr_tensor *x0, dr_tensor *eps, dr_tensor *label, int64_t *order);
+} dr_coupling;
 
 /* ---- sampler/1: one step from t to t_next --------------------------------------------------------------------------
  * The host owns the loop, progress, the count of model calls and the tensors kept between steps. If the component has an

@@ -96,6 +96,9 @@ extern const char dr_source_text[] __attribute__((visibility("hidden")));
 #define DR_CONDITIONING(name, doc, params, ...) DR_COMPONENT_(dr_conditioning, "conditioning/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_SCHEDULE(name, doc, params, ...) DR_COMPONENT_(dr_schedule, "schedule/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_PROCESS(name, doc, params, ...) DR_COMPONENT_(dr_process, "process/1", name, doc, params, sizeof(name), __VA_ARGS__)
+#define DR_TIME_SAMPLING(name, doc, params, ...) DR_COMPONENT_(dr_time_sampling, "time_sampling/1", name, doc, params, sizeof(name), __VA_ARGS__)
+#define DR_WEIGHTING(name, doc, params, ...) DR_COMPONENT_(dr_weighting, "weighting/1", name, doc, params, sizeof(name), __VA_ARGS__)
+#define DR_COUPLING(name, doc, params, ...) DR_COMPONENT_(dr_coupling, "coupling/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_SAMPLER(name, doc, params, ...) DR_COMPONENT_(dr_sampler, "sampler/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_GUIDANCE(name, doc, params, ...) DR_COMPONENT_(dr_guidance, "guidance/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_OPTIMIZER(name, doc, params, ...) DR_COMPONENT_(dr_optimizer, "optim/1", name, doc, params, sizeof(name), __VA_ARGS__)
@@ -137,6 +140,11 @@ extern const dr_export *const __stop_dr_exports[] __attribute__((weak, visibilit
 static inline double dr_schedule_beta(const dr_instance *s, int64_t i, int64_t T)
 {
     return ((const dr_schedule *)s->iface)->beta(s->self, i, T);
+}
+
+static inline double dr_process_draw_t(const dr_instance *process, double u)
+{
+    return ((const dr_process *)process->iface)->draw_t(process->self, u);
 }
 
 #endif
