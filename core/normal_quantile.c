@@ -18,7 +18,8 @@ static double lower_tail(double u) /* 0 < u <= 1/2 */
     const double root_half = 0.70710678118654752440, root_two_pi = 2.50662827463100050242;
     double z = start(u);
     for (int i = 0; i < 2; i++) {
-        const double e = (erfc(-z * root_half) / 2.0 - u) * root_two_pi * exp(z * z / 2.0);
+        const double u_over_phi = root_two_pi * exp(z * z / 2.0 + log(u)); /* 1/phi alone would overflow */
+        const double e = (erfc(-z * root_half) / 2.0 / u - 1.0) * u_over_phi;
         z -= e / (1.0 + z * e / 2.0);
     }
     return z;

@@ -1,8 +1,8 @@
-/* ve.c: the variance-exploding SDE: noise is added, the data stay as they are.     Song et al. 2021, eq. 9 and 30
- *   x_t = x0 + sigma(t) eps,  sigma(t) = sigma_min (sigma_max/sigma_min)^t,  t from 0 (data) to 1 (noise)
- * The network sees x_t/sqrt(sigma^2 + sigma_data^2) and t, which is linear in ln sigma. The paper sets sigma(0) = 0 and
- * uses t >= eps_t alone, as sigma jumps there; here sigma falls to 0 on a line between eps_t and 0, so that every noise
- * level has its t and a step from eps_t to 0 is the denoising step. */
+/* ve.c: the variance-exploding SDE: noise is added, the data stay as they are.     Song et al. 2021, eq. 9 and 29
+ *   dx = s(t) sqrt(2 ln(sigma_max/sigma_min)) dw,  s(t) = sigma_min (sigma_max/sigma_min)^t,  t from 0 (data) to 1 (noise)
+ *   x_t = x0 + sigma eps,  sigma^2 = s(t)^2 - s(0)^2
+ * The network sees x_t/sqrt(sigma^2 + sigma_data^2) and t, which is all but linear in ln sigma. The paper's experiments
+ * leave out s(0)^2, so that there sigma jumps from sigma_min to 0 at the data; well above sigma_min it makes no difference. */
 #include "prediction.h"
 
 #include <math.h>
@@ -13,9 +13,9 @@ typedef struct {
 } ve;
 
 static const dr_param params[] = {
-    DR_REAL(ve, sigma_min, 0.01, 1e-9, 1e6, "sigma next to the data"),
+    DR_REAL(ve, sigma_min, 0.01, 1e-9, 1e6, "sigma is geometric in t above it"),
     DR_REAL(ve, sigma_max, 50, 1e-9, 1e9, "sigma at t = 1, where sampling starts"),
-    DR_REAL(ve, sigma_data, 0.5, 0, 1e6, "standard deviation of the data, for the scale of the network's input"),
+    DR_REAL(ve, sigma_data, 0.5, 1e-6, 1e6, "standard deviation of the data, for the scale of the network's input"),
     DR_REAL(ve, eps_t, 1e-5, 1e-9, 0.5, "smallest training time"),
     DR_ENUM(ve, predict, PREDICT_EPS, PREDICTIONS, PREDICTIONS_DOC),
     DR_END
@@ -35,16 +35,15 @@ static double draw_t(void *self, double u)
 }
 
 static double log_ratio(const ve *p) { return log(p->sigma_max / p->sigma_min); }
-static double geometric(const ve *p, double t) { return p->sigma_min * exp(t * log_ratio(p)); }
 
+/* sigma sigma' = s(t)^2 ln(sigma_max/sigma_min); at t = 0 sigma' is infinite. */
 static void coef(void *self, double t, dr_coef *c)
 {
     const ve *p = self;
-    const double slope = geometric(p, p->eps_t) / p->eps_t;
-    const double sigma = t >= p->eps_t ? geometric(p, t) : fmax(t, 0.0) * slope;
-    *c = (dr_coef){ .alpha = 1.0, .sigma = sigma, .dalpha = 0.0, .dsigma = t >= p->eps_t ? sigma * log_ratio(p) : slope,
+    const double rate = log_ratio(p), sigma = p->sigma_min * sqrt(expm1(2.0 * fmax(t, 0.0) * rate));
+    const double s2 = sigma * sigma + p->sigma_min * p->sigma_min;
+    *c = (dr_coef){ .alpha = 1.0, .sigma = sigma, .dalpha = 0.0, .dsigma = sigma > 0.0 ? s2 * rate / sigma : INFINITY,
                     .c_in = 1.0 / hypot(sigma, p->sigma_data), .time = t, .weight = 1.0 };
-    if (t <= 0.0) c->dsigma = INFINITY; /* the paper's jump: no velocity there */
     set_target((prediction)p->predict, c);
 }
 
@@ -57,9 +56,8 @@ static void range(void *self, double *t_noise, double *t_data, int64_t *steps)
 static double time(void *self, double noise_to_signal)
 {
     const ve *p = self;
-    const double least = geometric(p, p->eps_t);
-    if (noise_to_signal < least) return p->eps_t * noise_to_signal / least;
-    return isfinite(noise_to_signal) ? log(noise_to_signal / p->sigma_min) / log_ratio(p) : 1.0;
+    const double ratio = noise_to_signal / p->sigma_min;
+    return isfinite(ratio) ? log1p(ratio * ratio) / (2.0 * log_ratio(p)) : 1.0;
 }
 
 DR_PROCESS(ve, "The variance-exploding SDE: x0 + sigma(t) eps, sigma geometric in t", params, .create = create,
