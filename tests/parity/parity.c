@@ -32,6 +32,7 @@ static const struct {
     { .kind = "schedule", .check = parity_schedule },
     { .kind = "ddpm_train", .check = parity_ddpm_train },
     { .kind = "flow_train", .check = parity_flow_train },
+    { .kind = "edm_train", .check = parity_edm_train },
     { .kind = "denoise_pairs", .check = parity_denoise_pairs },
     { .kind = "cfg", .check = parity_cfg },
     { .kind = "flow_sample", .script = "tests/parity/samplers.lua" },

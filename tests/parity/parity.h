@@ -42,6 +42,7 @@ void parity_dtypes(parity *p);    /* files.c */
 void parity_schedule(parity *p);  /* processes.c */
 void parity_ddpm_train(parity *p);
 void parity_flow_train(parity *p);
+void parity_edm_train(parity *p);
 void parity_denoise_pairs(parity *p);
 void parity_cfg(parity *p);
 

@@ -1,6 +1,7 @@
 /* processes.c: training pairs and schedules, through drift's process, schedule and guidance components.
  *   schedule       beta, alpha = 1 - beta, abar = prod alpha, also in double (f64.*), of the linear and the cosine one
  *   ddpm_train     x_t, t/T, loss of pred against eps, x0_hat        flow_train   x_t, x - z, loss, x_hat, z_hat
+ *   edm_train      x = y + sigma n, c_in x, ln(sigma)/4, D = c_skip x + c_out pred, weight and loss of D
  *   denoise_pairs  z.K = x + sigma_K eps                             cfg          uncond + gamma_K (cond - uncond) */
 #include "parity.h"
 
@@ -95,9 +96,10 @@ static dr_tensor *from_prediction(dr_instance *process, dr_tensor *x, dr_tensor 
 }
 
 /* The pair of images, noise and times t, as dr_noising makes it; times holds t as doubles. */
-static bool noised(parity *p, dr_instance *process, const char *x0, const char *eps, double *times, dr_noised *n)
+static bool noised(parity *p, dr_instance *process, const char *x0, const char *eps, const char *at, double *times,
+                   dr_noised *n)
 {
-    dr_tensor *t = parity_input(p, "in.t"), *x = parity_input(p, x0), *e = parity_input(p, eps);
+    dr_tensor *t = parity_input(p, "%s", at), *x = parity_input(p, x0), *e = parity_input(p, eps);
     if (!process || !t || dr_tensor_view(t)->shape[0] > MAX_ROWS) return false;
     return dr_tensor_read(t, DR_F64, times) == DR_OK && dr_noising(process, NULL, x, e, times, n) == DR_OK;
 }
@@ -108,7 +110,7 @@ void parity_ddpm_train(parity *p)
     dr_instance *process = dr_instance_new("process", "ddpm", DR_ARGS(DR_I("T", (int64_t)number(config, "T"))));
     double t[MAX_ROWS];
     dr_noised n;
-    if (noised(p, process, "in.x0", "in.eps", t, &n)) {
+    if (noised(p, process, "in.x0", "in.eps", "in.t", t, &n)) {
         dr_tensor *pred = parity_input(p, "in.pred");
         parity_compare(p, n.x_t, "out.x_t");
         parity_compare(p, n.time, "out.tnorm");
@@ -126,7 +128,7 @@ void parity_flow_train(parity *p)
     dr_instance *process = dr_instance_new("process", "flow_matching", DR_NO_ARGS);
     double t[MAX_ROWS];
     dr_noised n;
-    if (noised(p, process, "in.x", "in.z", t, &n)) {
+    if (noised(p, process, "in.x", "in.z", "in.t", t, &n)) {
         dr_tensor *pred = parity_input(p, "in.pred");
         parity_compare(p, n.x_t, "out.x_t");
         parity_compare(p, n.target, "out.target");
@@ -137,6 +139,42 @@ void parity_flow_train(parity *p)
         parity_fail(p, "noising");
     }
     dr_instance_free(process);
+}
+
+/* The paper's lambda weighs |D - y|^2; ours weighs the error of the network's own output, c_out^2 times less. */
+static dr_tensor *weight_of_data(dr_instance *process, const double *t, int64_t B)
+{
+    double weight[MAX_ROWS];
+    for (int64_t b = 0; b < B; b++) {
+        dr_coef c;
+        dr_process_coef(process, t[b], &c);
+        const double c_out = c.sigma / (c.sigma * c.p - c.alpha * c.q); /* dD/dF, from the process's numbers */
+        weight[b] = c.weight / (c_out * c_out);
+    }
+    return dr_cast(dr_tensor_from(DR_F64, 1, &B, weight), DR_F32);
+}
+
+void parity_edm_train(parity *p)
+{
+    json_t *config = parity_json(p, "config");
+    dr_instance *process = dr_instance_new("process", "edm", DR_ARGS(DR_R("sigma_data", number(config, "sigma_data")),
+                                                                     DR_R("P_mean", number(config, "P_mean")),
+                                                                     DR_R("P_std", number(config, "P_std"))));
+    double t[MAX_ROWS];
+    dr_noised n;
+    if (noised(p, process, "in.y", "in.n", "in.sigma", t, &n)) {
+        dr_tensor *pred = parity_input(p, "in.pred");
+        parity_compare(p, n.x_t, "out.x");
+        parity_compare(p, n.input, "out.net_in");
+        parity_compare(p, n.time, "out.c_noise");
+        parity_compare(p, from_prediction(process, n.x_t, pred, t, 1.0, 0.0), "out.D");
+        parity_compare(p, weight_of_data(process, t, dr_tensor_view(n.time)->shape[0]), "out.weight");
+        parity_compare(p, dr_mse(pred, n.target, n.weight, DR_REDUCE_MEAN), "out.loss");
+    } else {
+        parity_fail(p, "noising");
+    }
+    dr_instance_free(process);
+    json_decref(config);
 }
 
 void parity_denoise_pairs(parity *p)
