@@ -56,6 +56,30 @@ describe("a process", function()
         assert.are.equal(200, seen[1] + seen[2] + seen[3] + seen[4])
     end)
 
+    it("draws times from a distribution, and weighs them", function()
+        local logit, snr = drift.time_sampling.logit_normal { mean = 1, std = 0 }, drift.weighting.min_snr { gamma = 5 }
+        local middle = 1 / (1 + math.exp(-1))
+        for _, t in ipairs(drift.draw_times(flow, { purpose = "t" }, 3, logit)) do assert.is_true(math.abs(t - middle) < 1e-15) end
+        assert.are.equal(logit:draw(flow, 0.25), logit:draw(flow, 0.75))
+        refused(function() return logit:draw(flow, 1) end, "u = 1 is outside [0, 1)")
+        refused(function() return drift.draw_times(flow, { purpose = "t" }, 3, snr) end,
+                "expected a time_sampling, got weighting min_snr")
+
+        local t = { 0.1, 0.5, 0.95 }
+        local n = drift.noising(flow, x0, eps, t, { weighting = snr })
+        for i = 1, B do
+            local a, s = t[i], 1 - t[i]                           -- the velocity's D = alpha q - sigma p = -1
+            assert.is_true(math.abs(n.weight[i]:item() - math.min(a * a, 5 * s * s)) < 1e-6)
+            assert.is_true(math.abs(snr:weight(flow, t[i]) - math.min(a * a, 5 * s * s)) < 1e-12)
+        end
+        assert.is_nil(drift.noising(flow, x0, eps, t, {}).weight)
+        assert.is_nil(drift.noising(flow, x0, eps, t, { weighting = drift.weighting.uniform {} }).weight)
+        refused(function() return drift.noising(flow, x0, eps, t, { wieghting = snr }) end,
+                "noising: no option 'wieghting'; it takes weighting")
+        refused(function() return drift.noising(flow, x0, eps, t, { weighting = logit }) end,
+                "expected a weighting, got time_sampling logit_normal")
+    end)
+
     it("turns a prediction into data, noise and velocity", function()
         local n = drift.noising(flow, x0, eps, 0.3)
         near(drift.prediction_to(flow, 0.3, n.x_t, n.target, "x0"), x0, "x0")
@@ -82,6 +106,20 @@ describe("a process", function()
         refused(function() return bad:coef(1) end, "no beta today")
         local text = drift.process.ddpm { schedule = drift.schedule.custom { beta = function() return "half" end } }
         refused(function() return text:coef(1) end, "returned a string")
+    end)
+end)
+
+describe("a coupling", function()
+    it("gives the noise in the order of the images", function()
+        local x = drift.tensor { 3, 1, 2, -1 }:reshape(4, 1, 1, 1)
+        local noise = drift.tensor { 0.1, 0.2, 0.4, 0.3 }:reshape(4, 1, 1, 1)
+        local label = drift.tensor({ 0, 1, 0, 1 }, "i32")
+        local function paired(coupling, ...) return coupling:pair(x, noise, ...):reshape(4) end
+        near(paired(drift.coupling.minibatch_ot {}), drift.tensor { 0.4, 0.2, 0.3, 0.1 }, "all")
+        near(paired(drift.coupling.minibatch_ot { class_aware = true }, label), drift.tensor { 0.4, 0.3, 0.1, 0.2 }, "by class")
+        near(paired(drift.coupling.independent {}, label), noise:reshape(4), "none")
+        refused(function() return paired(drift.coupling.minibatch_ot { class_aware = true }) end, "needs data with labels")
+        refused(function() return drift.coupling.independent {}:pair(x) end, "tensor")
     end)
 end)
 

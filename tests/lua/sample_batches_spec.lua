@@ -60,4 +60,16 @@ describe("drift.sample", function()
     assert.is_true(other:training())
     assert.has_error(function() draw { labels = { 2 }, guidance = guidance } end)
   end)
+
+  it("starts from noise as strong as the process has it there", function()
+    local function start(process, t)                                -- a step of no length changes nothing
+      return drift.sample { model = net, process = process, sampler = drift.sampler.euler {}, shape = { 1, 2, 2 },
+                            labels = { 1, 2 }, grid = { t, t }, quiet = true }
+    end
+    local noise = start(drift.process.flow_matching {}, 0)
+    local function near(a, b) return (a - b):abs():amax():item() < 1e-4 end
+    assert.is_true(near(start(drift.process.edm {}, 80), noise * 80))
+    assert.is_true(near(start(drift.process.ve {}, 0.9), noise * drift.process.ve {}:coef(0.9).sigma))
+    assert.is_true(near(start(drift.process.vp {}, 1), noise))
+  end)
 end)

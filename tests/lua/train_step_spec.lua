@@ -31,6 +31,7 @@ local function train(o)
     model = o.model or watched(o.watch or function() end), decay = o.decay,
     p_uncond = o.p_uncond, epochs = o.epochs or 1,
     batch = o.batch or 20, steps = o.steps or 0, after_epoch = o.after_epoch,
+    time_sampling = o.time_sampling, weighting = o.weighting, coupling = o.coupling,
   }
 end
 
@@ -123,6 +124,38 @@ describe("a training step", function()
     assert.error_matches(function()
       drift.train { run = {}, data = data, model = watched(function() end), optim = drift.optim.sgd {} }
     end, "give a process, or a loss")
+  end)
+
+  it("draws times, weighs the loss and pairs the noise as it is told, and records it", function()
+    local function first(o)
+      local run, seen = run_directory.open { name = "told", parameters = {} }, {}
+      o.run, o.steps, o.batch = run, 1, 30
+      o.watch = function(_, x, cond) seen.x, seen.time = x:reshape(30, -1):totable(), cond.time:totable() end
+      train(o)
+      return run.records[1].loss, seen, drift.json.decode(drift.read_file(run:path "config.json")).training
+    end
+    local still = drift.time_sampling.logit_normal { mean = 0, std = 0 }                    -- t = 1/2
+    local loss, plain, record = first { time_sampling = still }
+    for _, t in ipairs(plain.time) do assert.equal(0.5, t) end
+    assert.same({ kind = "time_sampling", name = "logit_normal", params = { mean = 0, std = 0 } }, record.time_sampling)
+    assert.is_nil(record.weighting)
+
+    local weighed, _, weight_record = first { time_sampling = still, weighting = drift.weighting.error { of = "x0" } }
+    assert.is_true(math.abs(weighed / loss - 0.25) < 1e-5)                                  -- dx0 = (1-t) dv
+    assert.equal("error", weight_record.weighting.name)
+
+    local _, paired, pair_record = first { time_sampling = still, coupling = drift.coupling.minibatch_ot { class_aware = true } }
+    assert.is_true(pair_record.coupling.params.class_aware)
+    local batch = data:loader { split = "train", batch = 30, seed = drift.seed(), shuffle = true, drop_last = true }:read(1, 1)
+    local eps = drift.randn { purpose = "noise", sample = batch.first, table.unpack(batch.image.shape) }
+    local want = drift.coupling.minibatch_ot { class_aware = true }:pair(batch.image, eps, batch.label)
+    local function x_t(noise) return ((batch.image + noise) * 0.5):reshape(30, -1) end
+    local function apart(a, b) return (drift.tensor(a) - b):abs():amax():item() end
+    assert.is_true(apart(plain.x, x_t(eps)) < 1e-6)
+    assert.is_true(apart(paired.x, x_t(want)) < 1e-6)
+    assert.is_true(apart(paired.x, x_t(eps)) > 0.1)
+
+    assert.error_matches(function() first { coupling = still } end, "expected a coupling, got a time_sampling")
   end)
 
   it("stops at a loss that is not a number", function()
