@@ -330,6 +330,7 @@ static int open_module(lua_State *L)
     bind_open_file(L);
     bind_open_json(L);
     bind_open_image(L);
+    bind_open_gif(L);
     bind_open_canvas(L);
     bind_open_system(L);
     bind_open_ffi(L);

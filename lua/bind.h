@@ -47,6 +47,7 @@ void bind_open_data(lua_State *L);
 void bind_open_file(lua_State *L);
 void bind_open_json(lua_State *L);
 void bind_open_image(lua_State *L);
+void bind_open_gif(lua_State *L);
 void bind_open_canvas(lua_State *L);
 void bind_open_system(lua_State *L);
 void bind_open_ffi(lua_State *L);
