@@ -3,6 +3,7 @@
 --   metrics.jsonl         one line of JSON per logged step or epoch
 --   loss.svg, *.png       curves and pictures
 --   checkpoint.safetensors, samples.safetensors
+--   PART/                 the same again for each run:part "PART", of experiments that train more than once
 -- A run object has the script's parameters as fields: run.epochs.
 local drift = require "drift"
 
@@ -55,10 +56,12 @@ function run.open(o)
     drift.fail("%s holds a run already: go on with it (--resume %s), or name another folder", out, out)
   end
   local self = setmetatable({
+    parts = {}, part_name = false, began = drift.clock(),
     name = name, parameters = o.parameters, preset = o.preset or false, resumed = resumed, seed = drift.seed(),
     dir = drift.options.resume or drift.options.out or free_folder(name),
     records = {},
   }, meta)
+  self.resume_dir = self.dir                                      -- what --resume is to name
   drift.mkdir(self.dir)
   run.latest = self.dir                                           -- for messages: the folder of the run at hand
   if not resumed then drift.write_file(self.dir .. "/metrics.jsonl", "") end
@@ -108,6 +111,61 @@ function methods:figure(name, picture)
   local path = self:path(name .. ".png")
   drift.png(picture, path)
   return path
+end
+
+-- One of several trainings of this experiment: a run in a folder below, with its own losses and checkpoint, that goes on
+-- by itself where it was when the whole is resumed. The parameters are those of the experiment.
+function methods:part(name)
+  if type(name) ~= "string" or not name:find "^[%w_%-]+$" then
+    drift.fail("run:part: a name is made of letters, digits, _ and -, not '%s'", tostring(name))
+  end
+  for _, part in ipairs(self.parts) do
+    if part.part_name == name then drift.fail("run:part: there is a part '%s' already", name) end
+  end
+  local dir = self:path(name)
+  local part = setmetatable({
+    parts = {}, began = drift.clock(), name = ("%s, %s"):format(self.name, name), part_name = name, parameters = self.parameters,
+    preset = self.preset, resumed = self.resumed and drift.exists(dir .. "/config.json"), seed = self.seed, dir = dir,
+    resume_dir = self.resume_dir, records = {}, config = {},
+  }, meta)
+  for key, value in pairs(self.config) do part.config[key] = value end
+  part.config.name = part.name
+  drift.mkdir(dir)
+  if not part.resumed then
+    drift.write_file(part:path "metrics.jsonl", "")
+    part:save_config()
+  end
+  self.parts[#self.parts + 1] = part
+  return part
+end
+
+-- The mean loss of the last epoch, and its number; nil before the first.
+function methods:final_loss()
+  for i = #self.records, 1, -1 do
+    if self.records[i].epoch_loss then return self.records[i].epoch_loss, self.records[i].epoch end
+  end
+end
+
+local function duration(seconds)
+  local s = math.floor(seconds + 0.5)
+  if s < 60 then return ("%d s"):format(s) end
+  if s < 3600 then return ("%d min %d s"):format(s // 60, s % 60) end
+  return ("%d h %d min"):format(s // 3600, s % 3600 // 60)
+end
+
+-- The end of a script: says the final loss, the wall time and where everything is; config.json gets them too.
+function methods:finish()
+  local seconds = drift.clock() - self.began
+  local results = { seconds = seconds }
+  for _, run in ipairs { self, table.unpack(self.parts) } do
+    local loss, epoch = run:final_loss()
+    if loss then
+      self:say("%s: final loss %.4f (mean of epoch %d)", run.name, loss, epoch)
+      results[run.part_name and "final_loss_" .. run.part_name or "final_loss"] = loss
+    end
+  end
+  self:describe("results", results)
+  self:say("wall time %s%s; everything is in %s", duration(seconds), self.resumed and " since resuming" or "", self.dir)
 end
 
 function methods:say(format, ...) drift.note(format, ...) end

@@ -5,8 +5,8 @@
 --
 -- images [N,C,H,W] on the current device, labels i32 [N] or nil. Image i starts from noise keyed by (seed, i): the same
 -- whatever the batch size, so pictures of two models can be laid side by side. n or labels says how many; `each(step,
--- steps, t, x)` is called after each step of each batch. networks = { weak = other } are further networks that guidance
--- asks by name.
+-- steps, t, x)` is called for each batch with its noise (step 0) and after each of its steps. networks = { weak = other }
+-- are further networks that guidance asks by name.
 local drift = require "drift"
 local run_directory = require "drift.run"
 
@@ -37,10 +37,10 @@ local function slice(list, first, count)
   return table.move(list, first, first + count - 1, 1, {})
 end
 
--- Where a run has a checkpoint, going on with it comes back to the sampling.
+-- Where there is a run, going on with it comes back to the sampling.
 local function stopped()
   local folder = run_directory.latest
-  if not folder or not drift.exists(folder .. "/checkpoint.safetensors") then drift.fail "stopped while sampling" end
+  if not folder or not drift.exists(folder .. "/config.json") then drift.fail "stopped while sampling" end
   drift.fail("stopped while sampling; go on with: ./drift run %s --resume %s", drift.options.script or "SCRIPT", folder)
 end
 
@@ -63,6 +63,10 @@ local function sample_batch(o, net, first, count, progress)
   local x = drift.randn { count, o.shape[1], o.shape[2], o.shape[3], purpose = "sample start", seed = seed, sample = number }
   local sigma = process:coef(o.grid and o.grid[1] or process:range()).sigma
   if sigma > 1 then x = x * sigma end                          -- where noise outgrows the data (EDM, VE): x_t ~ N(0, sigma^2)
+  if o.each then
+    local grid = o.grid or model:grid(o.sampler)
+    o.each(0, #grid - 1, grid[1], x)
+  end
   return model:sample {
     sampler = o.sampler, x = x, grid = o.grid, rng = { purpose = "sample noise", seed = seed, sample = number },
     each = function(step, steps, t, x_t)

@@ -6,6 +6,9 @@
 --                 coupling = drift.coupling.minibatch_ot {},
 --                 epochs = 10, batch = 128, after_epoch = function(net, epoch) ... end }       -> the trained network
 --
+-- after_epoch comes after the checkpoint; a run that is resumed at the end of an epoch calls it for that epoch again,
+-- since it may have been stopped in the midst of it.
+--
 -- One step: x0, label = batch;  eps, t, mask drawn from streams keyed by the sample's number;  x_t and target from the
 -- process;  loss = mean squared error;  backward;  optimizer. epochs, batch and steps (a limit for short runs) default
 -- to the run's parameters of the same name. Instead of a process, loss = function(net, batch) ... return tensor end.
@@ -79,7 +82,7 @@ local function stopped(run, net, optimizer, at, progress)
   save(run, net, optimizer, at)
   run:flush()
   drift.note("stopped in epoch %d after step %d; go on with: ./drift run %s --resume %s", at.epoch + 1, at.step,
-    drift.options.script or "SCRIPT", run.dir)
+    drift.options.script or "SCRIPT", run.resume_dir)
   os.exit(130, true)
 end
 
@@ -109,6 +112,12 @@ local function train_epoch(net, optimizer, loader, process, o, at)
   return at.batch > 0 and at.loss_sum / at.batch or 0
 end
 
+-- The epoch that a checkpoint was written at the end of, or at the end of the steps allowed; nil: in the midst of one.
+local function epoch_that_ended(at, o)
+  if at.batch == 0 then return at.epoch end
+  return o.steps > 0 and at.step >= o.steps and at.epoch + 1 or nil
+end
+
 return function(options)
   local o = options_of(options)
   local run = o.run
@@ -124,6 +133,7 @@ return function(options)
     run:restore_log(at.step)
     drift.note("resumed from %s: %d epochs and %d steps done", run.dir, at.epoch, at.step)
   end
+  local ended = at.step > 0 and epoch_that_ended(at, o)
   run:describe("data", { source = info.source, sha256 = info.sha256, images = info.n })
   run:describe("network", { name = net.name, weights = net:count(), config = net.config, hash = net.spec:hash() })
   run:describe("training", { process = drift.is_spec(options.process) and options.process:table() or nil,
@@ -133,6 +143,10 @@ return function(options)
                              weighting = drift.is_spec(o.weighting) and o.weighting:table() or nil,
                              coupling = drift.is_spec(o.coupling) and o.coupling:table() or nil,
                              p_uncond = o.p_uncond, epochs = o.epochs, batch = o.batch })
+  if ended then                                                   -- it may have been stopped before after_epoch was done
+    net:eval()
+    o.after_epoch(net, ended)
+  end
 
   while at.epoch < o.epochs do
     if o.steps > 0 and at.step >= o.steps then break end

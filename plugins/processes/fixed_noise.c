@@ -1,6 +1,7 @@
 /* fixed_noise.c: a denoiser's one noise level.
- *   x_t = x0 + t eps, trained at t = sigma only
- * Sampling runs from t = sigma to 0, so one Euler step gives the denoised image. */
+ *   x_t = (1 - (1 - signal) t/sigma) x0 + t eps, trained at t = sigma only: signal x0 + sigma eps
+ * With signal 1 that is x0 + t eps; with signal 0 the network is shown noise alone, and the best that it can answer is
+ * the mean of the data. Sampling runs from t = sigma to 0, so one Euler step gives the denoised image. */
 #include <drift/plugin.h>
 
 enum { PREDICT_X0 = 0, PREDICT_EPS };
@@ -8,13 +9,23 @@ enum { PREDICT_X0 = 0, PREDICT_EPS };
 typedef struct {
     double sigma;
     int64_t predict;
+    double signal;
 } fixed_noise;
 
 static const dr_param params[] = {
     DR_REAL(fixed_noise, sigma, 0.5, 1e-6, 1e6, "standard deviation of the noise"),
     DR_ENUM(fixed_noise, predict, PREDICT_X0, "x0|eps", "what the network returns"),
+    DR_REAL(fixed_noise, signal, 1.0, 0.0, 1.0, "how much of the image is in what the network sees (0: pure noise)"),
     DR_END
 };
+
+static dr_status create(void *self)
+{
+    const fixed_noise *f = self;
+    if (f->signal > 0.0 || f->predict == PREDICT_X0) return DR_OK;
+    return dr_fail(DR_EINVAL, "process fixed_noise: signal = 0 shows the network nothing but eps, so predict = eps would "
+                              "learn nothing; predict = x0 learns the mean of the data");
+}
 
 static double draw_t(void *self, double u)
 {
@@ -26,9 +37,9 @@ static double draw_t(void *self, double u)
 static void coef(void *self, double t, dr_coef *c)
 {
     const fixed_noise *f = self;
-    const double eps = f->predict == PREDICT_EPS ? 1.0 : 0.0;
-    *c = (dr_coef){ .alpha = 1.0, .sigma = t, .dalpha = 0.0, .dsigma = 1.0, .p = 1.0 - eps, .q = eps, .c_in = 1.0,
-                    .time = t, .weight = 1.0 };
+    const double eps = f->predict == PREDICT_EPS ? 1.0 : 0.0, lost = 1.0 - f->signal;
+    *c = (dr_coef){ .alpha = 1.0 - lost * (t / f->sigma), .sigma = t, .dalpha = -lost / f->sigma, .dsigma = 1.0,
+                    .p = 1.0 - eps, .q = eps, .c_in = 1.0, .time = t, .weight = 1.0 };
 }
 
 static void range(void *self, double *t_noise, double *t_data, int64_t *steps)
@@ -37,5 +48,5 @@ static void range(void *self, double *t_noise, double *t_data, int64_t *steps)
     *t_noise = f->sigma, *t_data = 0.0, *steps = 0;
 }
 
-DR_PROCESS(fixed_noise, "x0 + sigma eps at one sigma: a single-step denoiser", params, .draw_t = draw_t, .coef = coef,
-           .range = range)
+DR_PROCESS(fixed_noise, "x0 + sigma eps at one sigma: a single-step denoiser", params, .create = create,
+           .draw_t = draw_t, .coef = coef, .range = range)
