@@ -1,0 +1,25 @@
+-- Question: what digits does a time-conditioned UNet draw after 1, 5 and 10 epochs of flow matching? The rows of each grid
+-- start from noise of seeds 100, 101 and 102.   (spec B3)
+local drift = require "drift"
+local run = drift.experiment {
+  hidden = 64, epochs = 10, batch = 128, lr = 1e-3, time = "add",
+  sample_steps = 50, samples = 30, seeds = { 100, 101, 102 }, at_epochs = { 1, 5, 10 }, steps = 0,
+  preset = "quick",
+  presets = { quick = { hidden = 32, epochs = 1 },
+              smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 15 } } }
+
+local process = drift.process.flow_matching {}
+local figures = drift.sample_figures {
+  run = run, title = ("flow matching, time %s"):format(run.time), at_epochs = run.at_epochs, n = run.samples, seeds = run.seeds,
+  sample = { process = process, sampler = drift.sampler.euler { steps = run.sample_steps }, shape = { 1, 28, 28 } } }
+
+local net = drift.train {
+  run = run, data = drift.dataset.mnist {}, process = process,
+  model = drift.models.cs180_unet { hidden = run.hidden, time = run.time },
+  optim = drift.optim.adam { lr = run.lr }, decay = drift.decay.exponential { to = 0.1 },
+  after_epoch = figures.after_epoch }
+
+figures:samples(net)
+figures:trajectory(net)
+figures:training()
+run:finish()
