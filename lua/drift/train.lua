@@ -79,8 +79,8 @@ end
 
 local function stopped(run, net, optimizer, at, progress)
   progress:finish()
-  save(run, net, optimizer, at)
   run:flush()
+  save(run, net, optimizer, at)
   drift.note("stopped in epoch %d after step %d; go on with: ./drift run %s --resume %s", at.epoch + 1, at.step,
     drift.options.script or "SCRIPT", run.resume_dir)
   os.exit(130, true)
@@ -144,6 +144,7 @@ return function(options)
                              coupling = drift.is_spec(o.coupling) and o.coupling:table() or nil,
                              p_uncond = o.p_uncond, epochs = o.epochs, batch = o.batch })
   if ended then                                                   -- it may have been stopped before after_epoch was done
+    loss_curve(run)
     net:eval()
     o.after_epoch(net, ended)
   end
@@ -158,8 +159,8 @@ return function(options)
     if at.batch == loader:batches() then                          -- else steps ran out: more of them go on from here
       at.epoch, at.batch, at.loss_sum = epoch, 0, 0
     end
+    run:flush()                                                   -- first: what a checkpoint does not know is dropped on resuming
     save(run, net, optimizer, at)
-    run:flush()
     loss_curve(run)
     net:eval()
     o.after_epoch(net, epoch)
