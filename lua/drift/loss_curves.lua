@@ -24,14 +24,16 @@ local function points_of(records)
   return steps, epochs
 end
 
--- The mean of the steps around each one; fewer at both ends, so that the curve neither lags nor starts high.
+-- The mean of the steps around each one. At the start fewer on both sides, so that the curve neither lags nor starts high;
+-- at the end fewer on one, so that it does not end in the last step's noise.
 local function smoothed(points)
   local sums, out = { [0] = 0 }, {}
   for i, p in ipairs(points) do sums[i] = sums[i - 1] + p[2] end
   local reach = math.min(25, #points // 10)
   for i, p in ipairs(points) do
-    local r = math.min(reach, i - 1, #points - i)
-    out[i] = { p[1], (sums[i + r] - sums[i - r - 1]) / (2 * r + 1) }
+    local before = math.min(reach, i - 1)
+    local after = math.min(before, #points - i)
+    out[i] = { p[1], (sums[i + after] - sums[i - before - 1]) / (before + after + 1) }
   end
   return out
 end

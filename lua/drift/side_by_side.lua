@@ -25,6 +25,7 @@ end
 
 local function train_variant(o, variant)
   local part, train = o.run:part(variant.name), merged(o, variant)
+  train.model = drift.build(train.model, { seed = drift.seed() })          -- its own: a spec's one instance would go on from the last
   local sample = { process = train.process }
   for key, value in pairs(o.sample) do sample[key] = value end
   local figures = drift.sample_figures {
@@ -59,6 +60,12 @@ end
 return function(o)
   drift.accept("side_by_side", o, { "run", "title", "variants", "train", "sample", "n", "at_epochs" }, { "classes" })
   drift.accept("side_by_side: train", o.train, {}, SHARED)
+  for _, variant in ipairs(o.variants) do
+    if not drift.is_spec(merged(o, variant).model, "net") then
+      drift.fail("side_by_side: variant %s: model is a network's description (drift.models.NAME or drift.net), not a %s", variant.name,
+        drift.type(merged(o, variant).model))
+    end
+  end
   local done, runs, labels, nets = {}, {}, {}, {}
   for i, variant in ipairs(o.variants) do
     done[i] = train_variant(o, variant)
