@@ -13,7 +13,7 @@ describe("drift help", function()
     for _, c in ipairs(drift.components()) do
       if not NO_EQUATION[c.kind] then
         assert.is_string(c.comment, c.kind .. " " .. c.name .. " has no opening comment")
-        assert.is_truthy(c.comment:find "[=|]" or c.comment:find "->", c.kind .. " " .. c.name .. ": no equation in its opening comment")
+        assert.is_truthy(c.comment:find "[=|~]" or c.comment:find "->", c.kind .. " " .. c.name .. ": no equation in its opening comment")
       end
     end
   end)
