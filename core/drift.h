@@ -125,6 +125,13 @@ const dr_named *dr_module_named_at(dr_module *m, int64_t i);
 dr_tensor *dr_module_forward(dr_module *m, dr_tensor *const *in, int n);
 dr_status dr_module_embed(dr_module *conditioning, const dr_batch_cond *c, dr_embedding *e);
 dr_tensor *dr_module_modulate(dr_module *conditioning, int site, dr_tensor *h, const dr_embedding *e);
+dr_tensor *dr_module_gate(dr_module *conditioning, int site, dr_tensor *h, const dr_embedding *e);
+typedef struct dr_site { /* where a block's own site 0 is among the conditioning's */
+    dr_module *conditioning;
+    int first;
+    const dr_embedding *e;
+} dr_site;
+dr_tensor *dr_module_forward_at(dr_module *m, dr_tensor *const *in, int n, const dr_site *site); /* site NULL: as dr_module_forward */
 
 /* ---- safetensors.c, checkpoint files ------------------------------------------------------------------------------------------------- */
 typedef struct dr_file dr_file; /* a safetensors file, memory-mapped read-only */

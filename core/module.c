@@ -64,18 +64,49 @@ out_of_memory:
 
 dr_module *dr_module_group(dr_module *parent, const char *name) { return dr_failed() ? NULL : module_new(parent, name); }
 
-static dr_status create(dr_module *m, const dr_component *c, dr_args args)
+static dr_status declare(dr_module *m) /* self is filled in: the component's create */
 {
-    m->component = c;
-    m->self = calloc(1, c->self_size > 0 ? c->self_size : 1);
-    if (!m->self) return dr_fail(DR_ENOMEM, "out of memory for %s", c->name);
-    if (dr_schema_fill(c, args, m->self, &m->keeper) != DR_OK) return dr_failed();
+    const dr_component *c = m->component;
     dr_builder b = { m };
     /* both interfaces begin with size and create */
     const bool is_block = strncmp(c->kind, "block/", 6) == 0;
     dr_status (*make)(void *, dr_builder *) = is_block ? ((const dr_block *)c->iface)->create : ((const dr_conditioning *)c->iface)->create;
     const dr_status status = make ? make(m->self, &b) : DR_OK;
     return dr_failed() ? dr_failed() : status == DR_OK ? DR_OK : dr_fail(status, "%s could not be created and did not say why", c->name);
+}
+
+static dr_status new_self(dr_module *m, const dr_component *c)
+{
+    m->component = c;
+    m->self = calloc(1, c->self_size > 0 ? c->self_size : 1);
+    return m->self ? DR_OK : dr_fail(DR_ENOMEM, "out of memory for %s", c->name);
+}
+
+static dr_status create(dr_module *m, const dr_component *c, dr_args args)
+{
+    if (new_self(m, c) != DR_OK || dr_schema_fill(c, args, m->self, &m->keeper) != DR_OK) return dr_failed();
+    return declare(m);
+}
+
+dr_module *dr_child_from(dr_builder *b, const char *name, const dr_instance *block)
+{
+    if (dr_failed() || !block) return NULL;
+    if (strncmp(block->component->kind, "block/", 6) != 0) {
+        dr_fail(DR_EINVAL, "%s is a %s: only a block can be a child", block->component->name, block->component->kind);
+        return NULL;
+    }
+    dr_module *m = module_new(b->module, name);
+    if (!m) return NULL;
+    dr_error_push(m->place);
+    dr_status status = new_self(m, block->component);
+    if (status == DR_OK) {
+        memcpy(m->self, block->self, block->component->self_size); /* parameters; private state is still zero there */
+        status = declare(m);
+    }
+    dr_error_pop();
+    if (status == DR_OK) return m;
+    forget_last_child(b->module);
+    return NULL;
 }
 
 dr_module *dr_module_create(dr_module *parent, const char *name, const char *kind, const char *component, dr_args args)
@@ -151,7 +182,7 @@ const dr_named *dr_module_named_at(dr_module *m, int64_t i)
 
 /* ---- forward ------------------------------------------------------------------------------------------------------------ */
 
-static dr_tensor *forward(dr_module *m, dr_tensor *const *in, int n)
+static dr_tensor *forward(dr_module *m, dr_tensor *const *in, int n, const dr_site *site)
 {
     if (dr_failed() || !m || n < 1 || !in[0]) return NULL;
     dr_error_push(m->place);
@@ -160,7 +191,7 @@ static dr_tensor *forward(dr_module *m, dr_tensor *const *in, int n)
     if (!m->component || strncmp(m->component->kind, "block/", 6) != 0) {
         dr_fail(DR_EINVAL, "%s has no forward of its own", m->component ? m->component->name : "a group");
     } else {
-        dr_ctx ctx = { .module = m, .in = in, .n = n };
+        dr_ctx ctx = { .module = m, .in = in, .n = n, .site = site };
         y = ((const dr_block *)m->component->iface)->forward(m->self, in[0], &ctx);
         if (!y && !dr_failed()) dr_fail(DR_EINTERNAL, "%s: forward gave nothing and did not say why", m->component->name);
         if (dr_failed()) y = NULL;
@@ -171,18 +202,23 @@ static dr_tensor *forward(dr_module *m, dr_tensor *const *in, int n)
     return y;
 }
 
-dr_tensor *dr_module_forward(dr_module *m, dr_tensor *const *in, int n) { return forward(m, in, n); }
+dr_tensor *dr_module_forward(dr_module *m, dr_tensor *const *in, int n) { return forward(m, in, n, NULL); }
+
+dr_tensor *dr_module_forward_at(dr_module *m, dr_tensor *const *in, int n, const dr_site *site)
+{
+    return forward(m, in, n, site);
+}
 
 dr_tensor *dr_call(dr_module *m, dr_tensor *x, dr_ctx *ctx)
 {
     (void)ctx; /* mode and streams are the root's; further inputs are this call's own */
-    return forward(m, &x, 1);
+    return forward(m, &x, 1, NULL);
 }
 
 dr_tensor *dr_call_with(dr_module *m, dr_tensor *const *in, int n, dr_ctx *ctx)
 {
     (void)ctx;
-    return forward(m, in, n);
+    return forward(m, in, n, NULL);
 }
 
 _Bool dr_training(const dr_ctx *ctx) { return ctx->module->root->training; }
@@ -225,6 +261,7 @@ dr_status dr_module_embed(dr_module *m, const dr_batch_cond *c, dr_embedding *e)
         for (int i = 0; i < DR_MAX_SITES; i++) {
             e->scale[i] = dr_escape(e->scale[i]);
             e->shift[i] = dr_escape(e->shift[i]);
+            e->gate[i] = dr_escape(e->gate[i]);
         }
         e->vec = dr_escape(e->vec);
         e->tokens = dr_escape(e->tokens);
@@ -238,7 +275,9 @@ dr_status dr_module_embed(dr_module *m, const dr_batch_cond *c, dr_embedding *e)
     return status;
 }
 
-dr_tensor *dr_module_modulate(dr_module *m, int site, dr_tensor *h, const dr_embedding *e)
+typedef dr_tensor *(*site_fn)(void *self, dr_ctx *ctx, int site, dr_tensor *h, const dr_embedding *e);
+
+static dr_tensor *at_site(dr_module *m, const char *what, int site, dr_tensor *h, const dr_embedding *e)
 {
     if (dr_failed() || !h) return NULL;
     dr_error_push(m->place);
@@ -247,13 +286,38 @@ dr_tensor *dr_module_modulate(dr_module *m, int site, dr_tensor *h, const dr_emb
     dr_ctx ctx = { .module = m };
     dr_tensor *y = NULL;
     if (site < 0 || site >= DR_MAX_SITES) {
-        dr_fail(DR_EINVAL, "modulate: site %d is outside [0, %d)", site, DR_MAX_SITES);
+        dr_fail(DR_EINVAL, "%s: site %d is outside [1, %d]", what, site + 1, DR_MAX_SITES);
     } else if (api) {
-        y = api->modulate(m->self, &ctx, site, h, e);
-        if (!y && !dr_failed()) dr_fail(DR_EINTERNAL, "%s: modulate gave nothing and did not say why", m->component->name);
+        const bool gating = what[0] == 'g', has_gate = api->size >= offsetof(dr_conditioning, gate) + sizeof api->gate;
+        const site_fn call = gating ? (has_gate ? api->gate : NULL) : api->modulate;
+        y = call ? call(m->self, &ctx, site, h, e) : h;
+        if (!y && !dr_failed()) dr_fail(DR_EINTERNAL, "%s: %s gave nothing and did not say why", m->component->name, what);
     }
-    y = dr_escape(dr_failed() ? NULL : y);
+    y = dr_failed() ? NULL : y;
+    if (y != h) y = dr_escape(y);
     dr_scope_close();
     dr_error_pop();
     return y;
+}
+
+dr_tensor *dr_module_modulate(dr_module *m, int site, dr_tensor *h, const dr_embedding *e)
+{
+    return at_site(m, "modulate", site, h, e);
+}
+
+dr_tensor *dr_module_gate(dr_module *m, int site, dr_tensor *h, const dr_embedding *e)
+{
+    return at_site(m, "gate", site, h, e);
+}
+
+dr_tensor *dr_modulate(dr_ctx *ctx, int site, dr_tensor *h)
+{
+    const dr_site *s = ctx->site;
+    return s ? dr_module_modulate(s->conditioning, s->first + site, h, s->e) : h;
+}
+
+dr_tensor *dr_gate(dr_ctx *ctx, int site, dr_tensor *h)
+{
+    const dr_site *s = ctx->site;
+    return s ? dr_module_gate(s->conditioning, s->first + site, h, s->e) : h;
 }

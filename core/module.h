@@ -41,6 +41,7 @@ struct dr_ctx {
     dr_module *module;
     dr_tensor *const *in;
     int n;
+    const dr_site *site; /* NULL: none was given */
 };
 
 /* weight.c */

@@ -1,5 +1,6 @@
 /* ops_group_norm.c: y = act(gamma (x - mean)/sqrt(var + eps) + beta), mean and variance per sample and group of
- * C/groups channels, over all positions. x [B,C,..]; gives mean and rstd = 1/sqrt(var + eps), [B,G].   Wu & He 2018 */
+ * C/groups channels, over all positions. x [B,C,..]; gives mean and rstd = 1/sqrt(var + eps), [B,G].   Wu & He 2018
+ * gamma and beta are [C], or [B,C] where each sample has its own (AdaGN). */
 #include "ops_shape.h"
 
 #include <math.h>
@@ -20,9 +21,10 @@ static dr_status check(const dr_infer *c, const dr_group_norm_act_attr *a)
         return dr_refuse(c, "%lld channels do not divide into %lld groups", (long long)x->shape[1],
                          (long long)a->groups);
     }
+    const int rank = c->in[1].rank == 2 ? 2 : 1; /* of gamma, and so of beta */
     for (int i = 1; i < 3; i++) {
-        if (dr_need_dtype(c, i, dr_stat_dtype(x->dtype)) != DR_OK || dr_need_shape(c, i, 1, &x->shape[1]) != DR_OK)
-            return DR_ESHAPE;
+        if (dr_need_dtype(c, i, dr_stat_dtype(x->dtype)) != DR_OK) return DR_ESHAPE;
+        if (dr_need_shape(c, i, rank, rank == 2 ? x->shape : x->shape + 1) != DR_OK) return DR_ESHAPE;
     }
     return DR_OK;
 }
@@ -39,10 +41,30 @@ static dr_tensor *of_groups(dr_tensor *s) /* [B,G] -> [B,G,1] */
     return v ? dr_reshape(s, 3, (int64_t[]){ v->shape[0], v->shape[1], 1 }) : NULL;
 }
 
+static dr_tensor *broadcast(dr_tensor *gamma, int rank) /* [C] -> [1,C,1,..], [B,C] -> [B,C,1,..] */
+{
+    const dr_view *g = dr_tensor_view(gamma);
+    if (!g || g->rank == 1) return dr_per_channel(gamma, rank);
+    int64_t shape[DR_MAX_RANK] = { g->shape[0], g->shape[1], 1, 1, 1 };
+    return dr_reshape(gamma, rank, shape);
+}
+
 static dr_tensor *scaled(dr_tensor *x, dr_tensor *gamma, dr_tensor *beta)
 {
     const dr_view *v = dr_tensor_view(x);
-    return v ? dr_add(dr_mul(x, dr_per_channel(gamma, v->rank)), dr_per_channel(beta, v->rank)) : NULL;
+    return v ? dr_add(dr_mul(x, broadcast(gamma, v->rank)), broadcast(beta, v->rank)) : NULL;
+}
+
+/* Over positions, and over samples where they share gamma: of its shape. */
+static dr_tensor *sum_to_gamma(dr_tensor *x, const dr_view *gamma)
+{
+    const dr_view *v = dr_tensor_view(x);
+    if (!v) return NULL;
+    const int shared = gamma->rank == 1;
+    int64_t dims[DR_MAX_RANK] = { 0 };
+    int n = shared;
+    for (int i = 2; i < v->rank; i++) dims[n++] = i;
+    return n > 0 ? dr_sum(x, n, dims, false) : x; /* no axes would mean all */
 }
 
 static dr_status infer(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset)
@@ -109,7 +131,7 @@ static dr_status backward_infer(const dr_view *in, int n_in, const void *attr, d
 }
 
 /* xh = (x - mean) rstd, z = gamma xh + beta, y = act(z):  dz = dy act'(z), dgamma = sum dz xh, dbeta = sum dz over
- * samples and positions; with g = gamma dz, dx = rstd (g - mean(g) - xh mean(g xh)), means over a group. */
+ * positions, and samples where gamma is [C]; with g = gamma dz, dx = rstd (g - mean(g) - xh mean(g xh)), means over a group. */
 static dr_status backward_compose(dr_tensor *const *in, int n_in, const void *attr, dr_tensor **out)
 {
     const dr_group_norm_act_attr *a = attr;
@@ -120,11 +142,9 @@ static dr_status backward_compose(dr_tensor *const *in, int n_in, const void *at
     dr_tensor *xh = dr_mul(dr_sub(grouped(dr_to_dtype(in[0], stat), a->groups), of_groups(in[3])), rstd); /* [B,G,n] */
     dr_tensor *xh_full = dr_reshape_like(xh, v);
     dr_tensor *dz = dr_activate_backward(scaled(xh_full, in[1], in[2]), dr_to_dtype(in[5], stat), a->act);
-    int64_t dims[DR_MAX_RANK] = { 0 };
-    for (int i = 2; i < v->rank; i++) dims[i - 1] = i;
-    out[1] = dr_sum(dr_mul(dz, xh_full), v->rank - 1, dims, false);
-    out[2] = dr_sum(dz, v->rank - 1, dims, false);
-    dr_tensor *g = grouped(dr_mul(dz, dr_per_channel(in[1], v->rank)), a->groups); /* [B,G,n] */
+    out[1] = sum_to_gamma(dr_mul(dz, xh_full), dr_tensor_view(in[1]));
+    out[2] = sum_to_gamma(dz, dr_tensor_view(in[1]));
+    dr_tensor *g = grouped(dr_mul(dz, broadcast(in[1], v->rank)), a->groups); /* [B,G,n] */
     dr_tensor *mean_g = dr_mean(g, 1, (int64_t[]){ 2 }, true),
               *mean_gx = dr_mean(dr_mul(g, xh), 1, (int64_t[]){ 2 }, true);
     dr_tensor *dx = dr_mul(rstd, dr_sub(dr_sub(g, mean_g), dr_mul(xh, mean_gx)));

@@ -123,6 +123,11 @@ dr_tensor *dr_buffer(dr_builder *b, const char *name, dr_dtype dtype, int rank, 
     return declare(b, name, dtype, rank, shape, true, (dr_init){ DR_INIT_CONSTANT, fill });
 }
 
+dr_tensor *dr_random_buffer(dr_builder *b, const char *name, int rank, const int64_t *shape, dr_init init)
+{
+    return declare(b, name, DR_F32, rank, shape, true, init);
+}
+
 dr_tensor *dr_module_weight(dr_module *m, const char *name, int rank, const int64_t *shape, dr_init init)
 {
     dr_error_push(m->place);

@@ -95,18 +95,7 @@ static int module_create(lua_State *L)
     return 1;
 }
 
-/* ---- forward ----------------------------------------------------------------------------------------------------- */
-static int module_forward(lua_State *L) /* forward(handle, x, ...): further inputs may be nil */
-{
-    dr_module *m = check_handle(L, 1);
-    const int n = lua_gettop(L) - 1;
-    dr_tensor *in[DR_OP_MAX_IN];
-    if (n < 1 || n > DR_OP_MAX_IN) return bind_error(L, "a forward takes 1 to %d tensors, got %d", DR_OP_MAX_IN, n);
-    for (int i = 0; i < n; i++) in[i] = lua_isnil(L, i + 2) && i > 0 ? NULL : bind_check_tensor(L, i + 2);
-    dr_scope_open();
-    return bind_done(L, dr_module_forward(m, in, n));
-}
-
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 /* call(place, fn, ...): a forward written in Lua, in a scope of its own, with the net's place before errors */
 static int module_call(lua_State *L)
 {
@@ -146,6 +135,7 @@ static void retain(const dr_embedding *e)
     for (int i = 0; i < DR_MAX_SITES; i++) {
         dr_retain(e->scale[i]);
         dr_retain(e->shift[i]);
+        dr_retain(e->gate[i]);
     }
     dr_retain(e->vec);
     dr_retain(e->tokens);
@@ -173,6 +163,7 @@ static int module_embed(lua_State *L) /* embed(handle, { time =, label =, mask =
     const int table = lua_gettop(L);
     set_sites(L, table, "scale", e.scale);
     set_sites(L, table, "shift", e.shift);
+    set_sites(L, table, "gate", e.gate);
     set_tensor(L, table, "vec", e.vec);
     set_tensor(L, table, "tokens", e.tokens);
     set_tensor(L, table, "mask", e.mask);
@@ -192,21 +183,74 @@ static void get_sites(lua_State *L, int table, const char *key, dr_tensor **t)
     lua_pop(L, 1);
 }
 
+static dr_embedding check_embedding(lua_State *L, int table)
+{
+    luaL_checktype(L, table, LUA_TTABLE);
+    dr_embedding e = { .vec = bind_option_tensor(L, table, "vec"),
+                       .tokens = bind_option_tensor(L, table, "tokens"),
+                       .mask = bind_option_tensor(L, table, "mask") };
+    get_sites(L, table, "scale", e.scale);
+    get_sites(L, table, "shift", e.shift);
+    get_sites(L, table, "gate", e.gate);
+    return e;
+}
+
+static int check_site(lua_State *L, const char *what, int index)
+{
+    const lua_Integer site = luaL_checkinteger(L, index);
+    if (site < 1 || site > DR_MAX_SITES)
+        return bind_error(L, "%s: site %lld is outside [1, %d]", what, (long long)site, DR_MAX_SITES);
+    return (int)site - 1;
+}
+
 static int module_modulate(lua_State *L) /* modulate(handle, site, h, e): site from 1 */
 {
     dr_module *m = check_handle(L, 1);
-    const lua_Integer site = luaL_checkinteger(L, 2);
-    if (site < 1 || site > DR_MAX_SITES)
-        return bind_error(L, "modulate: site %lld is outside [1, %d]", (long long)site, DR_MAX_SITES);
+    const int site = check_site(L, "modulate", 2);
     dr_tensor *h = bind_check_tensor(L, 3);
-    luaL_checktype(L, 4, LUA_TTABLE);
-    dr_embedding e = { .vec = bind_option_tensor(L, 4, "vec"),
-                       .tokens = bind_option_tensor(L, 4, "tokens"),
-                       .mask = bind_option_tensor(L, 4, "mask") };
-    get_sites(L, 4, "scale", e.scale);
-    get_sites(L, 4, "shift", e.shift);
+    const dr_embedding e = check_embedding(L, 4);
     dr_scope_open();
-    return bind_done(L, dr_module_modulate(m, (int)site - 1, h, &e));
+    return bind_done(L, dr_module_modulate(m, site, h, &e));
+}
+
+static int module_gate(lua_State *L) /* gate(handle, site, h, e): site from 1 */
+{
+    dr_module *m = check_handle(L, 1);
+    const int site = check_site(L, "gate", 2);
+    dr_tensor *h = bind_check_tensor(L, 3);
+    const dr_embedding e = check_embedding(L, 4);
+    dr_scope_open();
+    dr_tensor *y = dr_module_gate(m, site, h, &e);
+    if (y == h) { /* a scheme without gates */
+        dr_scope_close();
+        lua_settop(L, 3);
+        return 1;
+    }
+    return bind_done(L, y);
+}
+
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
+/* forward(handle, x, ..., [{ handle of a conditioning, site, embedding }]): further inputs may be nil */
+static int module_forward(lua_State *L)
+{
+    dr_module *m = check_handle(L, 1);
+    const bool sited = lua_gettop(L) > 1 && lua_istable(L, -1);
+    const int n = lua_gettop(L) - 1 - sited, table = lua_gettop(L);
+    dr_tensor *in[DR_OP_MAX_IN];
+    dr_embedding e;
+    dr_site site = { .e = &e };
+    if (n < 1 || n > DR_OP_MAX_IN) return bind_error(L, "a forward takes 1 to %d tensors, got %d", DR_OP_MAX_IN, n);
+    for (int i = 0; i < n; i++) in[i] = lua_isnil(L, i + 2) && i > 0 ? NULL : bind_check_tensor(L, i + 2);
+    if (sited) {
+        lua_rawgeti(L, table, 1);
+        lua_rawgeti(L, table, 2);
+        lua_rawgeti(L, table, 3);
+        site.conditioning = check_handle(L, table + 1);
+        site.first = check_site(L, "at", table + 2);
+        e = check_embedding(L, table + 3);
+    }
+    dr_scope_open();
+    return bind_done(L, dr_module_forward_at(m, in, n, sited ? &site : NULL));
 }
 
 /* ---- weights and modes ------------------------------------------------------------------------------------------- */
@@ -296,6 +340,7 @@ void bind_open_module(lua_State *L)
         { "call", module_call },
         { "embed", module_embed },
         { "modulate", module_modulate },
+        { "gate", module_gate },
         { "named", module_named },
         { "weight", module_weight },
         { "mode", module_mode },

@@ -3,7 +3,8 @@
  *   dgamma = sum dz h,  dbeta = sum dz,  dx = rstd (gamma dz - (sum gamma dz)/S - h (sum gamma dz h)/S)
  * Rank 4 (and [B,C]) is channels-last: an image is L pixels of C channels, cut into blocks of pixels. Other ranks are
  * row-major: a channel is a run of L values. Either way the first pass makes two sums for each channel, in doubles; the
- * sums of a group's channels are joined; the second pass writes. The first pass of backward leaves dz in dx. */
+ * sums of a group's channels are joined; the second pass writes. The first pass of backward leaves dz in dx.
+ * gamma and beta are [C], or [B,C] where each image has its own; then so are their gradients. */
 #include "cpu_backend.h"
 #include "vector_math.h"
 #include <omp.h>
@@ -12,6 +13,7 @@
 typedef struct norm_shape {
     int64_t B, C, G, L;  /* L: pixels, or values of a run */
     int64_t n, in_group; /* all values; channels of a group */
+    int64_t own;         /* from one image's gamma to the next's: 0 where they share it */
     bool runs;           /* row-major */
     dr_blocks cut;       /* of an image's pixels */
     double eps;
@@ -19,7 +21,7 @@ typedef struct norm_shape {
 } norm_shape;
 
 /* The attributes of backward are those of forward. */
-static norm_shape shape_of(const dr_view *x, const dr_group_norm_act_attr *attr)
+static norm_shape shape_of(const dr_view *x, const dr_view *gamma, const dr_group_norm_act_attr *attr)
 {
     const int64_t B = x->shape[0], C = x->shape[1], L = dr_count(x, 2, x->rank);
     const bool runs = x->rank != 4 && L > 1;
@@ -29,6 +31,7 @@ static norm_shape shape_of(const dr_view *x, const dr_group_norm_act_attr *attr)
                          .L = L,
                          .n = B * C * L,
                          .in_group = C / attr->groups,
+                         .own = gamma->rank == 2 ? C : 0,
                          .runs = runs,
                          .cut = dr_cut(L, runs ? L : 1 + 32768 / C),
                          .eps = attr->eps,
@@ -54,8 +57,8 @@ static image image_at(const norm_shape *s, const image *first, int64_t b)
 {
     const int64_t at = b * s->L * s->C;
     image m = { .x = first->x + at,
-                .gamma = first->gamma,
-                .beta = first->beta,
+                .gamma = first->gamma + b * s->own,
+                .beta = first->beta + b * s->own,
                 .y = first->y + at,
                 .sums = (double *)((char *)first->sums + (size_t)b * bytes_of_image(s)),
                 .mean = first->mean + b * s->G,
@@ -191,10 +194,10 @@ static void write_y(const norm_shape *s, const image *m, int64_t block)
     }
 }
 
-static void group_norm_act_f32(const dr_kargs *a) /* x, gamma [C], beta [C] -> y, mean [B,G], rstd [B,G] */
+static void group_norm_act_f32(const dr_kargs *a) /* x, gamma, beta -> y, mean [B,G], rstd [B,G] */
 {
     if (dr_numel(&a->in[0]) == 0) return;
-    const norm_shape s = shape_of(&a->in[0], a->attr);
+    const norm_shape s = shape_of(&a->in[0], &a->in[1], a->attr);
     void *memory = dr_cpu_workspace(a, (size_t)s.B * bytes_of_image(&s));
     if (!memory) return;
     const image first = { .x = dr_in(a, 0),
@@ -304,7 +307,7 @@ static void group_norm_act_backward_f32(const dr_kargs *a)
         for (int64_t c = 0; c < C; c++) dgamma[c] = dbeta[c] = 0;
         return;
     }
-    const norm_shape s = shape_of(&a->in[0], a->attr);
+    const norm_shape s = shape_of(&a->in[0], &a->in[1], a->attr);
     void *memory = dr_cpu_workspace(a, (size_t)s.B * bytes_of_image(&s));
     if (!memory) return;
     const image first = { .x = dr_in(a, 0),
@@ -316,6 +319,14 @@ static void group_norm_act_backward_f32(const dr_kargs *a)
                           .mean = dr_in(a, 3),
                           .rstd = dr_in(a, 4) };
     over_images(&s, &first, &(passes){ begin_backward, sum_dz, join_dz, write_dx });
+    for (int64_t b = 0; s.own && b < s.B; b++) {
+        const image m = image_at(&s, &first, b);
+        for (int64_t c = 0; c < C; c++) {
+            dbeta[b * C + c] = (float)m.sums[c];
+            dgamma[b * C + c] = (float)m.sums[C + c];
+        }
+    }
+    if (s.own) return;
     for (int64_t c = 0; c < C; c++) {
         double sum = 0, moment = 0;
         for (int64_t b = 0; b < s.B; b++) {

@@ -1,21 +1,20 @@
 /* group_norm.c: y = act(gamma (x - mean)/sqrt(var + eps) + beta), mean and var over a group of channels of one image.
  * x is [B,C,...]: as [B,G,S] each group's S = C/G L elements lie together; the channel of element i is g C/G + i / L.
- * Wu & He 2018 */
+ * gamma and beta are [C], or [B,C] where each image has its own.     Wu & He 2018 */
 #include "element.h"
 
-static void group_norm_act_ref(const dr_kargs *a) /* x, gamma [C], beta [C] -> y, mean [B,G], rstd [B,G] */
+static void group_norm_act_ref(const dr_kargs *a) /* x, gamma, beta -> y, mean [B,G], rstd [B,G] */
 {
     const dr_group_norm_act_attr *attr = a->attr;
     const dr_view *view = &a->in[0];
     const int64_t B = view->shape[0], C = view->shape[1], L = dr_ref_count(view, 2, view->rank);
-    const int64_t G = attr->groups, S = C / G * L;
+    const int64_t G = attr->groups, S = C / G * L, own = a->in[1].rank == 2 ? C : 0; /* from one image's gamma to the next's */
     dr_ref_operands m;
     if (!dr_ref_open(&m, a)) return;
-    const double *gamma = m.in[1], *beta = m.in[2];
 
     for (int64_t b = 0; b < B; b++)
         for (int64_t g = 0; g < G; g++) {
-            const double *x = m.in[0] + (b * G + g) * S;
+            const double *x = m.in[0] + (b * G + g) * S, *gamma = m.in[1] + b * own, *beta = m.in[2] + b * own;
             double *y = m.out[0] + (b * G + g) * S;
             double mean = 0, var = 0;
             for (int64_t i = 0; i < S; i++) mean += x[i] / (double)S;
@@ -38,17 +37,16 @@ static void group_norm_act_backward_ref(const dr_kargs *a)
     const dr_group_norm_act_backward_attr *attr = a->attr;
     const dr_view *view = &a->in[0];
     const int64_t B = view->shape[0], C = view->shape[1], L = dr_ref_count(view, 2, view->rank);
-    const int64_t G = attr->groups, S = C / G * L;
+    const int64_t G = attr->groups, S = C / G * L, own = a->in[1].rank == 2 ? C : 0; /* from one image's gamma to the next's */
     dr_ref_operands m;
     if (!dr_ref_open(&m, a)) return;
-    const double *gamma = m.in[1], *beta = m.in[2];
-    double *dgamma = m.out[1], *dbeta = m.out[2];
 
     for (int64_t b = 0; b < B; b++)
         for (int64_t g = 0; g < G; g++) {
             const double mean = m.in[3][b * G + g], rstd = m.in[4][b * G + g];
             const double *x = m.in[0] + (b * G + g) * S, *dy = m.in[5] + (b * G + g) * S;
-            double *dx = m.out[0] + (b * G + g) * S;
+            const double *gamma = m.in[1] + b * own, *beta = m.in[2] + b * own;
+            double *dx = m.out[0] + (b * G + g) * S, *dgamma = m.out[1] + b * own, *dbeta = m.out[2] + b * own;
             double sum_dh = 0, sum_dh_h = 0;
             for (int64_t i = 0; i < S; i++) {
                 int64_t c = g * (C / G) + i / L;

@@ -81,7 +81,7 @@ local function check(definition)
     end
     if not definition.name then core.fail("drift.net needs a name") end
     for name, method in next, definition.methods or {} do
-        if reserved[name] or methods[name] and name ~= "embed" and name ~= "modulate" then
+        if reserved[name] or methods[name] and name ~= "embed" and name ~= "modulate" and name ~= "gate" then
             core.fail("net %s: a method cannot be called '%s'", definition.name, name)
         end
         if type(method) ~= "function" then
@@ -166,6 +166,8 @@ end
 
 function methods:embed(cond) return core.module.embed(self.handle, cond) end
 function methods:modulate(site, h, e) return core.module.modulate(self.handle, site, h, e) end
+function methods:gate(site, h, e) return core.module.gate(self.handle, site, h, e) end
+function methods:at(site, e) return { self.handle, site, e } end   -- for a block: its own sites are those from here on
 
 function methods:train(on)
     core.module.mode(self.handle, on ~= false)

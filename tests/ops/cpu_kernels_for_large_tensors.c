@@ -149,6 +149,11 @@ static void image_norms_over_several_blocks(void **state)
                           .n_in = 3,
                           .label = "group_norm of large images",
                           .in = { IN(NORMAL, B, 8, 67, 65), IN(NORMAL, 8), IN(NORMAL, 8) } });
+        check(&(op_case){ .op = "group_norm_act",
+                          .attr = &(dr_group_norm_act_attr){ 2, 1e-5, DR_ACT_NONE },
+                          .n_in = 3,
+                          .label = "group_norm of large images, gamma of each sample",
+                          .in = { IN(NORMAL, B, 8, 67, 65), IN(NORMAL, B, 8), IN(NORMAL, B, 8) } });
         check(&(op_case){ .op = "batch_norm_act",
                           .attr = &(dr_batch_norm_act_attr){ 1e-2, DR_ACT_GELU },
                           .n_in = 3,

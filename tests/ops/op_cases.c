@@ -343,6 +343,13 @@ static void group_norm(int64_t C, int64_t groups, case_input x, int64_t act)
         INPUTS(x, STATISTIC(NORMAL, C), STATISTIC(NORMAL, C)));
 }
 
+static void group_norm_per_sample(int64_t C, int64_t groups, case_input x, int64_t act)
+{
+    const int64_t B = x.shape[0];
+    add("group_norm_act", ATTR(dr_group_norm_act_attr, groups, 1e-5, act),
+        INPUTS(x, STATISTIC(NORMAL, B, C), STATISTIC(NORMAL, B, C)));
+}
+
 static void normalisation(void)
 {
     const int64_t some_groups[] = { 1, 3, 1, 17, 11, 5 };
@@ -374,8 +381,11 @@ static void normalisation(void)
     for (int64_t act = DR_ACT_NONE; act <= DR_ACT_SILU; act++) {
         batch_norm(5, SHAPED(NORMAL, 3, 5, 3, 4), act);
         group_norm(6, 3, SHAPED(NORMAL, 2, 6, 3, 4), act);
+        group_norm_per_sample(6, 3, SHAPED(NORMAL, 3, 6, 3, 4), act);
     }
     group_norm(6, 2, SHAPED(NORMAL, 2, 6, 2, 3, 2), DR_ACT_SILU);
+    group_norm_per_sample(17, 1, SHAPED(NORMAL, 2, 17, 5), DR_ACT_NONE);
+    group_norm_per_sample(6, 2, SHAPED(NORMAL, 3, 6), DR_ACT_GELU);
 }
 
 /* ---- softmax, attention, images ---------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define DR_ABI_MAJOR 1
-#define DR_ABI_MINOR 1
+#define DR_ABI_MINOR 2
 
 /* ---- status ---------------------------------------------------------------------------------------------------- */
 
@@ -72,7 +72,7 @@ typedef enum dr_param_type {
     DR_PARAM_COMPONENT /* dr_instance *, owned by the host; choices holds "kind" or "kind:default_name" */
 } dr_param_type;
 
-enum { DR_LIST_MAX = 16 };
+enum { DR_LIST_MAX = 64 };
 typedef struct dr_ints { int64_t n, v[DR_LIST_MAX]; } dr_ints;
 typedef struct dr_reals { int64_t n; double v[DR_LIST_MAX]; } dr_reals;
 typedef void (*dr_function)(void); /* cast to the real type where it is called */

@@ -103,13 +103,16 @@ typedef struct dr_block {
 } dr_block;
 
 /* ---- conditioning/1: how time, class and text enter a network -------------------------------------------------------
- * embed once per model call, modulate at each site. What embed makes is kept in dr_embedding. */
-enum { DR_MAX_SITES = 16 };
+ * embed once per model call; modulate and gate at each site. What embed makes is kept in dr_embedding. A site's h is a
+ * map [B,C,H,W] or tokens [B,L,C]. Networks in Lua call modulate themselves, or hand the site to a block, which calls
+ * dr_modulate and dr_gate: so a block can be conditioned by any scheme. */
+enum { DR_MAX_SITES = 64 };
 typedef struct dr_embedding {
     dr_tensor *scale[DR_MAX_SITES]; /* the scheme's own meaning, e.g. [B,C,1,1] factors at site i */
     dr_tensor *shift[DR_MAX_SITES];
     dr_tensor *vec;                 /* [B,D] for schemes that hand one vector to all sites */
     dr_tensor *tokens, *mask;       /* [B,L,D], [B,L] */
+    dr_tensor *gate[DR_MAX_SITES];  /* what the residual branch of site i is multiplied with */
 } dr_embedding;
 typedef struct dr_batch_cond { /* what arrives: any may be NULL */
     dr_tensor *time;       /* [B] f32, as the process hands it to the network (t/T, t, log sigma/4) */
@@ -121,7 +124,9 @@ typedef struct dr_conditioning {
     uint32_t size;
     dr_status (*create)(void *self, dr_builder *b); /* the parameter `channels` (ints) lists the sites' widths */
     dr_status (*embed)(void *self, dr_ctx *ctx, const dr_batch_cond *c, dr_embedding *e);
-    dr_tensor *(*modulate)(void *self, dr_ctx *ctx, int site, dr_tensor *h, const dr_embedding *e); /* [B,C,H,W] */
+    dr_tensor *(*modulate)(void *self, dr_ctx *ctx, int site, dr_tensor *h, const dr_embedding *e); /* of h's shape */
+    /* The branch h that follows the site, before it is added to its input; NULL: h as it is. */
+    dr_tensor *(*gate)(void *self, dr_ctx *ctx, int site, dr_tensor *h, const dr_embedding *e);
 } dr_conditioning;
 
 /* ---- schedule/1: the noise level of discrete steps ------------------------------------------------------------------ */

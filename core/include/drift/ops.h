@@ -174,7 +174,8 @@ typedef dr_batch_norm_act_attr dr_batch_norm_act_backward_attr; /* x, gamma, bet
 typedef dr_batch_norm_act_attr dr_batch_norm_eval_attr;         /* x, gamma, beta, running_mean, running_var -> y */
 typedef struct dr_batch_norm_update_attr { double momentum; int64_t count; } dr_batch_norm_update_attr; /* running_mean, running_var,
     mean, var, num_batches_tracked (i64 [], or NULL): in place; var enters times count/(count-1), count = B H W */
-typedef struct dr_group_norm_act_attr { int64_t groups; double eps; int64_t act; } dr_group_norm_act_attr; /* x [B,C,..] -> y, mean [B,G], rstd [B,G] */
+typedef struct dr_group_norm_act_attr { int64_t groups; double eps; int64_t act; } dr_group_norm_act_attr; /* x [B,C,..], gamma and beta [C] or [B,C]
+    -> y, mean [B,G], rstd [B,G] */
 typedef dr_group_norm_act_attr dr_group_norm_act_backward_attr; /* x, gamma, beta, mean, rstd, dy -> dx, dgamma, dbeta */
 typedef struct dr_layer_norm_attr { double eps; } dr_layer_norm_attr; /* over the last axis; gamma, beta [D], may both be NULL -> y, mean [..], rstd [..] */
 typedef dr_layer_norm_attr dr_layer_norm_backward_attr;         /* x, mean, rstd, dy, gamma (or NULL) -> dx, dgamma, dbeta (always given) */
@@ -182,6 +183,12 @@ typedef struct dr_rms_norm_attr { double eps; } dr_rms_norm_attr; /* x [..,D], w
 static inline dr_tensor *dr_group_norm(dr_tensor *x, dr_tensor *gamma, dr_tensor *beta, int64_t groups, double eps, int act)
 {
     return dr_apply1("group_norm_act", (dr_tensor *[]){ x, gamma, beta }, 3, &(dr_group_norm_act_attr){ groups, eps, act });
+}
+static inline int64_t dr_group_count(int64_t channels, int64_t most) /* the largest divisor of channels that is not above most */
+{
+    int64_t groups = channels < most ? channels : most;
+    while (groups > 1 && channels % groups != 0) groups--;
+    return groups;
 }
 static inline dr_tensor *dr_layer_norm(dr_tensor *x, dr_tensor *gamma, dr_tensor *beta, double eps)
 {
