@@ -49,8 +49,8 @@ static dr_tensor *modulate(void *self, dr_ctx *ctx, int site, dr_tensor *h, cons
 {
     const adagn *a = self;
     (void)ctx;
-    dr_tensor *gamma = fc_sites_at("adagn", e->scale, site, &a->v.channels); /* [B,C] */
-    dr_tensor *beta = fc_sites_at("adagn", e->shift, site, &a->v.channels);
+    dr_tensor *gamma = fc_sites_at("adagn", e->scale, site, &a->v.channels, NULL); /* [B,C] */
+    dr_tensor *beta = fc_sites_at("adagn", e->shift, site, &a->v.channels, NULL);
     const dr_view *v = dr_tensor_view(h);
     if (!v || !gamma) return NULL;
     const int64_t groups = dr_group_count(a->v.channels.v[site], a->groups);

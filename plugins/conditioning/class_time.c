@@ -49,8 +49,8 @@ static dr_tensor *modulate(void *self, dr_ctx *ctx, int site, dr_tensor *h, cons
 {
     const class_time *s = self;
     (void)ctx;
-    dr_tensor *c = fc_sites_at("class_time", e->scale, site, &s->channels); /* [B,C,1,1] */
-    dr_tensor *t = fc_sites_at("class_time", e->shift, site, &s->channels);
+    dr_tensor *c = fc_sites_at("class_time", e->scale, site, &s->channels, h); /* [B,C,1,1] or [B,1,C] */
+    dr_tensor *t = fc_sites_at("class_time", e->shift, site, &s->channels, h);
     return dr_add(s->inject == INJECT_ADD ? dr_add(h, c) : dr_mul(h, c), t); /* [B,C,H,W] */
 }
 

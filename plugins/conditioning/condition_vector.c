@@ -70,18 +70,6 @@ dr_status condition_vector_embed(const condition_vector *v, dr_ctx *ctx, const c
     return dr_failed();
 }
 
-dr_tensor *condition_vector_at(const condition_vector *v, const char *scheme, dr_tensor *const *part, int site, dr_tensor *h)
-{
-    dr_tensor *p = fc_sites_at(scheme, part, site, &v->channels);
-    const dr_view *view = dr_tensor_view(h), *own = dr_tensor_view(p);
-    if (!view || !own) return NULL;
-    const int64_t B = own->shape[0], C = own->shape[1];
-    if (view->rank == 4) return dr_reshape(p, DR_SHAPE(B, C, 1, 1));
-    if (view->rank == 3) return dr_reshape(p, DR_SHAPE(B, 1, C));
-    dr_fail(DR_ESHAPE, "conditioning %s: site %d takes maps [B,C,H,W] or tokens [B,L,C], got rank %d", scheme, site + 1, view->rank);
-    return NULL;
-}
-
 dr_tensor *channels_to_end(dr_tensor *h)
 {
     const dr_view *v = dr_tensor_view(h);

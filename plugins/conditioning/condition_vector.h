@@ -35,8 +35,6 @@ dr_tensor *condition_vector_class(const condition_vector *v, const dr_batch_cond
 /* part[k][i] = the k-th of n parts of site i, [B,C_i]. */
 dr_status condition_vector_embed(const condition_vector *v, dr_ctx *ctx, const char *scheme, const dr_batch_cond *c, int64_t n,
                                  dr_tensor **const *part);
-/* A part [B,C] in the shape that broadcasts to h: [B,C,1,1] for a map [B,C,H,W], [B,1,C] for tokens [B,L,C]. */
-dr_tensor *condition_vector_at(const condition_vector *v, const char *scheme, dr_tensor *const *part, int site, dr_tensor *h);
 /* h with its channels last, as a scheme's norm or projection wants them, and back. */
 dr_tensor *channels_to_end(dr_tensor *h);
 dr_tensor *channels_from_end(dr_tensor *h);

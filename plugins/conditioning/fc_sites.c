@@ -40,10 +40,18 @@ dr_tensor *fc_sites_time(const char *scheme, const dr_batch_cond *c)
     return dr_reshape(c->time, DR_SHAPE(dr_tensor_view(c->time)->shape[0], 1));
 }
 
-dr_tensor *fc_sites_at(const char *scheme, dr_tensor *const *e, int site, const dr_ints *channels)
+dr_tensor *fc_sites_at(const char *scheme, dr_tensor *const *e, int site, const dr_ints *channels, dr_tensor *h)
 {
-    if (site < channels->n) return e[site];
-    dr_fail(DR_EINVAL, "conditioning %s: there is no site %d: channels lists %lld", scheme, site + 1,
-            (long long)channels->n);
+    if (site >= channels->n) {
+        dr_fail(DR_EINVAL, "conditioning %s: there is no site %d: channels lists %lld", scheme, site + 1,
+                (long long)channels->n);
+        return NULL;
+    }
+    const dr_view *v = dr_tensor_view(h), *own = dr_tensor_view(e[site]);
+    if (!v || !own) return e[site];
+    if (v->rank == 4) return dr_reshape(e[site], DR_SHAPE(own->shape[0], own->shape[1], 1, 1));
+    if (v->rank == 3) return dr_reshape(e[site], DR_SHAPE(own->shape[0], 1, own->shape[1]));
+    dr_fail(DR_ESHAPE, "conditioning %s: site %d takes maps [B,C,H,W] or tokens [B,L,C], got rank %d", scheme, site + 1,
+            v->rank);
     return NULL;
 }
