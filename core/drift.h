@@ -34,9 +34,7 @@ dr_status dr_device_sync(dr_device *d);
 void dr_device_memory(const dr_device *d, size_t *in_use, size_t *peak, size_t *reserved);
 
 /* ---- scope.c, tensor.c -------------------------------------------------------------------------------------------------- */
-void dr_scope_open(void);  /* scopes nest; there is always one */
-void dr_scope_close(void); /* gives back every tensor made inside that was not kept or escaped */
-dr_tensor *dr_escape(dr_tensor *t); /* to the scope around the current one; returns t */
+/* Scopes nest; there is always one. dr_scope_open, dr_scope_close, dr_escape: api.def. */
 dr_tensor *dr_retain(dr_tensor *t); /* one more reference, for dr_release */
 dr_device *dr_tensor_device(const dr_tensor *t);
 dr_tensor *dr_tensor_to(dr_tensor *t, dr_device *d); /* a copy there, or t itself */

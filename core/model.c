@@ -32,6 +32,8 @@ struct dr_model {
     dr_instance *guidance[MAX_GUIDANCE];
     int guidances, level; /* level: how many of them the next dr_predict runs through */
     dr_cond cond, null_cond;
+    dr_cond whole; /* the condition of all rows, while `narrowed` to some */
+    bool narrowed;
     int64_t calls;
     memory *kept;
     int64_t kept_count;
@@ -50,13 +52,26 @@ dr_model *dr_model_new(dr_instance *process, dr_net_fn net, void *ctx)
     return f;
 }
 
+static void release_cond(const dr_cond *c)
+{
+    dr_release(c->label);
+    dr_release(c->tokens);
+    dr_release(c->tokens_mask);
+}
+
+static void set_cond(dr_model *f, dr_cond c)
+{
+    f->cond = c;
+    f->null_cond = c; /* borrows what cond owns */
+    f->null_cond.dropped = true;
+}
+
 void dr_model_free(dr_model *f)
 {
     if (!f) return;
     dr_model_forget(f);
-    dr_release(f->cond.label);
-    dr_release(f->cond.tokens);
-    dr_release(f->cond.tokens_mask);
+    dr_model_all_rows(f);
+    release_cond(&f->cond);
     for (int i = 0; i < f->networks; i++) free(f->net[i].name);
     free(f);
 }
@@ -91,14 +106,11 @@ dr_status dr_model_condition(dr_model *f, dr_tensor *label, dr_tensor *tokens, d
         char text[128];
         return dr_fail(DR_ESHAPE, "labels should be i32[B], got %s", dr_view_text(v, text, sizeof text));
     }
+    dr_model_all_rows(f);
     const dr_cond old = f->cond;
-    f->cond = (dr_cond){ .label = dr_retain(label), .tokens = dr_retain(tokens),
-                         .tokens_mask = dr_retain(tokens_mask) };
-    f->null_cond = f->cond; /* borrows what cond owns */
-    f->null_cond.dropped = true;
-    dr_release(old.label);
-    dr_release(old.tokens);
-    dr_release(old.tokens_mask);
+    set_cond(f, (dr_cond){ .label = dr_retain(label), .tokens = dr_retain(tokens),
+                           .tokens_mask = dr_retain(tokens_mask) });
+    release_cond(&old);
     return DR_OK;
 }
 
@@ -114,6 +126,33 @@ static dr_status check_rows(const char *what, dr_tensor *t, int64_t B)
     return dr_fail(DR_ESHAPE, "%s: %lld rows for %lld images", what, v->rank > 0 ? (long long)v->shape[0] : 1LL,
                    (long long)B);
 }
+
+/* ---- some rows alone ------------------------------------------------------------------------------------------ */
+
+void dr_model_all_rows(dr_model *f)
+{
+    if (!f->narrowed) return;
+    const dr_cond some = f->cond;
+    f->narrowed = false;
+    set_cond(f, f->whole);
+    release_cond(&some);
+}
+
+static dr_tensor *rows_of(dr_tensor *t, int64_t first, int64_t n) { return t ? dr_retain(dr_slice(t, 0, first, n)) : NULL; }
+
+dr_status dr_model_rows(dr_model *f, int64_t first, int64_t n, int64_t of)
+{
+    dr_model_all_rows(f);
+    const dr_cond *c = &f->cond;
+    if (dr_failed() || check_rows("labels", c->label, of) || check_rows("tokens", c->tokens, of)) return dr_failed();
+    f->whole = *c;
+    f->narrowed = true;
+    set_cond(f, (dr_cond){ .label = rows_of(c->label, first, n), .tokens = rows_of(c->tokens, first, n),
+                           .tokens_mask = rows_of(c->tokens_mask, first, n) });
+    return dr_failed();
+}
+
+/* ---- one call of it ------------------------------------------------------------------------------------------- */
 
 /* x [B,C,H,W] at t under the condition c, whose mask is [B] and whose tensors have B rows as well. */
 static dr_tensor *run_network(dr_model *f, const network *net, dr_tensor *x, double t, const dr_cond *c,

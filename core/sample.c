@@ -3,37 +3,85 @@
  * step to step are the host's. */
 #include "noising.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- the grid ------------------------------------------------------------------------------------------------- */
 
-/* The sampler's parameter `steps`; -1: it has none. */
-static int64_t own_steps(const dr_instance *sampler)
+static const dr_param *own_param(const dr_instance *sampler, const char *name, dr_param_type type)
 {
     const dr_param *row;
     for (int i = 0; (row = dr_param_at(sampler->component, i)); i++) {
-        double value = 0.0;
-        if (strcmp(row->name, "steps") != 0 || row->type != DR_PARAM_INT) continue;
-        return dr_param_read(sampler->component, sampler->self, "steps", &value) == DR_OK ? (int64_t)value : -1;
+        if (strcmp(row->name, name) == 0 && row->type == (int32_t)type) return row;
     }
-    return -1;
+    return NULL;
 }
 
-/* Evenly spaced from t_noise to t_data; on the whole numbers of a discrete chain that has at least n steps. */
-static void even_grid(double t_noise, double t_data, int64_t chain, int64_t n, double *t)
+/* The sampler's parameter `steps`; -1: it has none. */
+static int64_t own_steps(const dr_instance *sampler)
 {
-    for (int64_t i = 0; i <= n; i++) {
-        t[i] = t_noise + (t_data - t_noise) * (double)i / (double)n;
-        if (chain >= n) t[i] = round(t[i]);
+    double value = -1.0;
+    if (own_param(sampler, "steps", DR_PARAM_INT)) {
+        dr_param_read(sampler->component, sampler->self, "steps", &value);
     }
-    t[n] = t_data;
+    return (int64_t)value;
+}
+
+/* The component that the sampler's parameter `timesteps` holds; NULL: it has no such parameter. */
+static const dr_instance *own_timesteps(const dr_instance *sampler)
+{
+    const dr_param *row = own_param(sampler, "timesteps", DR_PARAM_COMPONENT);
+    if (!row || strncmp(row->choices, "timesteps", strcspn(row->choices, ":")) != 0) return NULL;
+    return *(dr_instance *const *)(const void *)((const char *)sampler->self + row->offset);
+}
+
+/* Each time must lie nearer to the data than the one before, and the last one at it. */
+static dr_status check_grid(const char *name, double t_noise, double t_data, int64_t n, const double *t)
+{
+    const double towards = t_data > t_noise ? 1.0 : -1.0;
+    if (!((t[0] - t_noise) * towards >= 0.0) || t[n] != t_data) {
+        return dr_fail(DR_EINTERNAL, "timesteps %s: from t = %g to %g, but the process runs from %g to %g", name, t[0],
+                       t[n], t_noise, t_data);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        if (!((t[i + 1] - t[i]) * towards > 0.0)) {
+            return dr_fail(DR_EINVAL, "timesteps %s: step %lld of %lld goes from t = %g to %g, not towards the data",
+                           name, (long long)i + 1, (long long)n, t[i], t[i + 1]);
+        }
+    }
+    return DR_OK;
+}
+
+static dr_status lay(const dr_instance *timesteps, dr_model *f, int64_t n, double *t)
+{
+    double t_noise, t_data;
+    int64_t chain;
+    dr_model_range(f, &t_noise, &t_data, &chain);
+    const dr_status status = ((const dr_timesteps *)timesteps->iface)->lay(timesteps->self, f, n, t);
+    if (status != DR_OK || dr_failed()) {
+        return dr_failed() ? dr_failed() : dr_fail(status, "timesteps %s: no grid", timesteps->component->name);
+    }
+    return check_grid(timesteps->component->name, t_noise, t_data, n, t);
+}
+
+static dr_status fill_grid(dr_model *f, const dr_instance *sampler, int64_t n, double *t)
+{
+    const dr_sampler *api = sampler->iface;
+    if (api->grid) {
+        const dr_status status = api->grid(sampler->self, f, n, t);
+        if (status == DR_OK || dr_failed()) return dr_failed();
+        return dr_fail(DR_EINTERNAL, "sampler %s: no grid", sampler->component->name);
+    }
+    const dr_instance *own = own_timesteps(sampler);
+    if (own) return lay(own, f, n, t);
+    dr_instance *even = dr_instance_new("timesteps", "even", DR_NO_ARGS); /* a sampler that leaves it to the host */
+    if (even) lay(even, f, n, t);
+    dr_instance_free(even);
+    return dr_failed();
 }
 
 dr_status dr_sample_grid(dr_model *f, dr_instance *sampler, double **t, int64_t *n)
 {
-    const dr_sampler *api = sampler->iface;
     double t_noise, t_data;
     int64_t chain;
     *t = NULL, *n = 0;
@@ -48,11 +96,9 @@ dr_status dr_sample_grid(dr_model *f, dr_instance *sampler, double **t, int64_t 
     }
     double *grid = malloc((size_t)(steps + 1) * sizeof *grid);
     if (!grid) return dr_fail(DR_ENOMEM, "no memory for %lld sampling steps", (long long)steps);
-    if (!api->grid) {
-        even_grid(t_noise, t_data, chain, steps, grid);
-    } else if (api->grid(sampler->self, f, steps, grid) != DR_OK || dr_failed()) {
+    if (fill_grid(f, sampler, steps, grid) != DR_OK) {
         free(grid);
-        return dr_failed() ? dr_failed() : dr_fail(DR_EINTERNAL, "sampler %s: no grid", sampler->component->name);
+        return dr_failed();
     }
     *t = grid, *n = steps;
     return DR_OK;
@@ -77,13 +123,53 @@ static dr_status tell(const run *r, int64_t done, dr_tensor *x)
     return dr_failed();
 }
 
+/* Older plugins' structs end before `flags`. */
+static bool is_row_by_row(const dr_sampler *api)
+{
+    return api->size > offsetof(dr_sampler, flags) && (api->flags & DR_SAMPLER_ROW_BY_ROW);
+}
+
+/* Row b of x alone: [1,C,H,W]. */
+static dr_tensor *step_row(const run *r, int64_t i, dr_tensor *x, int64_t b, dr_rng rng)
+{
+    const dr_sampler *api = r->sampler->iface;
+    dr_scope_open();
+    rng.sample += (uint64_t)b;
+    dr_model_rows(r->f, b, 1, dr_tensor_view(x)->shape[0]);
+    dr_tensor *row = dr_slice(x, 0, b, 1);
+    dr_tensor *next = row ? dr_escape(api->step(r->sampler->self, r->f, row, r->t[i], r->t[i + 1], &rng)) : NULL;
+    dr_model_all_rows(r->f);
+    dr_scope_close();
+    return next;
+}
+
+static dr_tensor *step_rows(const run *r, int64_t i, dr_tensor *x, dr_rng rng)
+{
+    const int64_t B = dr_tensor_view(x)->shape[0];
+    dr_tensor **row = calloc((size_t)B + 1, sizeof *row), *next = NULL;
+    if (!row) {
+        dr_fail(DR_ENOMEM, "no memory for %lld rows", (long long)B);
+        return NULL;
+    }
+    for (int64_t b = 0; b < B && (b == 0 || row[b - 1]); b++) row[b] = step_row(r, i, x, b, rng);
+    if (B > 0 && row[B - 1]) next = dr_concat(row, (int)B, 0);
+    free(row);
+    return next;
+}
+
+static dr_tensor *step(const run *r, int64_t i, dr_tensor *x, dr_rng rng)
+{
+    const dr_sampler *api = r->sampler->iface;
+    if (is_row_by_row(api)) return step_rows(r, i, x, rng);
+    return api->step(r->sampler->self, r->f, x, r->t[i], r->t[i + 1], &rng);
+}
+
 /* Step i on x, in a scope of its own. The result is the caller's to release; NULL on failure. */
 static dr_tensor *one_step(const run *r, int64_t i, dr_tensor *x, dr_rng rng)
 {
-    const dr_sampler *api = r->sampler->iface;
     rng.step += (uint32_t)i;
     dr_scope_open();
-    dr_tensor *next = dr_retain(api->step(r->sampler->self, r->f, x, r->t[i], r->t[i + 1], &rng));
+    dr_tensor *next = dr_retain(step(r, i, x, rng));
     if (!next && !dr_failed()) {
         dr_fail(DR_EINTERNAL, "sampler %s: step %lld returned nothing and did not say why", r->sampler->component->name,
                 (long long)i + 1);

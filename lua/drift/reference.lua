@@ -5,7 +5,8 @@ local drift = require "drift"
 local TITLES = {
   { "block", "Blocks" }, { "conditioning", "Conditioning" }, { "process", "Processes" }, { "schedule", "Schedules" },
   { "time_sampling", "Training times" }, { "weighting", "Loss weights" }, { "coupling", "Couplings" },
-  { "sampler", "Samplers" }, { "guidance", "Guidance" }, { "optim", "Optimizers" }, { "decay", "Learning-rate decay" },
+  { "sampler", "Samplers" }, { "timesteps", "Sampling grids" }, { "guidance", "Guidance" },
+  { "optim", "Optimizers" }, { "decay", "Learning-rate decay" },
   { "dataset", "Data sets" }, { "metric", "Metrics" }, { "backend", "Devices" }, { "op", "Ops" },
 }
 

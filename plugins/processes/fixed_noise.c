@@ -48,5 +48,12 @@ static void range(void *self, double *t_noise, double *t_data, int64_t *steps)
     *t_noise = f->sigma, *t_data = 0.0, *steps = 0;
 }
 
+/* sigma/alpha = t/(1 - (1 - signal) t/sigma), whatever the one time that is trained on. */
+static double time_of(void *self, double noise_to_signal)
+{
+    const fixed_noise *f = self;
+    return 1.0 / (1.0 / noise_to_signal + (1.0 - f->signal) / f->sigma);
+}
+
 DR_PROCESS(fixed_noise, "x0 + sigma eps at one sigma: a single-step denoiser", params, .create = create,
-           .draw_t = draw_t, .coef = coef, .range = range)
+           .draw_t = draw_t, .coef = coef, .range = range, .time = time_of)

@@ -12,6 +12,7 @@ typedef struct {
     int64_t steps, variance;
     _Bool clip;
     double clip_min, clip_max;
+    dr_instance *timesteps;
 } ddpm;
 
 static const dr_param params[] = {
@@ -20,6 +21,7 @@ static const dr_param params[] = {
     DR_BOOL(ddpm, clip, 0, "hold the estimate of the data within [clip_min, clip_max]"),
     DR_REAL(ddpm, clip_min, 0, -1e6, 1e6, "darkest value of the data"),
     DR_REAL(ddpm, clip_max, 1, -1e6, 1e6, "brightest value of the data"),
+    DR_COMPONENT_PARAM(ddpm, timesteps, "timesteps:even", "how the steps are laid between noise and data"),
     DR_END
 };
 

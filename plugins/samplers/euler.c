@@ -2,10 +2,14 @@
  *   x' = x + (t' - t) f(x, t),  f = dx/dt */
 #include <drift/plugin.h>
 
-typedef struct { int64_t steps; } euler;
+typedef struct {
+    int64_t steps;
+    dr_instance *timesteps;
+} euler;
 
 static const dr_param params[] = {
     DR_INT(euler, steps, 50, 0, 1000000, "steps from noise to data; 0: all of the process's"),
+    DR_COMPONENT_PARAM(euler, timesteps, "timesteps:even", "how the steps are laid between noise and data"),
     DR_END
 };
 

@@ -2,11 +2,15 @@
  *   d0 = f(x, t),  d1 = f(x + dt d0, t'),  x' = x + dt (d0 + d1)/2     Karras et al. 2022, Algorithm 1, no churn */
 #include <drift/plugin.h>
 
-typedef struct { int64_t steps, order; } heun;
+typedef struct {
+    int64_t steps, order;
+    dr_instance *timesteps;
+} heun;
 
 static const dr_param params[] = {
     DR_INT(heun, steps, 25, 0, 1000000, "steps from noise to data, of two model calls each; 0: all of the process's"),
     DR_INT(heun, order, 2, 1, 2, "1 = Euler, 2 = Heun; the last step is Euler where t' is singular"),
+    DR_COMPONENT_PARAM(heun, timesteps, "timesteps:even", "how the steps are laid between noise and data"),
     DR_END
 };
 

@@ -180,15 +180,28 @@ typedef struct dr_coupling {
     dr_status (*pair)(void *self, dr_tensor *x0, dr_tensor *eps, dr_tensor *label, int64_t *order);
 } dr_coupling;
 
+/* ---- timesteps/1: how n steps are laid between noise and data --------------------------------------------------------
+ * Fills t[0..n]: t[0] is t_noise (or nearer to the data, where the method is so), t[n] is t_data, each t strictly nearer
+ * to the data than the one before. The host checks that. */
+typedef struct dr_timesteps {
+    uint32_t size;
+    dr_status (*lay)(void *self, dr_model *f, int64_t n, double *t);
+} dr_timesteps;
+
 /* ---- sampler/1: one step from t to t_next --------------------------------------------------------------------------
  * The host owns the loop, progress, the count of model calls and the tensors kept between steps. If the component has an
- * int parameter `steps`, the host lays that many steps (0: all of the process's) between t_noise and t_data, evenly. */
+ * int parameter `steps`, the host lays that many steps (0: all of the process's) between t_noise and t_data, by the
+ * sampler's component parameter `timesteps`, or evenly where it has none. */
 typedef struct dr_sampler {
     uint32_t size;
     int32_t order; /* of convergence for smooth velocity fields; the registry's test holds it to this; 0: stochastic */
-    dr_status (*grid)(void *self, dr_model *f, int64_t n, double *t); /* t[0..n]; NULL: evenly spaced */
+    dr_status (*grid)(void *self, dr_model *f, int64_t n, double *t); /* t[0..n], for a sampler that insists; NULL: as above */
     dr_tensor *(*step)(void *self, dr_model *f, dr_tensor *x, double t, double t_next, dr_rng *rng);
+    uint32_t flags; /* DR_SAMPLER_... */
 } dr_sampler;
+enum { DR_SAMPLER_ROW_BY_ROW = 1 /* step is called on each image alone, [1,C,H,W], whose condition and rng it then sees: for a
+                                    sampler whose own decisions (a step's size) must not depend on the batch. It remembers
+                                    nothing from step to step */ };
 
 /* ---- guidance/1: a model made of a model ----------------------------------------------------------------------------
  * Returns what the network is asked for (p x0 + q eps) at x, t. Inner estimates: dr_predict(f, x, t, cond). */
