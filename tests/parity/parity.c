@@ -39,6 +39,9 @@ static const struct {
     { .kind = "ddpm_sample", .script = "tests/parity/samplers.lua" },
     { .kind = "ddpm_steps", .script = "tests/parity/samplers.lua" },
     { .kind = "strided_ddpm", .script = "tests/parity/samplers.lua" },
+    { .kind = "ddim", .script = "tests/parity/samplers.lua" },
+    { .kind = "dpmpp2m", .script = "tests/parity/samplers.lua" },
+    { .kind = "edm", .script = "tests/parity/samplers.lua" },
 };
 
 static char devices[256];
