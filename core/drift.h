@@ -132,9 +132,8 @@ typedef struct dr_site { /* where a block's own site 0 is among the conditioning
 dr_tensor *dr_module_forward_at(dr_module *m, dr_tensor *const *in, int n, const dr_site *site); /* site NULL: as dr_module_forward */
 
 /* ---- safetensors.c, checkpoint files ------------------------------------------------------------------------------------------------- */
-typedef struct dr_file dr_file; /* a safetensors file, memory-mapped read-only */
-dr_file *dr_file_open(const char *path); /* everything in the header is checked before use; errors name file and field */
-void dr_file_close(dr_file *f);
+/* A safetensors file, memory-mapped read-only: dr_file_open, _close, _metadata, _shape and _read are in api.def. Everything
+ * in the header is checked before use; errors name file and field. */
 int64_t dr_file_count(const dr_file *f);
 typedef struct dr_file_entry {
     const char *name;
@@ -145,7 +144,6 @@ typedef struct dr_file_entry {
 } dr_file_entry;
 const dr_file_entry *dr_file_at(const dr_file *f, int64_t i); /* by offset */
 const dr_file_entry *dr_file_find(const dr_file *f, const char *name); /* NULL, no error */
-const char *dr_file_metadata(const dr_file *f, const char *key); /* NULL, no error */
 int64_t dr_file_metadata_count(const dr_file *f);
 const char *dr_file_metadata_key(const dr_file *f, int64_t i);
 dr_tensor *dr_file_tensor(const dr_file *f, const char *name, int as_dtype /* dr_dtype, -1: as stored */); /* a copy on the current device */
@@ -203,6 +201,7 @@ dr_status dr_optim_load(dr_optim *o, const dr_file *f, const char *prefix);
 typedef struct dr_batch {
     dr_tensor *image; /* [B,C,H,W] f32 channels-last */
     dr_tensor *label; /* [B] i32, or NULL */
+    dr_tensor *noise; /* [B,C,H,W] f32 channels-last: what each image was made from; NULL where the data set has none */
     int64_t size, first; /* first: number of its first sample since training began, the key of its noise */
 } dr_batch;
 /* The i-th batch of an epoch: order is a permutation keyed by (seed, epoch); the last batch may be smaller (dropped if drop_last). */

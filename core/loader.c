@@ -17,7 +17,11 @@ struct dr_loader {
     int64_t pool;          /* samples that an epoch draws from */
     float *image;          /* [batch,C,H,W]: room to read into */
     int32_t *label;        /* [batch] */
+    float *noise;          /* [batch,C,H,W], or NULL where images have no noise of their own */
 };
+
+/* Older plugins' structs end before `noise`. */
+static bool has_noise(const dr_dataset *api) { return api->size > offsetof(dr_dataset, noise) && api->noise; }
 
 static dr_status allocate(dr_loader *l)
 {
@@ -27,7 +31,8 @@ static dr_status allocate(dr_loader *l)
     l->order = malloc((size_t)l->pool * sizeof *l->order + 1);
     l->image = malloc(bytes + 1);
     l->label = malloc((size_t)l->batch * sizeof *l->label + 1);
-    if (l->order && l->image && l->label) return DR_OK;
+    l->noise = has_noise(l->api) ? malloc(bytes + 1) : NULL;
+    if (l->order && l->image && l->label && (l->noise || !has_noise(l->api))) return DR_OK;
     return dr_fail(DR_ENOMEM, "no memory for batches of %lld", (long long)l->batch);
 }
 
@@ -67,6 +72,7 @@ void dr_loader_free(dr_loader *l)
     free(l->order);
     free(l->image);
     free(l->label);
+    free(l->noise);
     free(l);
 }
 
@@ -93,7 +99,8 @@ static dr_status read_rows(dr_loader *l, int64_t start, int64_t size)
     for (int64_t b = 0; b < size; b++) {
         const int64_t index = l->order[start + b];
         l->label[b] = 0;
-        const dr_status status = l->api->read(l->dataset->self, l->split, index, l->image + b * pixels, &l->label[b]);
+        dr_status status = l->api->read(l->dataset->self, l->split, index, l->image + b * pixels, &l->label[b]);
+        if (status == DR_OK && l->noise) status = l->api->noise(l->dataset->self, l->split, index, l->noise + b * pixels);
         if (status == DR_OK) continue;
         return dr_fail(status, "dataset %s: sample %lld cannot be read", l->dataset->component->name, (long long)index);
     }
@@ -116,6 +123,8 @@ dr_status dr_loader_read(dr_loader *l, int64_t epoch, int64_t i, dr_batch *out)
     const int64_t shape[] = { size, l->info.channels, l->info.height, l->info.width };
     dr_tensor *image = dr_tensor_from(DR_F32, 4, shape, l->image);
     out->image = image ? dr_contiguous(image, DR_LAYOUT_CL) : NULL;
+    dr_tensor *noise = l->noise ? dr_tensor_from(DR_F32, 4, shape, l->noise) : NULL;
+    out->noise = noise ? dr_contiguous(noise, DR_LAYOUT_CL) : NULL;
     out->label = l->info.classes > 0 ? dr_tensor_from(DR_I32, 1, &size, l->label) : NULL;
     out->size = size;
     out->first = epoch * l->n + start;

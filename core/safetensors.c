@@ -419,3 +419,34 @@ dr_tensor *dr_file_tensor(const dr_file *f, const char *name, int as_dtype)
     free(wide);
     return status == DR_OK ? t : NULL;
 }
+
+/* ---- parts of tensors, for plugins ------------------------------------------------------------------------------- */
+
+_Bool dr_file_shape(const dr_file *f, const char *name, int32_t *dtype, int32_t *rank, int64_t shape[8])
+{
+    const tensor_entry *e = f ? find(f, name) : NULL;
+    if (!e) return false;
+    *dtype = e->file.dtype;
+    *rank = (int32_t)e->file.rank;
+    for (int64_t i = 0; i < e->file.rank; i++) shape[i] = e->file.shape[i];
+    return true;
+}
+
+dr_status dr_file_read(const dr_file *f, const char *name, int64_t first, int64_t count, dr_dtype as, void *to)
+{
+    if (!f) return dr_failed() ? dr_failed() : dr_fail(DR_EINVAL, "no file to read '%s' from", name);
+    const tensor_entry *e = find(f, name);
+    if (!e) return dr_fail(DR_ENOTFOUND, "%s: has no tensor '%s'", f->path, shown(name));
+    if (e->file.dtype < 0) {
+        return dr_fail(DR_EUNSUPPORTED, "%s: tensor '%s' is %s, which cannot be read in parts", f->path, shown(name),
+                       e->type->name);
+    }
+    const size_t size = dr_dtype_size((dr_dtype)e->file.dtype);
+    const int64_t elements = (int64_t)(e->file.bytes / size);
+    if (first < 0 || count < 0 || first > elements || count > elements - first) {
+        return dr_fail(DR_EINVAL, "%s: tensor '%s' has %lld elements, not %lld from %lld on", f->path, shown(name),
+                       (long long)elements, (long long)count, (long long)first);
+    }
+    if (count > 0) dr_convert(as, to, (dr_dtype)e->file.dtype, (const char *)e->file.data + (size_t)first * size, count);
+    return DR_OK;
+}

@@ -112,6 +112,19 @@ static int split_label(lua_State *L)
     return 1;
 }
 
+static int split_noise(lua_State *L) /* noise(i) -> [1,C,H,W]: what image i was made from; nil where there is none */
+{
+    const split *s = check_split(L);
+    const dr_dataset *api = api_of(s->dataset);
+    const int64_t index = check_sample(L, s, 2);
+    if (api->size <= offsetof(dr_dataset, noise) || !api->noise) return 0;
+    int64_t shape[4];
+    float *noise = image_room(L, s, 1, shape);
+    api->noise(s->dataset->self, s->which, index, noise);
+    bind_check(L);
+    return push_images(L, shape, noise);
+}
+
 static int split_class_name(lua_State *L) /* class_name(label): label from 0 */
 {
     const split *s = check_split(L);
@@ -232,14 +245,17 @@ static int push_batch(lua_State *L, dr_loader *l, int64_t epoch, int64_t i) /* b
     if (!dr_failed()) {
         dr_retain(b.image);
         dr_retain(b.label);
+        dr_retain(b.noise);
     }
     dr_scope_close();
     bind_check(L);
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
     bind_push_owned(L, b.image);
     lua_setfield(L, -2, "image");
     bind_push_owned(L, b.label);
     lua_setfield(L, -2, "label");
+    bind_push_owned(L, b.noise);
+    lua_setfield(L, -2, "noise");
     lua_pushinteger(L, b.size);
     lua_setfield(L, -2, "size");
     lua_pushinteger(L, b.first);
@@ -278,7 +294,8 @@ void bind_open_data(lua_State *L)
         { "train", dataset_train }, { "test", dataset_test }, { "loader", dataset_loader }, { NULL, NULL }
     };
     static const luaL_Reg split_methods[] = {
-        { "batch", split_batch }, { "label", split_label }, { "class_name", split_class_name }, { NULL, NULL }
+        { "batch", split_batch }, { "label", split_label }, { "noise", split_noise },
+        { "class_name", split_class_name }, { NULL, NULL }
     };
     static const luaL_Reg loader[] = {
         { "batches", loader_batches },

@@ -126,6 +126,17 @@ static int decay_factor(lua_State *L) /* factor(epoch, epochs): epoch = finished
     return 1;
 }
 
+static int ema_decay(lua_State *L) /* decay(step): of an average of weights, after optimizer step 1, 2, ... */
+{
+    const dr_instance *e = bind_check_instance(L, 1, "ema");
+    const int64_t step = luaL_checkinteger(L, 2);
+    if (step < 1) return bind_error(L, "step %lld is before the first, 1", (long long)step);
+    const double decay = ((const dr_ema *)e->iface)->decay(e->self, step);
+    bind_check(L);
+    lua_pushnumber(L, decay);
+    return 1;
+}
+
 static int metric_reset(lua_State *L)
 {
     const dr_instance *m = bind_check_instance(L, 1, "metric");
@@ -168,6 +179,7 @@ void bind_open_instance(lua_State *L)
     static const luaL_Reg meta[] = { { "__index", meta_index }, { "__tostring", meta_tostring }, { NULL, NULL } };
     static const luaL_Reg schedule[] = { { "beta", schedule_beta }, { NULL, NULL } };
     static const luaL_Reg decay[] = { { "factor", decay_factor }, { NULL, NULL } };
+    static const luaL_Reg ema[] = { { "decay", ema_decay }, { NULL, NULL } };
     static const luaL_Reg metric[] = {
         { "reset", metric_reset }, { "update", metric_update }, { "result", metric_result }, { NULL, NULL }
     };
@@ -180,5 +192,6 @@ void bind_open_instance(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &METHODS);
     bind_instance_methods(L, "schedule", schedule);
     bind_instance_methods(L, "decay", decay);
+    bind_instance_methods(L, "ema", ema);
     bind_instance_methods(L, "metric", metric);
 }

@@ -12,6 +12,7 @@ typedef struct dr_module dr_module;   /* a built block with its weights; owned b
 typedef struct dr_ctx dr_ctx;         /* one forward call: training or not, further inputs, random stream */
 typedef struct dr_model dr_model;     /* process + guidance + network, as a sampler or guidance sees it */
 typedef struct dr_cond dr_cond;       /* what a model is conditioned on: label, mask, tokens; opaque, held by the host */
+typedef struct dr_file dr_file;       /* an open safetensors file, its header checked; held by the host */
 
 /* ---- op/1: a function of tensors ----------------------------------------------------------------------------------
  * The component's params are its attributes (struct given as `attr`); its self_size is the attribute's size. */
@@ -231,6 +232,12 @@ typedef struct dr_decay {
     double (*factor)(void *self, double epoch, int64_t epochs); /* epoch: finished ones, a whole number as the spec has it */
 } dr_decay;
 
+/* ---- ema/1: averages of weights over training. After optimizer step 1, 2, ... average = d average + (1-d) weight ---- */
+typedef struct dr_ema {
+    uint32_t size;
+    double (*decay)(void *self, int64_t step); /* d after that step, in [0,1]; 0: the average starts from this weight */
+} dr_ema;
+
 /* ---- dataset/1 ------------------------------------------------------------------------------------------------------ */
 typedef struct dr_dataset_info {
     int64_t n, channels, height, width, classes; /* classes 0: unlabelled */
@@ -245,6 +252,8 @@ typedef struct dr_dataset {
     dr_status (*info)(void *self, dr_split split, dr_dataset_info *info);
     dr_status (*read)(void *self, dr_split split, int64_t index, float *image, int32_t *label); /* [C,H,W] in [0,1]; [any] */
     const char *(*class_name)(void *self, int64_t label); /* NULL: the number */
+    dr_status (*noise)(void *self, dr_split split, int64_t index, float *noise); /* [C,H,W]: the noise that the image was
+                                                    made from; NULL: images have no noise of their own */
 } dr_dataset;
 
 /* ---- metric/1 ------------------------------------------------------------------------------------------------------- */
