@@ -75,7 +75,7 @@ static int core_is_folder(lua_State *L)
     return 1;
 }
 
-static int core_files(lua_State *L) /* sorted names, without those that begin with a dot */
+static int list_names(lua_State *L, bool hidden) /* sorted; hidden: those that begin with a dot, else the others */
 {
     const char *path = luaL_checkstring(L, 1);
     struct dirent **entry;
@@ -84,7 +84,7 @@ static int core_files(lua_State *L) /* sorted names, without those that begin wi
     lua_newtable(L);
     lua_Integer count = 0;
     for (int i = 0; i < n; i++) {
-        if (entry[i]->d_name[0] != '.') {
+        if ((entry[i]->d_name[0] == '.') == hidden) {
             lua_pushstring(L, entry[i]->d_name);
             lua_rawseti(L, -2, ++count);
         }
@@ -93,6 +93,10 @@ static int core_files(lua_State *L) /* sorted names, without those that begin wi
     free(entry);
     return 1;
 }
+
+static int core_files(lua_State *L) { return list_names(L, false); }
+
+static int core_hidden_files(lua_State *L) { return list_names(L, true); }
 
 static int core_sha256(lua_State *L)
 {
@@ -235,6 +239,7 @@ void bind_open_system(lua_State *L)
         { "exists", core_exists },
         { "is_folder", core_is_folder },
         { "files", core_files },
+        { "hidden_files", core_hidden_files },
         { "sha256", core_sha256 },
         { "sha256_file", core_sha256_file },
         { "clock", core_clock },

@@ -92,7 +92,7 @@ local function list(folder)
       local path = folder .. "/" .. name
       local metadata = drift.open(path).metadata
       local step, gamma = math.tointeger(tonumber(metadata.step)), tonumber(metadata.gamma)
-      if metadata["drift.snapshot"] ~= "1" or not step or step < 1 or not gamma or not (gamma > -1) then
+      if metadata["drift.snapshot"] ~= "1" or not step or step < 1 or not gamma or not (gamma > -0.5) then
         drift.fail("post_hoc_ema: %s is not a snapshot of a power-function average", path)
       end
       found[#found + 1] = { path = path, step = step, gamma = gamma }
@@ -121,11 +121,8 @@ local function combine(snapshots, x, wanted)
           if sum[name] and table.concat(sum[name].shape, ",") ~= table.concat(file:shape(name), ",") then
             drift.fail("post_hoc_ema: %s: %s has another shape than in the other snapshots", s.path, name)
           end
-          local before = sum[name]
-          sum[name] = drift.scope(function()
-            local part = file:tensor(name, "f64") * x[i]
-            return before and before + part or part
-          end)
+          sum[name] = sum[name] or drift.zeros(file:shape(name), { dtype = "f64" })
+          drift.scope(function() sum[name]:assign(sum[name] + file:tensor(name, "f64") * x[i]) end)
         end
       end
     end
@@ -148,7 +145,9 @@ return function(run, o)
   local last = 0
   for _, s in ipairs(snapshots) do last = math.max(last, s.step) end
   local wanted = { gamma = o.gamma or drift.export.ema_gamma(o.sigma_rel), step = o.step or last }
-  if not (wanted.gamma > -1) then drift.fail("post_hoc_ema: gamma = %s is not above -1", tostring(o.gamma)) end
+  if not (wanted.gamma > -0.5) then                                -- below, profiles have no finite norm
+    drift.fail("post_hoc_ema: gamma = %s is not above -0.5", tostring(o.gamma))
+  end
   if math.type(wanted.step) ~= "integer" or wanted.step < 1 or wanted.step > last then
     drift.fail("post_hoc_ema: step = %s is outside [1, %d], the steps of the snapshots", tostring(o.step), last)
   end

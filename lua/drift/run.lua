@@ -4,6 +4,7 @@
 --   loss.svg, *.png       curves and pictures
 --   checkpoint.safetensors, samples.safetensors
 --   PART/                 the same again for each run:part "PART", of experiments that train more than once
+--   ema/*.safetensors     snapshots of power-function averages, for drift.post_hoc_ema
 -- A run object has the script's parameters as fields: run.epochs.
 local drift = require "drift"
 
@@ -20,7 +21,10 @@ local meta = {
 
 function run.config(folder)
   local path = folder .. "/config.json"
-  if not drift.exists(path) then drift.fail("%s: no config.json there, so it is not a run that can be resumed", folder) end
+  if not drift.exists(path) then
+    drift.fail("%s: no config.json there, so it is not a run that can be resumed%s", folder, drift.is_folder(folder)
+      and ("; if it was stopped before it began, start it again with --out %s"):format(folder) or "")
+  end
   local config = drift.json.decode(drift.read_file(path))
   if type(config) ~= "table" or type(config.parameters) ~= "table" then drift.fail("%s: not a run's config.json", path) end
   return config
@@ -49,6 +53,30 @@ local function plugin_records()
   return list
 end
 
+-- What a killed process was writing when it died: .drift-PID-N.tmp, which may be as large as a checkpoint.
+local function sweep(folder)
+  for _, name in ipairs(drift.hidden_files(folder)) do
+    local pid = name:match "^%.drift%-(%d+)%-%d+%.tmp$"
+    if pid and not drift.exists("/proc/" .. pid) then os.remove(folder .. "/" .. name) end
+  end
+end
+
+-- The same bits need the same machine and number of threads; going on elsewhere is fine, but should be known.
+local function note_other_device(folder, device)
+  local before = run.config(folder).device
+  if type(before) == "table" and before.description ~= device.description then
+    drift.note("%s began on %s, and goes on on %s: sums may round differently from here on", folder,
+      tostring(before.description), device.description)
+  end
+end
+
+-- The folder, without what a killed run left of half-written files.
+local function prepare(self)
+  drift.mkdir(self.dir)
+  sweep(self.dir)
+  if drift.is_folder(self.dir .. "/ema") then sweep(self.dir .. "/ema") end
+end
+
 function run.open(o)
   local name = o.name or script_name()
   local resumed, out = drift.options.resume ~= nil, drift.options.out
@@ -59,19 +87,23 @@ function run.open(o)
     parts = {}, part_name = false, began = drift.clock(),
     name = name, parameters = o.parameters, preset = o.preset or false, resumed = resumed, seed = drift.seed(),
     dir = drift.options.resume or drift.options.out or free_folder(name),
-    records = {},
+    records = {}, lines = {},
   }, meta)
   self.resume_dir = self.dir                                      -- what --resume is to name
-  drift.mkdir(self.dir)
+  prepare(self)
   run.latest = self.dir                                           -- for messages: the folder of the run at hand
-  if not resumed then drift.write_file(self.dir .. "/metrics.jsonl", "") end
   self.config = {
     name = name, preset = o.preset, parameters = o.parameters, seed = self.seed,
     drift = drift.version, lua = _VERSION, plugins = plugin_records(),
     device = { name = drift.device().name, description = drift.device():describe() },
     script = { path = drift.options.script, sha256 = drift.options.script and drift.sha256_file(drift.options.script) },
   }
-  if not resumed then self:save_config() end                     -- a resumed run's is replaced by describe(), once its checkpoint fits
+  if not resumed then                                             -- a resumed run's is replaced by describe(), once its checkpoint fits
+    self:save_config()                                            -- first: from here on the run can be resumed
+    self:flush()
+  else
+    note_other_device(self.dir, self.config.device)
+  end
   return self
 end
 
@@ -90,20 +122,26 @@ end
 -- One line of metrics.jsonl. Lines are kept and the file is written by flush(), whole: a reader never sees half a line.
 function methods:log(record)
   self.records[#self.records + 1] = record
+  self.lines[#self.lines + 1] = drift.json.encode(record)
 end
 
+-- Before each checkpoint, which counts the lines: a kill between the two leaves more lines than it counts, never fewer.
 function methods:flush()
-  local lines = {}
-  for i, record in ipairs(self.records) do lines[i] = drift.json.encode(record) end
-  drift.write_file(self:path "metrics.jsonl", table.concat(lines, "\n") .. (#lines > 0 and "\n" or ""))
+  drift.write_file(self:path "metrics.jsonl", table.concat(self.lines, "\n") .. (#self.lines > 0 and "\n" or ""))
 end
 
--- On resuming, what was logged after the checkpoint will come again.
-function methods:restore_log(last_step)
-  self.records = {}
-  for line in drift.read_file(self:path "metrics.jsonl"):gmatch "[^\n]+" do
-    local record = drift.json.decode(line)
-    if record.step and record.step <= last_step then self.records[#self.records + 1] = record end
+-- On resuming, the lines that the checkpoint counts stay as they are; what was logged after it will come again.
+function methods:restore_log(lines)
+  local path = self:path "metrics.jsonl"
+  self.records, self.lines = {}, {}
+  for line in drift.read_file(path):gmatch "[^\n]+" do
+    if #self.lines == lines then break end
+    local ok, record = pcall(drift.json.decode, line)
+    if not ok or type(record) ~= "table" then drift.fail("%s: line %d is not a record", path, #self.lines + 1) end
+    self.records[#self.records + 1], self.lines[#self.lines + 1] = record, line
+  end
+  if #self.lines < lines then
+    drift.fail("%s: has %d lines, but the checkpoint counts %d; it was changed since", path, #self.lines, lines)
   end
 end
 
@@ -126,14 +164,14 @@ function methods:part(name)
   local part = setmetatable({
     parts = {}, began = drift.clock(), name = ("%s, %s"):format(self.name, name), part_name = name, parameters = self.parameters,
     preset = self.preset, resumed = self.resumed and drift.exists(dir .. "/config.json"), seed = self.seed, dir = dir,
-    resume_dir = self.resume_dir, records = {}, config = {},
+    resume_dir = self.resume_dir, records = {}, lines = {}, config = {},
   }, meta)
   for key, value in pairs(self.config) do part.config[key] = value end
   part.config.name = part.name
-  drift.mkdir(dir)
+  prepare(part)
   if not part.resumed then
-    drift.write_file(part:path "metrics.jsonl", "")
     part:save_config()
+    part:flush()
   end
   self.parts[#self.parts + 1] = part
   return part

@@ -3,15 +3,18 @@
 --   drift.train { run = run, data = data, model = net_spec, process = process, optim = drift.optim.adam { lr = 1e-3 },
 --                 decay = drift.decay.exponential { to = 0.1 }, p_uncond = 0.1,
 --                 time_sampling = drift.time_sampling.logit_normal {}, weighting = drift.weighting.min_snr {},
---                 coupling = drift.coupling.minibatch_ot {},
---                 epochs = 10, batch = 128, after_epoch = function(net, epoch) ... end }       -> the trained network
---
--- after_epoch comes after the checkpoint; a run that is resumed at the end of an epoch calls it for that epoch again,
--- since it may have been stopped in the midst of it.
+--                 coupling = drift.coupling.minibatch_ot {}, ema = drift.ema.power { sigma_rel = 0.1 },
+--                 epochs = 10, batch = 128, checkpoint_every = 1000,
+--                 after_epoch = function(net, epoch, averages) ... end }                           -> net, averages
 --
 -- One step: x0, label = batch;  eps, t, mask drawn from streams keyed by the sample's number;  x_t and target from the
--- process;  loss = mean squared error;  backward;  optimizer. epochs, batch and steps (a limit for short runs) default
--- to the run's parameters of the same name. Instead of a process, loss = function(net, batch) ... return tensor end.
+-- process;  loss = mean squared error;  backward;  optimizer;  averages (ema: a spec, or a list). A data set whose images
+-- have noise of their own (pairs) gives eps. epochs, batch and steps (a limit for short runs) default to the run's
+-- parameters of the same name. Instead of a process, loss = function(net, batch) ... return tensor end.
+--
+-- A run that was stopped anywhere, by Ctrl-C or SIGKILL, goes on from its checkpoint and ends with the same bytes. So
+-- everything that belongs to a step is on disk before the checkpoint that counts it (snapshots of averages, metrics),
+-- and what follows a checkpoint (curve, after_epoch) is done again on resuming, since it may not have been done.
 local drift = require "drift"
 local checkpoint = require "drift.checkpoint"
 local loss_curve = require "drift.loss_curve"
@@ -25,7 +28,7 @@ end
 local function options_of(o)
   drift.accept("train", o, { "run", "data", "model", "optim" },
     { "process", "loss", "decay", "p_uncond", "epochs", "batch", "steps", "after_epoch", "label",
-      "time_sampling", "weighting", "coupling" })
+      "time_sampling", "weighting", "coupling", "ema", "ema_every", "checkpoint_every" })
   if (o.process == nil) == (o.loss == nil) then drift.fail "train: give a process, or a loss of your own" end
   local parameters = o.run.parameters
   local all = {
@@ -34,6 +37,8 @@ local function options_of(o)
     steps = o.steps or parameters.steps or 0, after_epoch = o.after_epoch or function() end,
     label = o.label or "epoch",
     time_sampling = o.time_sampling, weighting = o.weighting, coupling = o.coupling,
+    ema = drift.is_spec(o.ema) and { o.ema } or o.ema or {}, ema_every = o.ema_every or 0,
+    checkpoint_every = o.checkpoint_every or parameters.checkpoint_every or 0,
   }
   for _, kind in ipairs { "time_sampling", "weighting", "coupling" } do
     if all[kind] then drift.instance(all[kind], kind) end                        -- another kind is an error here
@@ -41,6 +46,8 @@ local function options_of(o)
   whole_number("epochs", all.epochs, 0)
   whole_number("batch", all.batch, 1)
   whole_number("steps", all.steps, 0)
+  whole_number("ema_every", all.ema_every, 0)
+  whole_number("checkpoint_every", all.checkpoint_every, 0)
   if type(all.p_uncond) ~= "number" or not (all.p_uncond >= 0 and all.p_uncond <= 1) then
     drift.fail("train: p_uncond = %s is outside [0, 1]", tostring(all.p_uncond))
   end
@@ -56,8 +63,8 @@ end
 
 local function diffusion_loss(net, process, batch, o)
   local images = batch.image                                                             -- [B,C,H,W]
-  local eps = drift.randn { purpose = "noise", sample = batch.first, table.unpack(images.shape) }
-  if o.coupling then eps = drift.instance(o.coupling, "coupling"):pair(images, eps, batch.label) end
+  local eps = batch.noise or drift.randn { purpose = "noise", sample = batch.first, table.unpack(images.shape) }
+  if o.coupling and not batch.noise then eps = drift.instance(o.coupling, "coupling"):pair(images, eps, batch.label) end
   local t = drift.draw_times(process, { purpose = "time", sample = batch.first }, batch.size, o.time_sampling)
   local noised = drift.noising(process, images, eps, t, { weighting = o.weighting })
   local prediction = net(noised.input, { time = noised.time, label = batch.label, mask = condition_mask(o.p_uncond, batch) })
@@ -72,22 +79,55 @@ local function train_step(net, optimizer, process, batch, o, factor)
   return loss:item()
 end
 
-local function save(run, net, optimizer, at)
-  checkpoint.save(run:path "checkpoint.safetensors",
-    { net = net, optimizer = optimizer, epoch = at.epoch, batch = at.batch, step = at.step, loss_sum = at.loss_sum })
+local function averages_of(net, o)
+  local averages, powers = {}, 0
+  for i, spec in ipairs(o.ema) do
+    averages[i] = drift.average(net, spec)
+    if averages[i].gamma then powers = powers + 1 end
+  end
+  if o.ema_every > 0 and powers == 0 then drift.fail "train: ema_every keeps snapshots of drift.ema.power averages; there is none" end
+  return averages, powers > 1 or o.ema_every > 0
 end
 
-local function stopped(run, net, optimizer, at, progress)
-  progress:finish()
+-- Power-function averages as they are now, a file each, from which drift.post_hoc_ema makes those of other widths.
+local function snapshot(run, averages, step)
+  drift.mkdir(run:path "ema")
+  for i, average in ipairs(averages) do
+    if average.gamma then
+      local w = drift.writer()
+      average:save(w, "")
+      w:metadata("drift.snapshot", "1"):metadata("step", tostring(step)):metadata("gamma", ("%.17g"):format(average.gamma))
+      w:metadata("average", tostring(average.spec))
+      w:commit(run:path(("ema/step_%09d_average_%d.safetensors"):format(step, i)))
+    end
+  end
+end
+
+-- ended: the epoch whose end this is, so that what follows an epoch is done again on resuming from here.
+local function save(run, net, optimizer, averages, at, ended)
   run:flush()
-  save(run, net, optimizer, at)
+  checkpoint.save(run:path "checkpoint.safetensors",
+    { net = net, optimizer = optimizer, averages = averages, epoch = at.epoch, batch = at.batch, step = at.step,
+      loss_sum = at.loss_sum, lines = #run.lines, ended = ended or 0 })
+end
+
+local function finish_epoch(run, net, averages, o, epoch)
+  loss_curve(run)
+  net:eval()
+  o.after_epoch(net, epoch, averages)
+  run:flush()                                                     -- what after_epoch logged
+end
+
+local function stopped(run, net, optimizer, averages, at, progress)
+  progress:finish()
+  save(run, net, optimizer, averages, at)
   drift.note("stopped in epoch %d after step %d; go on with: ./drift run %s --resume %s", at.epoch + 1, at.step,
     drift.options.script or "SCRIPT", run.resume_dir)
   os.exit(130, true)
 end
 
 -- The rest of one epoch, from at.batch on, or as much of it as the limit of steps allows. Returns its mean loss.
-local function train_epoch(net, optimizer, loader, process, o, at)
+local function train_epoch(net, optimizer, averages, loader, process, o, at)
   local run, batches = o.run, loader:batches()
   local factor = drift.instance(o.decay, "decay"):factor(at.epoch, o.epochs)
   local last = o.steps > 0 and math.min(batches, at.batch + o.steps - at.step) or batches
@@ -97,7 +137,9 @@ local function train_epoch(net, optimizer, loader, process, o, at)
   for i = at.batch + 1, last do
     local loss = drift.scope(function()
       local batch = loader:read(at.epoch + 1, i)
-      return train_step(net, optimizer, process, batch, o, factor)
+      local loss = train_step(net, optimizer, process, batch, o, factor)
+      for _, average in ipairs(averages) do average:update(at.step + 1) end
+      return loss
     end)
     if loss ~= loss or math.abs(loss) == math.huge then
       drift.fail("epoch %d, step %d: the loss is %s; try a smaller learning rate", at.epoch + 1, at.step + 1,
@@ -106,16 +148,18 @@ local function train_epoch(net, optimizer, loader, process, o, at)
     at.step, at.batch, at.loss_sum = at.step + 1, i, at.loss_sum + loss
     run:log { step = at.step, epoch = at.epoch + 1, loss = loss, lr = optimizer.lr * factor }
     progress:update(i, ("loss %.4f"):format(at.loss_sum / i))
-    if drift.interrupted() then stopped(run, net, optimizer, at, progress) end
+    if o.ema_every > 0 and at.step % o.ema_every == 0 then snapshot(run, averages, at.step) end
+    if drift.interrupted() then stopped(run, net, optimizer, averages, at, progress) end
+    if o.checkpoint_every > 0 and at.step % o.checkpoint_every == 0 and i < last then save(run, net, optimizer, averages, at) end
   end
   progress:finish()
   return at.batch > 0 and at.loss_sum / at.batch or 0
 end
 
--- The epoch that a checkpoint was written at the end of, or at the end of the steps allowed; nil: in the midst of one.
-local function epoch_that_ended(at, o)
-  if at.batch == 0 then return at.epoch end
-  return o.steps > 0 and at.step >= o.steps and at.epoch + 1 or nil
+local function ema_records(list)
+  local records = drift.json.array {}
+  for i, spec in ipairs(list) do records[i] = drift.is_spec(spec) and spec:table() or nil end
+  return #records > 0 and records or nil
 end
 
 return function(options)
@@ -126,14 +170,14 @@ return function(options)
   local data = drift.instance(o.data, "dataset")
   local optimizer = drift.optimizer(options.optim, net)
   local loader = data:loader { split = "train", batch = o.batch, seed = drift.seed(), shuffle = true, drop_last = true }
+  local averages, keep_snapshots = averages_of(net, o)
   local info = data.train.info
   local at = { epoch = 0, batch = 0, step = 0, loss_sum = 0 }
   if run.resumed and drift.exists(run:path "checkpoint.safetensors") then     -- first: what does not fit changes no file
-    at = checkpoint.load(run:path "checkpoint.safetensors", { net = net, optimizer = optimizer })
-    run:restore_log(at.step)
+    at = checkpoint.load(run:path "checkpoint.safetensors", { net = net, optimizer = optimizer, averages = averages })
+    run:restore_log(at.lines)
     drift.note("resumed from %s: %d epochs and %d steps done", run.dir, at.epoch, at.step)
   end
-  local ended = at.step > 0 and epoch_that_ended(at, o)
   run:describe("data", { source = info.source, sha256 = info.sha256, images = info.n })
   run:describe("network", { name = net.name, weights = net:count(), config = net.config, hash = net.spec:hash() })
   run:describe("training", { process = drift.is_spec(options.process) and options.process:table() or nil,
@@ -142,29 +186,25 @@ return function(options)
                              time_sampling = drift.is_spec(o.time_sampling) and o.time_sampling:table() or nil,
                              weighting = drift.is_spec(o.weighting) and o.weighting:table() or nil,
                              coupling = drift.is_spec(o.coupling) and o.coupling:table() or nil,
-                             p_uncond = o.p_uncond, epochs = o.epochs, batch = o.batch })
-  if ended then                                                   -- it may have been stopped before after_epoch was done
-    loss_curve(run)
-    net:eval()
-    o.after_epoch(net, ended)
-  end
+                             ema = ema_records(o.ema), p_uncond = o.p_uncond, epochs = o.epochs, batch = o.batch })
+  if (at.ended or 0) > 0 then finish_epoch(run, net, averages, o, at.ended) end
 
   while at.epoch < o.epochs do
     if o.steps > 0 and at.step >= o.steps then break end
     local start = drift.clock()
-    local mean = train_epoch(net, optimizer, loader, process, o, at)
-    run:log { step = at.step, epoch = at.epoch + 1, epoch_loss = mean, seconds = drift.clock() - start }
+    local mean = train_epoch(net, optimizer, averages, loader, process, o, at)
+    -- In whole milliseconds: a record's numbers are written with the digits that the longest of them needs, and losses
+    -- should not change theirs with the clock.
+    run:log { step = at.step, epoch = at.epoch + 1, epoch_loss = mean, seconds = math.floor(1000 * (drift.clock() - start)) / 1000 }
     drift.note("%s %d/%d: mean loss %.4f, %.0f s", o.label, at.epoch + 1, o.epochs, mean, drift.clock() - start)
     local epoch = at.epoch + 1
     if at.batch == loader:batches() then                          -- else steps ran out: more of them go on from here
       at.epoch, at.batch, at.loss_sum = epoch, 0, 0
     end
-    run:flush()                                                   -- first: what a checkpoint does not know is dropped on resuming
-    save(run, net, optimizer, at)
-    loss_curve(run)
-    net:eval()
-    o.after_epoch(net, epoch)
+    if keep_snapshots and o.ema_every == 0 then snapshot(run, averages, at.step) end
+    save(run, net, optimizer, averages, at, epoch)
+    finish_epoch(run, net, averages, o, epoch)
   end
   net:eval()
-  return net
+  return net, averages
 end

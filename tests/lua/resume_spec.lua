@@ -31,7 +31,7 @@ describe("a resumed run", function()
   it("does not go on with a checkpoint of another seed", function()
     local net = drift.build(drift.models.cs180_unet { hidden = 1 })
     local optimizer = drift.optimizer(drift.optim.adam {}, net)
-    local parts = { net = net, optimizer = optimizer, epoch = 1, batch = 2, step = 52, loss_sum = 1 / 3 }
+    local parts = { net = net, optimizer = optimizer, epoch = 1, batch = 2, step = 52, loss_sum = 1 / 3, lines = 7, ended = 0 }
     drift.seed(3)
     checkpoint.save("seed3.safetensors", parts)
     local at = checkpoint.load("seed3.safetensors", parts)

@@ -1,0 +1,106 @@
+#!/bin/sh
+# kill_and_resume.sh: a run that is killed (SIGKILL) at any moment, as often as one likes, and resumed each time, ends
+# with the same bytes in its checkpoint, averages of weights, snapshots, metrics, curve and pictures as one that never
+# was. Moments are drawn uniformly over the whole length of a run, start-up and end included, from a seed that is
+# printed. KILLS=60 sh ... or DRIFT_KILLS=60 ./drift test kill_and_resume kills more often; KILL_SEED repeats a draw.
+set -eu
+kills=${KILLS:-${DRIFT_KILLS:-4}}
+seed=${KILL_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
+echo "kill_and_resume: KILLS=$kills KILL_SEED=$seed"
+fail() { echo "kill_and_resume: KILL_SEED=$seed: $*" >&2; exit 1; }
+export DRIFT_DATA="$DRIFT_TEST_DATA"
+
+# Everything that a training keeps, in a small one that saves often: 30 steps of 3 epochs.
+cat >train.lua <<'LUA'
+local drift = require "drift"
+local run = drift.experiment { epochs = 3, batch = 100, lr = 1e-3 }
+local process = drift.process.flow_matching {}
+local net, averages = drift.train {
+  run = run, data = drift.dataset.mnist {}, process = process, p_uncond = 0.1, checkpoint_every = 2, ema_every = 3,
+  model = drift.models.cs180_unet { hidden = 2, time = "add", class = "scale" },
+  optim = drift.optim.adam { lr = run.lr }, decay = drift.decay.exponential { to = 0.1 },
+  ema = { drift.ema.power { sigma_rel = 0.05 }, drift.ema.power { sigma_rel = 0.1 }, drift.ema.warmup {} },
+  after_epoch = function(net, epoch, averages)
+    local function draw()
+      return drift.sample { model = net, process = process, sampler = drift.sampler.euler { steps = 2 }, n = 10,
+                            labels = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 }, shape = { 1, 28, 28 }, quiet = true }
+    end
+    local images = averages[2]:with(draw)
+    run:log { note = "averaged", mean = images:mean():item() }
+    run:figure(("epoch_%d"):format(epoch), drift.class_grid(images, { classes = 10, rows = 1 }))
+  end }
+averages[1]:swap()
+net:save(run:path "averaged.safetensors")
+LUA
+
+"$DRIFT" run train.lua --threads 1 --out warm >stdout 2>stderr || { cat stderr >&2; fail "the run failed"; }
+begun=$(date +%s%N)
+"$DRIFT" run train.lua --threads 1 --out whole >stdout 2>stderr || { cat stderr >&2; fail "the whole run failed"; }
+length=$((($(date +%s%N) - begun) / 1000000))
+
+# What must be equal, of one run: no word about timing, and which file it is.
+show() {
+    (cd "$1" && sed 's/"seconds": [0-9.e-]*/"seconds": 0/' metrics.jsonl &&
+        for file in checkpoint.safetensors averaged.safetensors loss.svg *.png ema/*.safetensors; do cksum "$file"; done)
+}
+show warm >warm.shown
+show whole >whole.shown
+cmp warm.shown whole.shown || fail "two runs that nobody stopped differ"
+grep -q '"mean"' whole.shown || fail "after_epoch logged nothing"
+
+# How long to wait for each kill, in seconds, and whether to kill the same run again.
+awk -v s="$seed" -v l="$length" -v n="$((20 * kills + 100))" \
+    'BEGIN { srand(s); for (i = 0; i < n; i++) printf "%.3f %d\n", rand() * 1.05 * l / 1000, rand() < 0.6 }' >draws
+
+step_of() { head -c 20000 "$1" | grep -ao '"step":"[0-9]*"' | head -n 1 | tr -dc 0-9; }
+
+# Where the run in $1 was: from what it left.
+place() {
+    writing=$(find "$1" -name '.drift-*.tmp' 2>/dev/null | sed 's|.*/||' | head -n 1)
+    if [ ! -e "$1/config.json" ]; then echo "before it had a config.json${writing:+, writing it}"
+    elif [ -e "$1/averaged.safetensors" ]; then echo "at its very end"
+    elif [ ! -e "$1/checkpoint.safetensors" ]; then echo "before its first checkpoint${writing:+, writing a file}"
+    elif [ "$(step_of "$1/checkpoint.safetensors")" = 30 ]; then echo "after the last step${writing:+, writing a file}"
+    else echo "checkpoint of step $(step_of "$1/checkpoint.safetensors")${writing:+, writing a file}"; fi
+}
+
+begin() { # as a user would: resumed where there is something to resume
+    if [ -e part/config.json ]; then set -- --resume part; else set -- --out part; fi
+    "$DRIFT" run train.lua --threads 1 "$@" >stdout 2>stderr &
+    child=$!
+}
+
+done_kills=0 runs=0 draw=0
+: >places
+while [ "$done_kills" -lt "$kills" ]; do
+    rm -rf part
+    more=1
+    while [ $more = 1 ]; do
+        draw=$((draw + 1))
+        # shellcheck disable=SC2046   # two words: how long to wait, and whether to kill this run again
+        set -- $(sed -n "${draw}p" draws)
+        begin
+        sleep "$1"
+        kill -KILL $child 2>/dev/null || :
+        status=0
+        wait $child 2>/dev/null || status=$?
+        if [ $status = 137 ]; then
+            done_kills=$((done_kills + 1))
+            place part >>places
+            more=$2
+        elif [ $status = 0 ]; then
+            more=0                                             # it had ended
+        else
+            cat stderr >&2
+            fail "status $status after a resume"
+        fi
+    done
+    begin
+    wait $child || { cat stderr >&2; fail "the run cannot be resumed after: $(tail -n 1 places)"; }
+    show part >part.shown
+    cmp whole.shown part.shown || { diff whole.shown part.shown >&2; fail "the bytes differ after: $(tail -n 3 places)"; }
+    [ -z "$(find part -name '.drift-*.tmp')" ] || fail "a killed write was left behind: $(find part -name '.drift-*.tmp')"
+    runs=$((runs + 1))
+done
+echo "kill_and_resume: $done_kills kills in $runs runs of $length ms, killed:"
+sort places | uniq -c | sort -k 2,3 -k 5n
