@@ -108,7 +108,8 @@ local function folder_of(run)
   return folder
 end
 
--- The sum in double: coefficients of both signs cancel. Integers come from the snapshot nearest to the wanted step.
+-- Sums of floats; integers come from the snapshot nearest to the wanted step. In f32, as the averages themselves: the
+-- coefficients are of both signs, but their sizes sum to little more than 1.
 local function combine(snapshots, x, wanted)
   local sum, nearest = {}, nil
   for i, s in ipairs(snapshots) do
@@ -121,19 +122,15 @@ local function combine(snapshots, x, wanted)
           if sum[name] and table.concat(sum[name].shape, ",") ~= table.concat(file:shape(name), ",") then
             drift.fail("post_hoc_ema: %s: %s has another shape than in the other snapshots", s.path, name)
           end
-          sum[name] = sum[name] or drift.zeros(file:shape(name), { dtype = "f64" })
-          drift.scope(function() sum[name]:assign(sum[name] + file:tensor(name, "f64") * x[i]) end)
+          sum[name] = sum[name] or drift.zeros(file:shape(name), { dtype = dtype })
+          drift.scope(function() sum[name]:assign(sum[name] + file:tensor(name) * x[i]) end)
         end
       end
     end
   end
   local weights, file = {}, drift.open(nearest.path)
   for _, name in ipairs(file:names()) do
-    if sum[name] then
-      weights[name] = drift.scope(function() return sum[name]:cast(file:dtype(name)) end)
-    else
-      weights[name] = file:tensor(name)
-    end
+    weights[name] = sum[name] or file:tensor(name)
   end
   return weights
 end
