@@ -133,8 +133,8 @@ static void build(const dr_component *c)
 static void light_components_are_built_with_defaults(void **state)
 {
     (void)state;
-    static const char *const kinds[] = { "schedule", "process", "sampler", "guidance", "optim", "decay", "metric",
-                                         "time_sampling", "weighting", "coupling" };
+    static const char *const kinds[] = { "schedule", "process", "sampler", "guidance", "optim", "decay", "metric", "ema",
+                                         "time_sampling", "weighting", "coupling", "timesteps" };
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) for_each(kinds[k], 1, build);
 }
 

@@ -1,8 +1,10 @@
 #!/bin/sh
 # kill_and_resume.sh: a run that is killed (SIGKILL) at any moment, as often as one likes, and resumed each time, ends
 # with the same bytes in its checkpoint, averages of weights, snapshots, metrics, curve and pictures as one that never
-# was. Moments are drawn uniformly over the whole length of a run, start-up and end included, from a seed that is
-# printed. KILLS=60 sh ... or DRIFT_KILLS=60 ./drift test kill_and_resume kills more often; KILL_SEED repeats a draw.
+# was. Moments are drawn over the whole length of what is left of a run, more densely at its start and end and while a
+# file is being written, from a seed that is printed. DRIFT_KILLS=60 ./drift test kill_and_resume kills more often (for
+# more than ctest has time for: DRIFT_KILLS=300 sh tests/run_one.sh $PWD/build k sh $PWD/tests/shell/kill_and_resume.sh);
+# KILL_SEED repeats a draw.
 set -eu
 kills=${KILLS:-${DRIFT_KILLS:-4}}
 seed=${KILL_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
@@ -17,7 +19,7 @@ local run = drift.experiment { epochs = 3, batch = 100, lr = 1e-3 }
 local process = drift.process.flow_matching {}
 local net, averages = drift.train {
   run = run, data = drift.dataset.mnist {}, process = process, p_uncond = 0.1, checkpoint_every = 2, ema_every = 3,
-  model = drift.models.cs180_unet { hidden = 2, time = "add", class = "scale" },
+  model = drift.models.cs180_unet { hidden = 1, time = "add", class = "scale" },
   optim = drift.optim.adam { lr = run.lr }, decay = drift.decay.exponential { to = 0.1 },
   ema = { drift.ema.power { sigma_rel = 0.05 }, drift.ema.power { sigma_rel = 0.1 }, drift.ema.warmup {} },
   after_epoch = function(net, epoch, averages)
@@ -48,9 +50,15 @@ show whole >whole.shown
 cmp warm.shown whole.shown || fail "two runs that nobody stopped differ"
 grep -q '"mean"' whole.shown || fail "after_epoch logged nothing"
 
-# How long to wait for each kill, in seconds, and whether to kill the same run again.
-awk -v s="$seed" -v l="$length" -v n="$((20 * kills + 100))" \
-    'BEGIN { srand(s); for (i = 0; i < n; i++) printf "%.3f %d\n", rand() * 1.05 * l / 1000, rand() < 0.6 }' >draws
+# For each kill: how far into what is left of the run, whether to wait on for a file that is being written, and whether
+# to kill the same run again.
+awk -v s="$seed" -v n="$((20 * kills + 100))" 'BEGIN {
+    srand(s)
+    for (i = 0; i < n; i++) {
+        kind = rand(); u = rand()
+        at = kind < 0.15 ? 0.08 * u : kind < 0.35 ? 0.85 + 0.2 * u : u
+        printf "%.4f %d %d\n", at, kind > 0.75, rand() < 0.6
+    } }' >draws
 
 step_of() { head -c 20000 "$1" | grep -ao '"step":"[0-9]*"' | head -n 1 | tr -dc 0-9; }
 
@@ -58,7 +66,7 @@ step_of() { head -c 20000 "$1" | grep -ao '"step":"[0-9]*"' | head -n 1 | tr -dc
 place() {
     writing=$(find "$1" -name '.drift-*.tmp' 2>/dev/null | sed 's|.*/||' | head -n 1)
     if [ ! -e "$1/config.json" ]; then echo "before it had a config.json${writing:+, writing it}"
-    elif [ -e "$1/averaged.safetensors" ]; then echo "at its very end"
+    elif [ -e "$1/averaged.safetensors" ]; then echo "at its very end${writing:+, writing a file}"
     elif [ ! -e "$1/checkpoint.safetensors" ]; then echo "before its first checkpoint${writing:+, writing a file}"
     elif [ "$(step_of "$1/checkpoint.safetensors")" = 30 ]; then echo "after the last step${writing:+, writing a file}"
     else echo "checkpoint of step $(step_of "$1/checkpoint.safetensors")${writing:+, writing a file}"; fi
@@ -70,6 +78,12 @@ begin() { # as a user would: resumed where there is something to resume
     child=$!
 }
 
+wait_for_writing() {
+    while kill -0 $child 2>/dev/null; do
+        for name in part/.drift-*.tmp part/ema/.drift-*.tmp; do [ ! -e "$name" ] || return 0; done
+    done
+}
+
 done_kills=0 runs=0 draw=0
 : >places
 while [ "$done_kills" -lt "$kills" ]; do
@@ -77,17 +91,20 @@ while [ "$done_kills" -lt "$kills" ]; do
     more=1
     while [ $more = 1 ]; do
         draw=$((draw + 1))
-        # shellcheck disable=SC2046   # two words: how long to wait, and whether to kill this run again
+        # shellcheck disable=SC2046   # three words, see above
         set -- $(sed -n "${draw}p" draws)
+        step=0
+        [ ! -e part/checkpoint.safetensors ] || step=$(step_of part/checkpoint.safetensors)
         begin
-        sleep "$1"
+        sleep "$(awk -v at="$1" -v l="$length" -v s="$step" 'BEGIN { printf "%.3f", at * l / 1000 * (0.1 + 0.9 * (30 - s) / 30) }')"
+        [ "$2" = 0 ] || wait_for_writing
+        more=$3
         kill -KILL $child 2>/dev/null || :
         status=0
         wait $child 2>/dev/null || status=$?
         if [ $status = 137 ]; then
             done_kills=$((done_kills + 1))
             place part >>places
-            more=$2
         elif [ $status = 0 ]; then
             more=0                                             # it had ended
         else
