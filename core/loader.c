@@ -100,7 +100,8 @@ static dr_status read_rows(dr_loader *l, int64_t start, int64_t size)
         const int64_t index = l->order[start + b];
         l->label[b] = 0;
         dr_status status = l->api->read(l->dataset->self, l->split, index, l->image + b * pixels, &l->label[b]);
-        if (status == DR_OK && l->noise) status = l->api->noise(l->dataset->self, l->split, index, l->noise + b * pixels);
+        if (status == DR_OK && l->noise)
+            status = l->api->noise(l->dataset->self, l->split, index, l->noise + b * pixels);
         if (status == DR_OK) continue;
         return dr_fail(status, "dataset %s: sample %lld cannot be read", l->dataset->component->name, (long long)index);
     }

@@ -447,6 +447,7 @@ dr_status dr_file_read(const dr_file *f, const char *name, int64_t first, int64_
         return dr_fail(DR_EINVAL, "%s: tensor '%s' has %lld elements, not %lld from %lld on", f->path, shown(name),
                        (long long)elements, (long long)count, (long long)first);
     }
-    if (count > 0) dr_convert(as, to, (dr_dtype)e->file.dtype, (const char *)e->file.data + (size_t)first * size, count);
+    const char *from = (const char *)e->file.data + (size_t)first * size;
+    if (count > 0) dr_convert(as, to, (dr_dtype)e->file.dtype, from, count);
     return DR_OK;
 }

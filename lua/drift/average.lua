@@ -43,7 +43,7 @@ end
 
 -- How far: after which optimizer step an average stands is the caller's to know; everything else is in its tensors.
 function methods:update(step)
-  if self.swapped then drift.fail "average: the network has the averaged weights now; swap them back before the next update" end
+  if self.swapped then drift.fail "average: the network has the averaged weights now; swap them back before an update" end
   local decay = self.rule:decay(step)
   drift.no_grad(function()
     for _, list in ipairs(self.lists) do drift.op.ema_step(list, { decay = decay }) end
@@ -84,7 +84,9 @@ function methods:load(file, prefix)
   for name, tensor in pairs(state) do
     if not file:has(name) then drift.fail("%s: the averaged weight %s is missing", file.path, name) end
     local shape, wanted = table.concat(file:shape(name), ","), table.concat(tensor.shape, ",")
-    if shape ~= wanted then drift.fail("%s: the averaged weight %s is [%s], expected [%s]", file.path, name, shape, wanted) end
+    if shape ~= wanted then
+      drift.fail("%s: the averaged weight %s is [%s], expected [%s]", file.path, name, shape, wanted)
+    end
   end
   drift.scope(function()
     drift.no_grad(function()
@@ -98,9 +100,10 @@ return function(net, spec)
   local entries = {}
   drift.no_grad(function()
     for i, w in ipairs(net:named()) do
-      entries[i] = { path = w.path, weight = w.tensor, average = w.tensor:clone():keep(), averaged = is_float(w.tensor) }
+      entries[i] = { path = w.path, weight = w.tensor, average = w.tensor:clone():keep(),
+                     averaged = is_float(w.tensor) }
     end
   end)
-  return setmetatable({ net = net, spec = spec, rule = drift.instance(spec, "ema"), gamma = exponent(spec), entries = entries,
-                        lists = launches(entries), swapped = false }, meta)
+  return setmetatable({ net = net, spec = spec, rule = drift.instance(spec, "ema"), gamma = exponent(spec),
+                        entries = entries, lists = launches(entries), swapped = false }, meta)
 end

@@ -1,6 +1,7 @@
--- checkpoint.lua: all of a training in one file: weights and buffers ("net."), the optimizer's state ("optim."), averages
--- of the weights ("ema.1.", "ema.2.", ...), and where it stands, metrics.jsonl included (its lines). Noise, times, dropout and data order are functions of (seed, sample), so that is all there is:
--- a training that was stopped and one that was not end with the same bits.
+-- checkpoint.lua: all of a training in one file: weights and buffers ("net."), the optimizer's state ("optim."),
+-- averages of the weights ("ema.1.", "ema.2.", ...), and where it stands, the number of lines in metrics.jsonl
+-- included. Noise, times, dropout and data order are functions of (seed, sample), so that is all there is: a training
+-- that was stopped and one that was not end with the same bits.
 local drift = require "drift"
 
 local checkpoint = {}
@@ -42,7 +43,9 @@ local function check_averages(file, averages)
   end
   for i, average in ipairs(averages) do
     local saved, wanted = file.metadata[("ema.%d"):format(i)], tostring(average.spec)
-    if saved ~= wanted then drift.fail("%s: average %d is %s, this training asks for %s", file.path, i, saved, wanted) end
+    if saved ~= wanted then
+      drift.fail("%s: average %d is %s, this training asks for %s", file.path, i, saved, wanted)
+    end
   end
 end
 

@@ -14,7 +14,8 @@ local drift = require "drift"
 -- of all steps count alike.
 local function log_dot(a, b)
   if a.step > b.step then a, b = b, a end
-  return math.log((a.gamma + 1) * (b.gamma + 1) / (a.gamma + b.gamma + 1)) + b.gamma * math.log(a.step) - (b.gamma + 1) * math.log(b.step)
+  local both = (a.gamma + 1) * (b.gamma + 1) / (a.gamma + b.gamma + 1)
+  return math.log(both) + b.gamma * math.log(a.step) - (b.gamma + 1) * math.log(b.step)
 end
 
 local function cosine(a, b) return math.exp(log_dot(a, b) - 0.5 * (log_dot(a, a) + log_dot(b, b))) end
@@ -150,8 +151,8 @@ return function(run, o)
   end
   local x, residual = coefficients(snapshots, wanted)
   if residual > 0.1 then
-    drift.note("post_hoc_ema: the snapshots span this width badly: their profiles come within %.0f %% of the wanted one; "
-      .. "more snapshots, or widths on both sides, help", 100 * residual)
+    drift.note("post_hoc_ema: the snapshots span this width badly: their profiles come within %.0f %% of the wanted "
+      .. "one; more snapshots, or widths on both sides, help", 100 * residual)
   end
   local weights = combine(snapshots, x, wanted)
   if o.net then drift.instance(o.net, "net"):load_state_dict(weights) end

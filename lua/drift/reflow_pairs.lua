@@ -1,13 +1,13 @@
--- reflow_pairs.lua: a model's own pairs of noise and image, as a file to train again on.     Liu, Gong & Liu 2023 (reflow)
+-- reflow_pairs.lua: a model's own pairs of noise and image, as a file to train again on.     Liu, Gong & Liu 2023
 --
 --   local data = drift.reflow_pairs { model = net, process = process, sampler = drift.sampler.euler { steps = 100 },
---                                     n = 50000, classes = 10, guidance = guidance, shape = { 1, 28, 28 }, path = "pairs.safetensors" }
---   drift.train { data = data, ... }           -> the same as drift.dataset.pairs { path = ... }
+--                                     n = 50000, classes = 10, shape = { 1, 28, 28 }, path = "pairs.safetensors" }
+--   drift.train { data = data, ... }           -> data is drift.dataset.pairs { path = ... }
 --
--- Pair i is (z, ODE(z)): the noise that drift.sample starts sample `first` + i - 1 from, and the image that it ends with.
--- `first` is 1000000 unless given, so that pictures drawn later, of samples 0, 1, ..., start from noise that no training
--- saw. labels: a list, or classes: 0, 1, .., classes - 1 in turn. A file that was made in the same way, by the same
--- weights, is used as it is.
+-- Pair i is (z, ODE(z)): the noise that drift.sample starts sample `first` + i - 1 from, and the image that it ends
+-- with. `first` is 1000000 unless given, so that pictures drawn later, of samples 0, 1, ..., start from noise that no
+-- training saw. labels: a list, or classes: 0, 1, .., classes - 1 in turn. A file that was made in the same way, by the
+-- same weights, is used as it is.
 local drift = require "drift"
 
 local FIRST = 1000000
@@ -22,7 +22,10 @@ end
 local function described(v)
   if v == nil then return "none" end
   if drift.is_spec(v) then return v:hash() end
-  if drift.type(v) ~= "table" then drift.fail("reflow_pairs: sampler, guidance and process are specs, such as drift.sampler.euler { ... }, not a %s", drift.type(v)) end
+  if drift.type(v) ~= "table" then
+    drift.fail("reflow_pairs: process, sampler and guidance are specs, such as drift.sampler.euler {}, not a %s",
+      drift.type(v))
+  end
   local parts = {}
   for i, item in ipairs(v) do parts[i] = described(item) end
   return "{" .. table.concat(parts, ",") .. "}"
@@ -30,8 +33,9 @@ end
 
 -- What the pairs depend on: the weights by their bytes.
 local function hash_of(o, net, labels)
-  local parts = { "pairs 1", net.spec:hash(), described(o.process), described(o.sampler), described(o.guidance), tostring(o.n),
-                  table.concat(o.shape, "x"), tostring(o.seed), tostring(o.first), labels and table.concat(labels, ",") or "none" }
+  local parts = { "pairs 1", net.spec:hash(), described(o.process), described(o.sampler), described(o.guidance),
+                  tostring(o.n), table.concat(o.shape, "x"), tostring(o.seed), tostring(o.first),
+                  labels and table.concat(labels, ",") or "none" }
   for _, w in ipairs(net:named()) do
     parts[#parts + 1] = w.path .. "=" .. drift.sha256(w.tensor:contiguous():tostring_bytes())
   end
@@ -64,9 +68,11 @@ return function(o)
     drift.note("reflow_pairs: %s was made already, by this model in this way", o.path)
     return drift.dataset.pairs { path = o.path }
   end
-  local images = drift.sample { model = net, process = o.process, sampler = o.sampler, guidance = o.guidance, shape = o.shape,
-                                labels = labels, n = o.n, batch = o.batch, seed = o.seed, first = o.first, quiet = o.quiet }
-  local noise = drift.randn { o.n, o.shape[1], o.shape[2], o.shape[3], purpose = "sample start", seed = o.seed, sample = o.first }
+  local images = drift.sample { model = net, process = o.process, sampler = o.sampler, guidance = o.guidance,
+                                shape = o.shape, labels = labels, n = o.n, batch = o.batch, seed = o.seed,
+                                first = o.first, quiet = o.quiet }
+  local noise = drift.randn { o.n, o.shape[1], o.shape[2], o.shape[3], purpose = "sample start", seed = o.seed,
+                              sample = o.first }
   drift.save_tensors(o.path, { images = images, noise = noise, labels = labels and drift.tensor(labels, "i32") or nil },
     { ["drift.pairs"] = hash })
   return drift.dataset.pairs { path = o.path }

@@ -35,7 +35,9 @@ local function paths(o, model, x, sampler, rng)
     end)
     local displacement = at.last - x
     for k = 1, steps do
-      local squares = drift.scope(function() return mean_squares(displacement - velocity_of(model, at[k], t[k]) * span) end)
+      local squares = drift.scope(function()
+        return mean_squares(displacement - velocity_of(model, at[k], t[k]) * span)
+      end)
       for i, s in ipairs(squares) do sums[i] = sums[i] + s / steps end
     end
   end)
@@ -64,7 +66,9 @@ return function(o)
       drift.fail("straightness: %s = %s should be a whole number of at least 1", name, tostring(value))
     end
   end
-  if o.n and o.labels and o.n ~= #o.labels then drift.fail("straightness: n = %d, but there are %d labels", o.n, #o.labels) end
+  if o.n and o.labels and o.n ~= #o.labels then
+    drift.fail("straightness: n = %d, but there are %d labels", o.n, #o.labels)
+  end
   if o.sampler and o.steps then drift.fail "straightness: give steps, or a sampler with its own" end
   if type(o.shape) ~= "table" or #o.shape ~= 3 then drift.fail "straightness: shape is { channels, height, width }" end
   local sampler = o.sampler or drift.sampler.euler { steps = steps }
@@ -79,7 +83,8 @@ return function(o)
     drift.scope(function()
       local label = o.labels and drift.tensor(table.move(o.labels, first, first + count - 1, 1, {}), "i32") or nil
       local model = drift.model(drift.instance(o.process, "process"), net, { guidance = o.guidance, label = label })
-      local x = drift.randn { count, o.shape[1], o.shape[2], o.shape[3], purpose = "sample start", seed = seed, sample = number }
+      local x = drift.randn { count, o.shape[1], o.shape[2], o.shape[3], purpose = "sample start", seed = seed,
+                              sample = number }
       for i, s in ipairs(paths(o, model, x, sampler, { purpose = "sample noise", seed = seed, sample = number })) do
         values[first + i - 1] = s
       end
@@ -89,5 +94,6 @@ return function(o)
   local sum = 0
   for _, v in ipairs(values) do sum = sum + v end
   local low, high = bootstrap(values, seed)
-  return { mean = sum / n, low = low, high = high, n = n, steps = sampler.params and sampler.params.steps or steps, values = values }
+  return { mean = sum / n, low = low, high = high, n = n, values = values,
+           steps = sampler.params and sampler.params.steps or steps }
 end

@@ -85,7 +85,9 @@ local function averages_of(net, o)
     averages[i] = drift.average(net, spec)
     if averages[i].gamma then powers = powers + 1 end
   end
-  if o.ema_every > 0 and powers == 0 then drift.fail "train: ema_every keeps snapshots of drift.ema.power averages; there is none" end
+  if o.ema_every > 0 and powers == 0 then
+    drift.fail "train: ema_every keeps snapshots of drift.ema.power averages; there is none"
+  end
   return averages, powers > 1 or o.ema_every > 0
 end
 
@@ -96,8 +98,8 @@ local function snapshot(run, averages, step)
     if average.gamma then
       local w = drift.writer()
       average:save(w, "")
-      w:metadata("drift.snapshot", "1"):metadata("step", tostring(step)):metadata("gamma", ("%.17g"):format(average.gamma))
-      w:metadata("average", tostring(average.spec))
+      w:metadata("drift.snapshot", "1"):metadata("average", tostring(average.spec))
+      w:metadata("step", tostring(step)):metadata("gamma", ("%.17g"):format(average.gamma))
       w:commit(run:path(("ema/step_%09d_average_%d.safetensors"):format(step, i)))
     end
   end
@@ -150,7 +152,9 @@ local function train_epoch(net, optimizer, averages, loader, process, o, at)
     progress:update(i, ("loss %.4f"):format(at.loss_sum / i))
     if o.ema_every > 0 and at.step % o.ema_every == 0 then snapshot(run, averages, at.step) end
     if drift.interrupted() then stopped(run, net, optimizer, averages, at, progress) end
-    if o.checkpoint_every > 0 and at.step % o.checkpoint_every == 0 and i < last then save(run, net, optimizer, averages, at) end
+    if o.checkpoint_every > 0 and at.step % o.checkpoint_every == 0 and i < last then
+      save(run, net, optimizer, averages, at)
+    end
   end
   progress:finish()
   return at.batch > 0 and at.loss_sum / at.batch or 0
@@ -195,7 +199,8 @@ return function(options)
     local mean = train_epoch(net, optimizer, averages, loader, process, o, at)
     -- In whole milliseconds: a record's numbers are written with the digits that the longest of them needs, and losses
     -- should not change theirs with the clock.
-    run:log { step = at.step, epoch = at.epoch + 1, epoch_loss = mean, seconds = math.floor(1000 * (drift.clock() - start)) / 1000 }
+    local seconds = math.floor(1000 * (drift.clock() - start)) / 1000
+    run:log { step = at.step, epoch = at.epoch + 1, epoch_loss = mean, seconds = seconds }
     drift.note("%s %d/%d: mean loss %.4f, %.0f s", o.label, at.epoch + 1, o.epochs, mean, drift.clock() - start)
     local epoch = at.epoch + 1
     if at.batch == loader:batches() then                          -- else steps ran out: more of them go on from here

@@ -25,7 +25,10 @@ static const dr_param params[] = {
 
 static int64_t pixels_of(const pairs *d) { return d->shape[0] * d->shape[1] * d->shape[2]; }
 
-static _Bool is_float(int32_t dtype) { return dtype == DR_F32 || dtype == DR_F64 || dtype == DR_BF16 || dtype == DR_F16; }
+static _Bool is_float(int32_t dtype)
+{
+    return dtype == DR_F32 || dtype == DR_F64 || dtype == DR_BF16 || dtype == DR_F16;
+}
 
 static dr_status need(const pairs *d, const char *name, int32_t rank, int64_t shape[MAX_RANK])
 {
@@ -50,8 +53,9 @@ static dr_status check_images(pairs *d)
     if (status) return status;
     for (int i = 0; i < 4; i++)
         if (images[i] != noise[i])
-            return dr_fail(DR_ESHAPE, "pairs: %s: images [%lld,%lld,%lld,%lld] and noise [%lld,%lld,%lld,%lld] are not alike",
-                           d->path, (long long)images[0], (long long)images[1], (long long)images[2],
+            return dr_fail(DR_ESHAPE,
+                           "pairs: %s: images [%lld,%lld,%lld,%lld] and noise [%lld,%lld,%lld,%lld] are not alike", d->path,
+                           (long long)images[0], (long long)images[1], (long long)images[2],
                            (long long)images[3], (long long)noise[0], (long long)noise[1], (long long)noise[2],
                            (long long)noise[3]);
     d->n = images[0];
@@ -76,7 +80,8 @@ static dr_status check_labels(pairs *d)
     dr_status status = need(d, "labels", 1, shape);
     if (status) return status;
     if (shape[0] != d->n)
-        return dr_fail(DR_ESHAPE, "pairs: %s: %lld labels for %lld images", d->path, (long long)shape[0], (long long)d->n);
+        return dr_fail(DR_ESHAPE, "pairs: %s: %lld labels for %lld images", d->path, (long long)shape[0],
+                       (long long)d->n);
     const int64_t limit = d->classes > 0 ? d->classes : MAX_CLASSES;
     for (int64_t i = 0; i < d->n; i++) {
         int64_t label = 0;

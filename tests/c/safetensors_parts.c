@@ -61,7 +61,8 @@ static void ranges_are_read_and_converted(void **state)
 static void ranges_outside_are_refused(void **state)
 {
     (void)state;
-    static const int64_t bad[][2] = { { -1, 1 }, { 0, 7 }, { 6, 1 }, { 7, 0 }, { 0, -1 }, { 1, INT64_MAX }, { INT64_MAX, 1 } };
+    static const int64_t bad[][2] = { { -1, 1 }, { 0, 7 }, { 6, 1 }, { 7, 0 },
+                                      { 0, -1 }, { 1, INT64_MAX }, { INT64_MAX, 1 } };
     dr_file *f = small_file();
     float x[8];
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {

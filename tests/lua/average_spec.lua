@@ -161,6 +161,10 @@ describe("training with averages", function()
       assert.same(tensor:totable(), file:tensor("ema.1." .. path):totable())
     end
     assert.same({}, (select(3, train("none", { steps = 1 }))))
+    net, averages = select(2, train("first", { ema = drift.ema.power { gamma = 3 }, steps = 1 }))
+    for path, tensor in pairs(averages[1]:state_dict()) do                          -- its decay is 0 at the first step only
+      assert.same(tensor:totable(), net:state_dict()[path]:totable())
+    end
   end)
 
   it("goes on only with the averages that there were", function()

@@ -28,6 +28,37 @@ describe("a resumed run", function()
     assert.equal(8, drift.seed())
   end)
 
+  it("says when it goes on on another machine or with other threads, where sums may round differently", function()
+    local lines = {}
+    drift.on_note(function(line) lines[#lines + 1] = line end)
+    local first = experiment()
+    with_options({ resume = first.dir }, experiment)
+    assert.same({}, lines)
+    local config = drift.json.decode(drift.read_file(first.dir .. "/config.json"))
+    config.device.description = "an abacus"
+    drift.write_file(first.dir .. "/config.json", drift.json.encode(config))
+    with_options({ resume = first.dir }, experiment)
+    drift.on_note(nil)
+    assert.is_truthy(lines[1]:find("began on an abacus, and goes on on", 1, true))
+  end)
+
+  it("is told how to begin again when it was stopped before there was anything", function()
+    drift.mkdir "nothing"
+    assert.error_matches(function() with_options({ resume = "nothing" }, experiment) end, "start it again with %-%-out nothing")
+    assert.error_matches(function() with_options({ resume = "nowhere" }, experiment) end, "nowhere: no config.json there, so it is not a run that can be resumed$")
+  end)
+
+  it("throws away what a killed process was writing, and nothing of one that lives", function()
+    local first = experiment()
+    local alive = first:path(".drift-" .. drift.read_file "/proc/self/stat":match "^%d+" .. "-0.tmp")
+    local dead = first:path ".drift-999999999-3.tmp"
+    drift.write_file(alive, "x")
+    drift.write_file(dead, "x")
+    with_options({ resume = first.dir }, experiment)
+    assert.is_true(drift.exists(alive))
+    assert.is_false(drift.exists(dead))
+  end)
+
   it("does not go on with a checkpoint of another seed", function()
     local net = drift.build(drift.models.cs180_unet { hidden = 1 })
     local optimizer = drift.optimizer(drift.optim.adam {}, net)

@@ -1,5 +1,5 @@
-/* Averages of weights: every rule's decay is a share in [0,1], at its defaults and at each bound of its parameters, from
- * the first step to the last that an integer can count; it never falls, since memory may only grow with training. */
+/* Averages of weights: every rule's decay is a share in [0,1], at its defaults and at each bound of its parameters,
+ * from the first step to the last that an integer can count; it never falls, since memory only grows with training. */
 #include "walk.h"
 
 #include <math.h>
@@ -13,7 +13,8 @@ static void check_decay(const dr_component *c, dr_args args)
     double before = 0.0;
     for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
         const double d = api->decay(i->self, steps[k]);
-        if (!(d >= before && d <= 1.0)) fail_msg("ema %s: decay(%lld) = %g after %g", c->name, (long long)steps[k], d, before);
+        if (!(d >= before && d <= 1.0))
+            fail_msg("ema %s: decay(%lld) = %g after %g", c->name, (long long)steps[k], d, before);
         assert_true(d == api->decay(i->self, steps[k])); /* of the step alone */
         before = d;
     }

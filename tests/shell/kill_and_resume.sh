@@ -57,7 +57,7 @@ awk -v s="$seed" -v n="$((20 * kills + 100))" 'BEGIN {
     for (i = 0; i < n; i++) {
         kind = rand(); u = rand()
         at = kind < 0.15 ? 0.08 * u : kind < 0.35 ? 0.85 + 0.2 * u : u
-        printf "%.4f %d %d\n", at, kind > 0.75, rand() < 0.6
+        printf "%.4f %d %d\n", at, (kind > 0.75), (rand() < 0.6)
     } }' >draws
 
 step_of() { head -c 20000 "$1" | grep -ao '"step":"[0-9]*"' | head -n 1 | tr -dc 0-9; }
