@@ -198,6 +198,17 @@ describe("training with averages", function()
     assert.same({ "4", "4", "4", "0" }, { seen.step, seen.batch, seen.lines, seen.ended })
   end)
 
+  it("has metrics and snapshots on disk before the checkpoint that counts them", function()
+    local run = run_directory.open { name = "order", parameters = {} }
+    drift.mkdir(run:path "checkpoint.safetensors")                                   -- so that it cannot be written
+    local ok, message = pcall(drift.train, { run = run, data = subset(), model = small(), epochs = 1, batch = 100, steps = 3,
+      ema = drift.ema.power {}, ema_every = 3, process = drift.process.flow_matching {}, optim = drift.optim.sgd {} })
+    assert.is_false(ok)
+    assert.is_truthy(message:find("checkpoint.safetensors: it exists and is not a regular file", 1, true), message)
+    assert.equal(4, select(2, drift.read_file(run:path "metrics.jsonl"):gsub("\n", "")))
+    assert.same({ "step_000000003_average_1.safetensors" }, drift.files(run:path "ema"))
+  end)
+
   it("does again on resuming what follows an epoch, for it may not have been done", function()
     local run = train("again", { epochs = 1 })
     drift.write_file(run:path "loss.svg", "half")
