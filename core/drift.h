@@ -188,6 +188,25 @@ typedef dr_status (*dr_sample_step_fn)(void *ctx, int64_t step, int64_t steps, d
 dr_tensor *dr_sample(dr_model *f, dr_instance *sampler, dr_tensor *x, dr_rng rng, const double *t, int64_t n, dr_sample_step_fn each, void *ctx);
 dr_status dr_sample_grid(dr_model *f, dr_instance *sampler, double **t, int64_t *n); /* malloc'd t[0..n] */
 
+/* ---- metric.c: a metric's values with bootstrap intervals ------------------------------------------------------------------------------- */
+typedef struct dr_resampling {
+    int64_t resamples; /* 0: no interval (low and high are NaN) */
+    double confidence; /* 0.95 */
+    uint64_t seed;
+} dr_resampling;
+typedef struct dr_metric_value {
+    const char *name;
+    double value, low, high; /* NaN where there are no samples */
+} dr_metric_value;
+dr_status dr_metric_reset(dr_instance *metric);
+dr_status dr_metric_reference(dr_instance *metric, dr_tensor *real, dr_split split); /* DR_OK and nothing where the metric needs none of that split */
+dr_status dr_metric_update(dr_instance *metric, dr_tensor *output, dr_tensor *label);
+int64_t dr_metric_samples(const dr_instance *metric);
+int dr_metric_values(const dr_instance *metric); /* how many */
+dr_status dr_metric_result(dr_instance *metric, const dr_resampling *how, dr_metric_value *out); /* out[dr_metric_values()] */
+/* The interval's numbers alone, for what is not a metric: the mean of x[0..n) over resamples of it. */
+dr_status dr_bootstrap_mean(const double *x, int64_t n, const dr_resampling *how, dr_metric_value *out);
+
 /* ---- optim.c ----------------------------------------------------------------------------------------------------------------------------- */
 typedef struct dr_optim dr_optim;
 dr_optim *dr_optim_new(dr_instance *optimizer, dr_tensor *const *param, const char *const *path, int64_t n); /* borrows the instance; retains tensors */

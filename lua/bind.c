@@ -324,6 +324,7 @@ static int open_module(lua_State *L)
     bind_open_instance(L);
     bind_open_module(L);
     bind_open_process(L);
+    bind_open_metric(L);
     bind_open_model(L);
     bind_open_optim(L);
     bind_open_data(L);

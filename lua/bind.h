@@ -41,6 +41,7 @@ void bind_open_spec(lua_State *L);
 void bind_open_instance(lua_State *L);
 void bind_open_module(lua_State *L);
 void bind_open_process(lua_State *L);
+void bind_open_metric(lua_State *L);
 void bind_open_model(lua_State *L);
 void bind_open_optim(lua_State *L);
 void bind_open_data(lua_State *L);

@@ -137,40 +137,6 @@ static int ema_decay(lua_State *L) /* decay(step): of an average of weights, aft
     return 1;
 }
 
-static int metric_reset(lua_State *L)
-{
-    const dr_instance *m = bind_check_instance(L, 1, "metric");
-    ((const dr_metric *)m->iface)->reset(m->self);
-    bind_check(L);
-    return 0;
-}
-
-static int metric_update(lua_State *L) /* update(output, label) */
-{
-    const dr_instance *m = bind_check_instance(L, 1, "metric");
-    dr_tensor *label = lua_isnoneornil(L, 3) ? NULL : bind_check_tensor(L, 3);
-    dr_tensor *output = bind_check_tensor(L, 2);
-    dr_scope_open();
-    ((const dr_metric *)m->iface)->update(m->self, output, label);
-    dr_scope_close();
-    bind_check(L);
-    return 0;
-}
-
-static int metric_result(lua_State *L)
-{
-    const dr_instance *m = bind_check_instance(L, 1, "metric");
-    double value = 0;
-    int64_t samples = 0;
-    dr_scope_open();
-    ((const dr_metric *)m->iface)->result(m->self, &value, &samples);
-    dr_scope_close();
-    bind_check(L);
-    lua_pushnumber(L, value);
-    lua_pushinteger(L, samples);
-    return 2;
-}
-
 void bind_open_instance(lua_State *L)
 {
     static const luaL_Reg functions[] = { { "build_instance", core_build_instance },
@@ -180,9 +146,6 @@ void bind_open_instance(lua_State *L)
     static const luaL_Reg schedule[] = { { "beta", schedule_beta }, { NULL, NULL } };
     static const luaL_Reg decay[] = { { "factor", decay_factor }, { NULL, NULL } };
     static const luaL_Reg ema[] = { { "decay", ema_decay }, { NULL, NULL } };
-    static const luaL_Reg metric[] = {
-        { "reset", metric_reset }, { "update", metric_update }, { "result", metric_result }, { NULL, NULL }
-    };
     luaL_setfuncs(L, functions, 0);
     bind_class(L, "drift.instance", NULL, instance_gc);
     luaL_getmetatable(L, "drift.instance");
@@ -193,5 +156,4 @@ void bind_open_instance(lua_State *L)
     bind_instance_methods(L, "schedule", schedule);
     bind_instance_methods(L, "decay", decay);
     bind_instance_methods(L, "ema", ema);
-    bind_instance_methods(L, "metric", metric);
 }

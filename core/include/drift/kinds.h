@@ -256,12 +256,29 @@ typedef struct dr_dataset {
                                                     made from; NULL: images have no noise of their own */
 } dr_dataset;
 
-/* ---- metric/1 ------------------------------------------------------------------------------------------------------- */
+/* ---- metric/2: numbers that judge a set of outputs -------------------------------------------------------------------
+ * A metric keeps what it needs of each sample, and evaluates on any list of them: so the host makes bootstrap intervals
+ * for every metric (core/metric.c). Samples count from 0 in the order of their updates; a list may name one repeatedly,
+ * and what a metric then does with the copies is its own affair, but all samples once must give the metric's value. */
+typedef enum dr_metric_space { /* what outputs and real images are given as */
+    DR_SPACE_LOGITS = 0, /* [B,K] of the classifier, with labels */
+    DR_SPACE_FEATURES,   /* [B,D], the classifier's layer before the last */
+    DR_SPACE_PIXELS      /* [B,C,H,W] */
+} dr_metric_space;
+enum { DR_METRIC_VALUES = 4 };
+enum { DR_REFERENCE_TRAIN = 1, DR_REFERENCE_TEST = 2 }; /* 1 << dr_split */
 typedef struct dr_metric {
     uint32_t size;
-    dr_status (*reset)(void *self);
-    dr_status (*update)(void *self, dr_tensor *output, dr_tensor *label); /* e.g. logits [B,K], label i32 [B] */
-    dr_status (*result)(void *self, double *value, int64_t *samples);
+    int32_t space;     /* dr_metric_space */
+    int32_t references; /* DR_REFERENCE_...: the real images that it needs; 0: none */
+    int32_t values;    /* 1 to DR_METRIC_VALUES */
+    const char *value_name[DR_METRIC_VALUES];
+    double range[DR_METRIC_VALUES][2]; /* least and largest that a value can be; both 0: not bounded */
+    dr_status (*reset)(void *self);    /* forgets samples and real images; also called at the start */
+    dr_status (*reference)(void *self, dr_tensor *real, dr_split split); /* more real images, before any update; NULL: needs none */
+    dr_status (*update)(void *self, dr_tensor *output, dr_tensor *label); /* label i32 [B], or NULL */
+    int64_t (*samples)(void *self);
+    dr_status (*evaluate)(void *self, const int64_t *rows, int64_t n, double *value); /* n >= 1; value[values] */
     void (*destroy)(void *self);
 } dr_metric;
 
