@@ -25,7 +25,11 @@ static dr_status start(dr_instance *i)
     }
     if (is_kind(i->component, "metric")) {
         const dr_metric *m = i->iface;
-        return m->reset ? m->reset(i->self) : DR_OK;
+        if (m->values < 1 || m->values > DR_METRIC_VALUES || !m->reset || !m->update || !m->samples || !m->evaluate) {
+            return dr_fail(DR_EABI, "metric %s: its table lacks a function, or values is not 1 to %d", i->component->name,
+                           DR_METRIC_VALUES);
+        }
+        return m->reset(i->self);
     }
     return DR_OK;
 }

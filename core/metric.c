@@ -3,7 +3,8 @@
  *   [low, high] = v + (quantiles (1-c)/2, (1+c)/2 of v_r) - mean(v_r)
  * The percentiles are shifted to lie around v: a resample holds only 63% of the samples, which moves metrics that are
  * biased in n (Frechet distance, coverage) once more. So the interval says how far chance moves the value, and nothing
- * of the value's own bias; where all samples agree (a share of 1) it has no width. Draws are Philox keyed by (seed, resample, position): the same seed, the same interval. */
+ * of the value's own bias; where all samples agree (a share of 1) it has no width. Draws are Philox keyed by (seed,
+ * resample, position): the same seed, the same interval. */
 #include "drift.h"
 
 #include <math.h>

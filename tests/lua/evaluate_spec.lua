@@ -104,6 +104,20 @@ describe("drift.evaluate", function()
     end
   end)
 
+  it("clamps images to [0, 1]", function()
+    local images, labels = training_images(1, 60)
+    local function judged(x)
+      local report = drift.evaluate { data = data, images = x, labels = labels, metrics = all_metrics(), resamples = 0, real = 100, train = 500 }
+      local values = {}
+      for i, row in ipairs(report) do values[i] = row.value end
+      assert.equal(100, report.real)
+      assert.equal(500, report.train)
+      return values
+    end
+    local wide = images * 3 - 1
+    assert.same(judged(wide:clamp(0, 1)), judged(wide))
+  end)
+
   it("draws the images itself, and leaves a table and a file", function()
     local run = run_directory.open { name = "evaluated", parameters = {} }
     local net = drift.models.cs180_unet { hidden = 4, time = "add", class = "scale" }
