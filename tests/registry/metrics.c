@@ -171,7 +171,7 @@ static void intervals_miss_as_often_as_they_say(void **state)
 /* Rows are what is evaluated: in any order, and without the samples that they do not name. */
 static void check_rows(const dr_component *c)
 {
-    double whole[DR_METRIC_VALUES], turned[DR_METRIC_VALUES], half[DR_METRIC_VALUES];
+    double whole[DR_METRIC_VALUES], turned[DR_METRIC_VALUES], some[DR_METRIC_VALUES];
     int64_t rows[ROWS];
     dr_instance *m = make(c->name, ROWS, 1);
     assert_int_equal(dr_metric_update(m, rows_for(m, ROWS, 3), labels_for(ROWS)), DR_OK);
@@ -179,11 +179,11 @@ static void check_rows(const dr_component *c)
     assert_int_equal(api_of(m)->evaluate(m->self, rows, ROWS, whole), DR_OK);
     for (int64_t i = 0; i < ROWS; i++) rows[i] = ROWS - 1 - i;
     assert_int_equal(api_of(m)->evaluate(m->self, rows, ROWS, turned), DR_OK);
-    assert_int_equal(api_of(m)->evaluate(m->self, rows, ROWS / 2, half), DR_OK);
+    assert_int_equal(api_of(m)->evaluate(m->self, rows, 11, some), DR_OK);
     bool differs = false;
     for (int k = 0; k < dr_metric_values(m); k++) {
         assert_true(fabs(whole[k] - turned[k]) <= 1e-12 * fmax(1.0, fabs(whole[k])));
-        differs = differs || fabs(whole[k] - half[k]) > 1e-6;
+        differs = differs || fabs(whole[k] - some[k]) > 1e-6;
     }
     assert_true(differs);
     dr_instance_free(m);
