@@ -119,18 +119,7 @@ local function log_density(o, model, process, grid, x, first, seed, tell)
   return (total - squares - D * (0.5 * math.log(2 * math.pi) + math.log(sigma))):totable(), D
 end
 
--- ---- images ---------------------------------------------------------------------------------------------------------------
-local function images_of(o)
-  if o.images then
-    local labels = type(o.labels) == "table" and drift.tensor(o.labels, "i32") or o.labels or nil
-    return o.images, labels and labels:cast "i32"
-  end
-  local split, indices = drift.instance(o.data, "dataset").test, {}
-  for i = 1, math.min(o.n or 500, #split) do indices[i] = i end
-  local images, labels = split:batch(indices)
-  return images, o.labels ~= false and labels or nil
-end
-
+-- ---- all images ---------------------------------------------------------------------------------------------------------
 -- A network's weights take no gradients meanwhile, and get their say back afterwards.
 local function without_weights(net, fn)
   local frozen = {}
@@ -144,7 +133,7 @@ local function without_weights(net, fn)
 end
 
 local function all_bits(o, net, process, grid, seed)
-  local images, labels = images_of(o)
+  local images, labels = drift.evaluation_images(o, 500)
   local n, batch, bits = images.shape[1], o.batch or 100, {}
   local bar = not o.quiet and drift.progress { label = ("likelihood of %d images"):format(n), total = n, per_step = 1, unit = "images" }
   for first = 0, n - 1, batch do

@@ -46,17 +46,6 @@ local function times(process, levels)
   return list
 end
 
-local function images_of(o)
-  if o.images then
-    local labels = type(o.labels) == "table" and drift.tensor(o.labels, "i32") or o.labels or nil
-    return o.images, labels and labels:cast "i32"
-  end
-  local split, indices = drift.instance(o.data, "dataset").test, {}
-  for i = 1, math.min(o.n or 500, #split) do indices[i] = i end
-  local images, labels = split:batch(indices)
-  return images, o.labels ~= false and labels or nil
-end
-
 local function squares(difference) return (difference * difference):flatten(1):mean(1):totable() end
 
 -- Adds the errors of a batch at one level to two lists.
@@ -73,7 +62,7 @@ local function measure(o, process, net, level, number, x0, label, first, into)
 end
 
 local function all_levels(o, process, net, levels)
-  local images, labels = images_of(o)
+  local images, labels = drift.evaluation_images(o, 500)
   local n, batch, errors = images.shape[1], o.batch or 100, {}
   for number, level in ipairs(levels) do
     errors[number] = { x0 = {}, eps = {} }
