@@ -1,5 +1,5 @@
 -- post_hoc_ema.lua: after training, the average of the weights of a width that was not kept: a sum of the snapshots of
--- power-function averages that were.     Karras et al. 2024 (EDM2), section 3 and algorithm 3
+-- power-function averages that were.     Karras et al. 2024 (EDM2), section 3 and appendix C
 --
 --   local weights, fit = drift.post_hoc_ema("runs/a", { sigma_rel = 0.15, step = 5000, net = net })
 --
