@@ -29,8 +29,8 @@ describe("a spec", function()
         refused(function() return neighbour { needed = 1, steps = { 1.5 } } end, "whole numbers")
         refused(function() return neighbour { needed = 1, steps = 3 } end, "steps must be a list")
         local long = {}
-        for i = 1, 17 do long[i] = i end
-        refused(function() return neighbour { needed = 1, steps = long } end, "at most 16")
+        for i = 1, 65 do long[i] = i end
+        refused(function() return neighbour { needed = 1, steps = long } end, "at most 64")
         refused(function() return neighbour { needed = 1, curve = 3 } end, "curve must be a function")
         refused(function() return neighbour { needed = 1, schedule = heun {} } end,
                 "schedule must be a schedule, not sampler heun")
