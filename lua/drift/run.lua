@@ -10,6 +10,7 @@ local drift = require "drift"
 
 local run = {}
 local methods = {}
+local line_of = setmetatable({}, { __mode = "k" })                -- record -> its line of metrics.jsonl, as it was written
 local meta = {
   __index = function(self, key)
     if methods[key] then return methods[key] end
@@ -87,7 +88,7 @@ function run.open(o)
     parts = {}, part_name = false, began = drift.clock(),
     name = name, parameters = o.parameters, preset = o.preset or false, resumed = resumed, seed = drift.seed(),
     dir = drift.options.resume or drift.options.out or free_folder(name),
-    records = {}, lines = {},
+    records = {},
   }, meta)
   self.resume_dir = self.dir                                      -- what --resume is to name
   prepare(self)
@@ -121,27 +122,30 @@ end
 
 -- One line of metrics.jsonl. Lines are kept and the file is written by flush(), whole: a reader never sees half a line.
 function methods:log(record)
-  self.records[#self.records + 1] = record
-  self.lines[#self.lines + 1] = drift.json.encode(record)
+  local kept = {}
+  for key, value in pairs(record) do kept[key] = value end
+  self.records[#self.records + 1], line_of[kept] = kept, drift.json.encode(kept)
 end
 
 -- Before each checkpoint, which counts the lines: a kill between the two leaves more lines than it counts, never fewer.
 function methods:flush()
-  drift.write_file(self:path "metrics.jsonl", table.concat(self.lines, "\n") .. (#self.lines > 0 and "\n" or ""))
+  local lines = {}
+  for i, record in ipairs(self.records) do lines[i] = line_of[record] .. "\n" end
+  drift.write_file(self:path "metrics.jsonl", table.concat(lines))
 end
 
 -- On resuming, the lines that the checkpoint counts stay as they are; what was logged after it will come again.
 function methods:restore_log(lines)
   local path = self:path "metrics.jsonl"
-  self.records, self.lines = {}, {}
+  self.records = {}
   for line in drift.read_file(path):gmatch "[^\n]+" do
-    if #self.lines == lines then break end
+    if #self.records == lines then break end
     local ok, record = pcall(drift.json.decode, line)
-    if not ok or type(record) ~= "table" then drift.fail("%s: line %d is not a record", path, #self.lines + 1) end
-    self.records[#self.records + 1], self.lines[#self.lines + 1] = record, line
+    if not ok or type(record) ~= "table" then drift.fail("%s: line %d is not a record", path, #self.records + 1) end
+    self.records[#self.records + 1], line_of[record] = record, line
   end
-  if #self.lines < lines then
-    drift.fail("%s: has %d lines, but the checkpoint counts %d; it was changed since", path, #self.lines, lines)
+  if #self.records < lines then
+    drift.fail("%s: has %d lines, but the checkpoint counts %d; it was changed since", path, #self.records, lines)
   end
 end
 

@@ -110,7 +110,7 @@ local function save(run, net, optimizer, averages, at, ended)
   run:flush()
   checkpoint.save(run:path "checkpoint.safetensors",
     { net = net, optimizer = optimizer, averages = averages, epoch = at.epoch, batch = at.batch, step = at.step,
-      loss_sum = at.loss_sum, lines = #run.lines, ended = ended or 0 })
+      loss_sum = at.loss_sum, lines = #run.records, ended = ended or 0 })
 end
 
 local function finish_epoch(run, net, averages, o, epoch)

@@ -180,7 +180,7 @@ describe("training with averages", function()
   it("writes a checkpoint every so many steps, with the lines of metrics that belong to it", function()
     local seen = {}
     local run = train("often", { checkpoint_every = 4, epochs = 2, after_epoch = function() end })
-    assert.is_true(#run.lines == 22)                                                -- 10 steps and one mean, twice
+    assert.is_true(#run.records == 22)                                                -- 10 steps and one mean, twice
     local file = drift.open(run:path "checkpoint.safetensors")
     assert.same({ "22", "2", "20" }, { file.metadata.lines, file.metadata.ended, file.metadata.step })
     -- what lies there after the checkpoint of step 4 alone: a run that is stopped in step 7
