@@ -78,6 +78,17 @@ local function linear_axis(all)
   return function(loss) return math.min(loss, top) / top end, ticks
 end
 
+local function log_ticks(low, top, mantissas)
+  local ticks = {}
+  for power = math.floor(math.log(low, 10)), math.ceil(math.log(top, 10)) do
+    for _, m in ipairs(mantissas) do
+      local v = m * 10.0 ^ power
+      if v >= low and v <= top then ticks[#ticks + 1] = v end
+    end
+  end
+  return ticks
+end
+
 local function log_axis(all)
   local top, low = upper_limit(all), math.huge
   for _, s in ipairs(all) do
@@ -85,14 +96,9 @@ local function log_axis(all)
       if p[2] > 0 then low = math.min(low, p[2]) end
     end
   end
-  low = math.min(low * 0.9, top / 2)
-  local ticks = {}
-  for power = math.floor(math.log(low, 10)), math.ceil(math.log(top, 10)) do
-    for _, m in ipairs { 1, 2, 5 } do
-      local v = m * 10.0 ^ power
-      if v >= low and v <= top then ticks[#ticks + 1] = v end
-    end
-  end
+  low = math.min(low * 0.7, top / 2)                              -- steps scatter below their mean
+  local ticks = log_ticks(low, top, { 1, 2, 5 })
+  if #ticks < 4 then ticks = log_ticks(low, top, { 1, 1.5, 2, 3, 4, 5, 6, 8 }) end
   local span = math.log(top / low)
   return function(loss) return math.log(math.max(low, math.min(loss, top)) / low) / span end, ticks
 end
@@ -173,7 +179,8 @@ return function(o)
   draw_axes(add, place, ticks, last)
   for _, s in ipairs(all) do draw_series(add, s, place, #o.runs == 1 and COLORS[2] or s.color) end
   if #o.runs > 1 then draw_legend(add, all) end
-  add('<text x="%d" y="20" text-anchor="end" fill="#666">light: each step, dark: smoothed, dots: mean of an epoch</text>', WIDTH - RIGHT)
+  add('<text x="%d" y="%d" text-anchor="end" font-size="10" fill="#666">light: each step, dark: smoothed, dots: mean of an epoch</text>',
+    WIDTH - RIGHT, HEIGHT - 8)
   svg[#svg + 1] = "</svg>\n"
   local text = table.concat(svg, "\n")
   if o.path then drift.write_file(o.path, text) end
