@@ -38,7 +38,7 @@ function methods:draw(net, n, changes)
   if self.classes then return drift.sample(with(o, { labels = labels_in_turn(n, self.classes) })) end
   if not self.seeds then return drift.sample(with(o, { n = n })) end
   local rows = {}
-  for i = 1, math.max(1, n // self.cols) do rows[i] = (drift.sample(with(o, { n = self.cols, seed = self.seeds[i] }))) end
+  for i = 1, math.min(#self.seeds, math.max(1, n // self.cols)) do rows[i] = (drift.sample(with(o, { n = self.cols, seed = self.seeds[i] }))) end
   return #rows == 1 and rows[1] or drift.concat(rows, 0)
 end
 

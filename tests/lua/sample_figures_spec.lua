@@ -89,6 +89,8 @@ describe("drift.sample_figures", function()
       assert.is_true(equal(want, images:narrow(0, 4 * (i - 1), 4)))
     end
     assert.is_false(equal(images:narrow(0, 0, 4), images:narrow(0, 4, 4)))
+    local few = drift.sample_figures { run = run, title = "try", sample = sample, n = 5, seeds = { 1, 2, 3 }, at_epochs = {} }
+    assert.equal(3, few:samples(net).shape[1])                      -- no more rows than seeds
   end)
 end)
 
