@@ -123,6 +123,8 @@ static bool put_frame(GifFileType *gif, const bind_pixels *p, int delay, GifByte
         if (!index_exactly(p, index, own->Colors) && !quantize(p, index, own->Colors)) return false;
     }
     if (!put_delay(gif, delay)) return false;
+    GifFreeMapObject(gif->Image.ColorMap); /* giflib forgets the last frame's where this one has none */
+    gif->Image.ColorMap = NULL;
     if (EGifPutImageDesc(gif, 0, 0, p->width, p->height, false, palette) != GIF_OK) return false;
     for (int y = 0; y < p->height; y++) {
         if (EGifPutLine(gif, index + (size_t)y * (size_t)p->width, p->width) != GIF_OK) return false;
