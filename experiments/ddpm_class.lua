@@ -1,5 +1,5 @@
--- Question: what digits does a class-conditional UNet draw that was trained as a DDPM, after 1, 5, 10, 15 and 20 epochs,
--- and what does classifier-free guidance do to them?   (spec B4)
+-- Question: what digits does a class-conditional UNet draw that was trained as a DDPM, after 1, 5, 10, 15 and 20
+-- epochs, and what does classifier-free guidance do to them?   (spec B4)
 local drift = require "drift"
 local run = drift.experiment {
   hidden = 64, epochs = 20, batch = 128, lr = 1e-3, p_uncond = 0.1, T = 300,
@@ -9,7 +9,8 @@ local run = drift.experiment {
   presets = { quick = { hidden = 32, epochs = 1 },
               smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 10 } } }
 
-local process = drift.process.ddpm { T = run.T, schedule = drift.schedule.linear { beta_start = 1e-4, beta_end = 0.02 } }
+local betas   = drift.schedule.linear { beta_start = 1e-4, beta_end = 0.02 }
+local process = drift.process.ddpm { T = run.T, schedule = betas }
 local figures = drift.sample_figures {                            -- four of each class, a column each
   run = run, title = "DDPM", at_epochs = run.at_epochs, n = run.samples, classes = 10,
   sample = { process = process, sampler = drift.sampler.ddpm { steps = run.sample_steps }, shape = { 1, 28, 28 },

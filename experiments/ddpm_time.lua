@@ -8,7 +8,8 @@ local run = drift.experiment {
   presets = { quick = { hidden = 32, epochs = 1 },
               smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 10 } } }
 
-local process = drift.process.ddpm { T = run.T, schedule = drift.schedule.linear { beta_start = 1e-4, beta_end = 0.02 } }
+local betas   = drift.schedule.linear { beta_start = 1e-4, beta_end = 0.02 }
+local process = drift.process.ddpm { T = run.T, schedule = betas }
 local figures = drift.sample_figures {
   run = run, title = ("DDPM, time %s"):format(run.time), at_epochs = run.at_epochs, n = run.samples,
   sample = { process = process, sampler = drift.sampler.ddpm { steps = run.sample_steps }, shape = { 1, 28, 28 } } }

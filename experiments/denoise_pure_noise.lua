@@ -1,5 +1,5 @@
--- Question: what does a one-step denoiser learn that is shown nothing but noise? The answer of least squared error is the
--- mean of all digits.   (spec B1)
+-- Question: what does a one-step denoiser learn that is shown nothing but noise? The answer of least squared error is
+-- the mean of all digits.   (spec B1)
 local drift = require "drift"
 local run = drift.experiment {
   hidden = 128, epochs = 5, batch = 256, lr = 1e-4, at_epochs = { 1, 5 }, noises = 8, steps = 0,

@@ -1,5 +1,5 @@
--- Question: how well does a UNet remove noise of sigma = 0.5 in one step, and what does it do at noise levels that it has
--- never seen?   (spec B1)
+-- Question: how well does a UNet remove noise of sigma = 0.5 in one step, and what does it do at noise levels that it
+-- has never seen?   (spec B1)
 local drift = require "drift"
 local run = drift.experiment {
   hidden = 128, epochs = 5, batch = 256, lr = 1e-4, sigma = 0.5, at_epochs = { 1, 5 },

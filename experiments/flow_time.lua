@@ -1,5 +1,5 @@
--- Question: what digits does a time-conditioned UNet draw after 1, 5 and 10 epochs of flow matching? The rows of each grid
--- start from noise of seeds 100, 101 and 102.   (spec B3)
+-- Question: what digits does a time-conditioned UNet draw after 1, 5 and 10 epochs of flow matching? The rows of each
+-- grid start from noise of seeds 100, 101 and 102.   (spec B3)
 local drift = require "drift"
 local run = drift.experiment {
   hidden = 64, epochs = 10, batch = 128, lr = 1e-3, time = "add",
@@ -10,7 +10,8 @@ local run = drift.experiment {
 
 local process = drift.process.flow_matching {}
 local figures = drift.sample_figures {
-  run = run, title = ("flow matching, time %s"):format(run.time), at_epochs = run.at_epochs, n = run.samples, seeds = run.seeds,
+  run = run, title = ("flow matching, time %s"):format(run.time), at_epochs = run.at_epochs,
+  n = run.samples, seeds = run.seeds,
   sample = { process = process, sampler = drift.sampler.euler { steps = run.sample_steps }, shape = { 1, 28, 28 } } }
 
 local net = drift.train {

@@ -1,5 +1,5 @@
--- Question: does the falling learning rate matter? AdamW at a constant 1e-4 with weight decay 1e-4, against Adam from 1e-3
--- down to 1e-4, on the same batches, noise and initial weights: class-conditional flow matching.   (spec B4)
+-- Question: does the falling learning rate matter? AdamW at a constant 1e-4 with weight decay 1e-4, against Adam from
+-- 1e-3 down to 1e-4, on the same batches, noise and initial weights: class-conditional flow matching.   (spec B4)
 local drift = require "drift"
 local run = drift.experiment {
   hidden = 64, epochs = 10, batch = 128, lr = 1e-3, constant_lr = 1e-4, weight_decay = 1e-4, p_uncond = 0.1,

@@ -57,7 +57,7 @@ static bool index_grays(const bind_pixels *p, GifByteType *index)
     return true;
 }
 
-/* Fills index[] and the palette where there are at most 256 colours; else false. Looks each colour up in a hash table. */
+/* Fills index[] and the palette where there are at most 256 colours; else false. Finds a colour by hash. */
 static bool index_exactly(const bind_pixels *p, GifByteType *index, GifColorType *palette)
 {
     const size_t n = (size_t)p->width * (size_t)p->height;
@@ -132,7 +132,8 @@ static bool put_frame(GifFileType *gif, const bind_pixels *p, int delay, GifByte
     return true;
 }
 
-static bool put_all(GifFileType *gif, const animation *a, GifByteType *index, ColorMapObject *grays, ColorMapObject *own)
+static bool put_all(GifFileType *gif, const animation *a, GifByteType *index, ColorMapObject *grays,
+                    ColorMapObject *own)
 {
     EGifSetGifVersion(gif, true);
     if (EGifPutScreenDesc(gif, a->frame->width, a->frame->height, 8, 0, grays) != GIF_OK) return false;
@@ -190,7 +191,8 @@ static const bind_pixels *check_frames(lua_State *L, int n)
 
 static int hundredths(lua_State *L, const char *what, double seconds)
 {
-    if (!(seconds >= 0.0 && seconds <= 655.35)) bind_error(L, "gif: %s = %f is outside [0, 655.35] seconds", what, seconds);
+    if (!(seconds >= 0.0 && seconds <= 655.35))
+        bind_error(L, "gif: %s = %f is outside [0, 655.35] seconds", what, seconds);
     return (int)lround(seconds * 100.0);
 }
 
@@ -230,7 +232,7 @@ static void check_options(lua_State *L) /* an options table at stack index 3, ma
     }
 }
 
-/* gif(frames [, path [, { delay = 0.1, loop = true, last = }]]): returns the bytes, or writes a file, whole or not at all */
+/* gif(frames [, path [, { delay = 0.1, loop = true, last = }]]): the bytes, or writes a file, whole or not at all */
 static int core_gif(lua_State *L)
 {
     const char *path = luaL_optstring(L, 2, NULL);

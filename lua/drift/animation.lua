@@ -1,5 +1,5 @@
--- animation.lua: a GIF of canvases, the last one held for a while. Titles of different lengths may have made canvases of
--- different sizes: all get the largest, on white.
+-- animation.lua: a GIF of canvases, the last one held for a while. Titles of different lengths may have made canvases
+-- of different sizes: all get the largest, on white.
 --
 --   drift.animation(frames, run:path "denoising.gif", { delay = 0.1, last = 2 })
 local drift = require "drift"

@@ -1,5 +1,5 @@
--- loss_curves.lua: training losses of one or more runs in one SVG: every step faintly, smoothed, and each epoch's mean as
--- a dot. With several runs each has a colour, and a legend says its label and its last epoch's mean.
+-- loss_curves.lua: training losses of one or more runs in one SVG: every step faintly, smoothed, and each epoch's mean
+-- as a dot. With several runs each has a colour, and a legend says its label and its last epoch's mean.
 --
 --   drift.loss_curves { runs = { a, b }, labels = { "Adam, decayed", "AdamW, constant" }, title = "...",
 --                       log = true, path = run:path "compared.svg" }              -> the SVG's text
@@ -24,8 +24,8 @@ local function points_of(records)
   return steps, epochs
 end
 
--- The mean of the steps around each one. At the start fewer on both sides, so that the curve neither lags nor starts high;
--- at the end fewer on one, so that it does not end in the last step's noise.
+-- The mean of the steps around each one. At the start fewer on both sides, so that the curve neither lags nor starts
+-- high; at the end fewer on one, so that it does not end in the last step's noise.
 local function smoothed(points)
   local sums, out = { [0] = 0 }, {}
   for i, p in ipairs(points) do sums[i] = sums[i - 1] + p[2] end
@@ -50,7 +50,7 @@ local function series_of(o)
   return all
 end
 
--- ---- axes -------------------------------------------------------------------------------------------------------------
+-- ---- axes -----------------------------------------------------------------------------------------------------------
 local function nice_step(span, ticks)
   local raw = span / ticks
   local unit = 10 ^ math.floor(math.log(raw, 10))
@@ -103,7 +103,7 @@ local function log_axis(all)
   return function(loss) return math.log(math.max(low, math.min(loss, top)) / low) / span end, ticks
 end
 
--- ---- drawing ----------------------------------------------------------------------------------------------------------
+-- ---- drawing --------------------------------------------------------------------------------------------------------
 local function escape(s) return (s:gsub("&", "&amp;"):gsub("<", "&lt;")) end
 
 local function polyline(points, place, style)
@@ -118,17 +118,17 @@ end
 local function draw_axes(add, place, ticks, last)
   for _, v in ipairs(ticks) do
     local _, y = place(0, v)
-    add('<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%g</text>', LEFT, WIDTH - RIGHT, y, y,
-      LEFT - 6, y + 4, v)
+    add('<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%g</text>',
+      LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 4, v)
   end
   local step = math.max(1, nice_step(last, 6))
   for at = 0, last, step do
-    add('<text x="%.1f" y="%d" text-anchor="middle">%d</text>', LEFT + (WIDTH - LEFT - RIGHT) * at / last, HEIGHT - BOTTOM + 18,
-      math.floor(at))
+    add('<text x="%.1f" y="%d" text-anchor="middle">%d</text>',
+      LEFT + (WIDTH - LEFT - RIGHT) * at / last, HEIGHT - BOTTOM + 18, math.floor(at))
   end
   add('<text x="%d" y="%d" text-anchor="middle">step</text>', (LEFT + WIDTH - RIGHT) // 2, HEIGHT - 8)
-  add('<text x="16" y="%d" text-anchor="middle" transform="rotate(-90 16 %d)">loss</text>', (TOP + HEIGHT - BOTTOM) // 2,
-    (TOP + HEIGHT - BOTTOM) // 2)
+  local middle = (TOP + HEIGHT - BOTTOM) // 2
+  add('<text x="16" y="%d" text-anchor="middle" transform="rotate(-90 16 %d)">loss</text>', middle, middle)
 end
 
 local function draw_series(add, s, place, dots)
@@ -150,11 +150,12 @@ local function draw_legend(add, all)
   end
   local width = 44 + 6.5 * longest
   local x, y = WIDTH - RIGHT - width, TOP + 8
-  add('<rect x="%.0f" y="%d" width="%.0f" height="%d" fill="white" stroke="#ccc" opacity="0.9"/>', x, y, width, 8 + 18 * #all)
+  add('<rect x="%.0f" y="%d" width="%.0f" height="%d" fill="white" stroke="#ccc" opacity="0.9"/>',
+    x, y, width, 8 + 18 * #all)
   for i, s in ipairs(all) do
     local line = y + 18 * i - 2
-    add('<line x1="%.0f" x2="%.0f" y1="%d" y2="%d" stroke="%s" stroke-width="3"/><text x="%.0f" y="%d">%s</text>', x + 8, x + 30,
-      line - 4, line - 4, s.color, x + 38, line, escape(s.text))
+    add('<line x1="%.0f" x2="%.0f" y1="%d" y2="%d" stroke="%s" stroke-width="3"/><text x="%.0f" y="%d">%s</text>',
+      x + 8, x + 30, line - 4, line - 4, s.color, x + 38, line, escape(s.text))
   end
 end
 
@@ -171,7 +172,8 @@ return function(o)
   end
 
   local svg = {
-    ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">'):format(WIDTH, HEIGHT),
+    ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">')
+      :format(WIDTH, HEIGHT),
     '<rect width="100%" height="100%" fill="white"/>',
     ('<text x="%d" y="20" font-size="14">%s</text>'):format(LEFT, escape(o.title or "training loss")),
   }
@@ -179,8 +181,8 @@ return function(o)
   draw_axes(add, place, ticks, last)
   for _, s in ipairs(all) do draw_series(add, s, place, #o.runs == 1 and COLORS[2] or s.color) end
   if #o.runs > 1 then draw_legend(add, all) end
-  add('<text x="%d" y="%d" text-anchor="end" font-size="10" fill="#666">light: each step, dark: smoothed, dots: mean of an epoch</text>',
-    WIDTH - RIGHT, HEIGHT - 8)
+  add('<text x="%d" y="%d" text-anchor="end" font-size="10" fill="#666">%s</text>', WIDTH - RIGHT, HEIGHT - 8,
+    "light: each step, dark: smoothed, dots: mean of an epoch")
   svg[#svg + 1] = "</svg>\n"
   local text = table.concat(svg, "\n")
   if o.path then drift.write_file(o.path, text) end

@@ -1,5 +1,5 @@
--- one_of_each.lua: the first image of each class of a split, for pictures: drift.one_of_each(data.test) -> [K,C,H,W], the
--- classes' names in order. Of the first n classes where n is given.
+-- one_of_each.lua: the first image of each class of a split, for pictures: drift.one_of_each(data.test) -> [K,C,H,W],
+-- the classes' names in order. Of the first n classes where n is given.
 local drift = require "drift"
 
 return function(split, n)

@@ -166,9 +166,10 @@ function methods:part(name)
   end
   local dir = self:path(name)
   local part = setmetatable({
-    parts = {}, began = drift.clock(), name = ("%s, %s"):format(self.name, name), part_name = name, parameters = self.parameters,
-    preset = self.preset, resumed = self.resumed and drift.exists(dir .. "/config.json"), seed = self.seed, dir = dir,
-    resume_dir = self.resume_dir, records = {}, lines = {}, config = {},
+    parts = {}, part_name = name, began = drift.clock(),
+    name = ("%s, %s"):format(self.name, name), parameters = self.parameters, preset = self.preset, seed = self.seed,
+    resumed = self.resumed and drift.exists(dir .. "/config.json"), dir = dir, resume_dir = self.resume_dir,
+    records = {}, lines = {}, config = {},
   }, meta)
   for key, value in pairs(self.config) do part.config[key] = value end
   part.config.name = part.name

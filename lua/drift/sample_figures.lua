@@ -10,9 +10,9 @@
 --   figures:trajectory(net)                                    denoising.gif: from noise to images
 --   figures:training()                                         training.gif: the same noise after each epoch
 --
--- With classes, image i is of class (i - 1) % classes, one column each. Without, there are `cols` (10) columns; seeds = {
--- 100, 101 } makes them rows of n / #seeds images, one for each seed. What each epoch draws is kept in epoch_NN.safetensors,
--- so that training.gif is whole where a run was stopped and resumed.
+-- With classes, image i is of class (i - 1) % classes, one column each. Without, there are `cols` (10) columns; seeds =
+-- { 100, 101 } makes them rows of n / #seeds images, one for each seed. What each epoch draws is kept in
+-- epoch_NN.safetensors, so that training.gif is whole where a run was stopped and resumed.
 local drift = require "drift"
 
 local methods = {}
@@ -38,7 +38,9 @@ function methods:draw(net, n, changes)
   if self.classes then return drift.sample(with(o, { labels = labels_in_turn(n, self.classes) })) end
   if not self.seeds then return drift.sample(with(o, { n = n })) end
   local rows = {}
-  for i = 1, math.min(#self.seeds, math.max(1, n // self.cols)) do rows[i] = (drift.sample(with(o, { n = self.cols, seed = self.seeds[i] }))) end
+  for i = 1, math.min(#self.seeds, math.max(1, n // self.cols)) do
+    rows[i] = drift.sample(with(o, { n = self.cols, seed = self.seeds[i] }))
+  end
   return #rows == 1 and rows[1] or drift.concat(rows, 0)
 end
 
@@ -65,17 +67,20 @@ end
 
 local function epochs(n) return n == 1 and "after 1 epoch" or ("after %d epochs"):format(n) end
 
+local function save(path, images, labels)
+  drift.save_tensors(path, { images = images, labels = labels and labels:cast "i64" or nil })
+end
+
 local function draw_epoch(self, net, epoch)
   local shown = self.at[epoch]
   local images, labels = self:draw(net, shown and self.n or self.cols)
-  drift.save_tensors(self.run:path(("epoch_%02d.safetensors"):format(epoch)),
-    { images = images, labels = labels and labels:cast "i64" or nil })
+  save(self.run:path(("epoch_%02d.safetensors"):format(epoch)), images, labels)
   if shown then self.run:figure(("epoch_%02d"):format(epoch), self:grid(images, self:titled(epochs(epoch)))) end
 end
 
 function methods:samples(net)
   local images, labels = self:draw(net, self.n)
-  drift.save_tensors(self.run:path "samples.safetensors", { images = images, labels = labels and labels:cast "i64" or nil })
+  save(self.run:path "samples.safetensors", images, labels)
   local picture = self:grid(images, self:titled(epochs(self.run.epochs)))
   self.run:figure("samples", picture)
   drift.show(picture)
@@ -118,8 +123,8 @@ end
 return function(o)
   drift.accept("sample_figures", o, { "run", "title", "sample", "n", "at_epochs" }, { "classes", "cols", "seeds" })
   local cols = o.classes or o.cols or (o.seeds and math.max(1, o.n // #o.seeds)) or 10
-  local self = setmetatable({ run = o.run, title = o.title, sample = o.sample, n = math.max(o.n, cols), classes = o.classes,
-                              cols = cols, seeds = o.seeds, at = {} }, meta)
+  local self = setmetatable({ run = o.run, title = o.title, sample = o.sample, n = math.max(o.n, cols),
+                              classes = o.classes, cols = cols, seeds = o.seeds, at = {} }, meta)
   for _, epoch in ipairs(o.at_epochs) do self.at[epoch] = true end
   self.after_epoch = function(net, epoch) draw_epoch(self, net, epoch) end
   return self

@@ -1,5 +1,5 @@
--- side_by_side.lua: trains variants of one experiment on the same batches, noise and initial weights, and lays their losses
--- and samples side by side.
+-- side_by_side.lua: trains variants of one experiment on the same batches, noise and initial weights, and lays their
+-- losses and samples side by side.
 --
 --   local nets = drift.side_by_side {
 --     run = run, title = "flow matching", n = 40, classes = 10, at_epochs = { 1, 5 },
@@ -7,8 +7,8 @@
 --     train = { data = ..., process = ..., optim = ... }, sample = { sampler = ..., shape = { 1, 28, 28 } } }
 --
 -- What a variant names beside name and label (model, optim, decay, process, p_uncond) takes the place of that in train.
--- Each is a part of the run, NAME/, with its own losses, checkpoint and pictures. The run gets losses.svg (logarithmic) and
--- samples.png: one row or more for each variant, in each column images from the same noise (and class).
+-- Each is a part of the run, NAME/, with its own losses, checkpoint and pictures. The run gets losses.svg (logarithmic)
+-- and samples.png: one row or more for each variant, in each column images from the same noise (and class).
 local drift = require "drift"
 
 local SHARED = { "data", "model", "process", "optim", "decay", "p_uncond" }
@@ -25,12 +25,12 @@ end
 
 local function train_variant(o, variant)
   local part, train = o.run:part(variant.name), merged(o, variant)
-  train.model = drift.build(train.model, { seed = drift.seed() })          -- its own: a spec's one instance would go on from the last
+  train.model = drift.build(train.model, { seed = drift.seed() })  -- a spec's one instance would go on from the last
   local sample = { process = train.process }
   for key, value in pairs(o.sample) do sample[key] = value end
   local figures = drift.sample_figures {
-    run = part, title = ("%s, %s"):format(o.title, variant.label or variant.name), sample = sample, n = o.n, classes = o.classes,
-    at_epochs = o.at_epochs }
+    run = part, title = ("%s, %s"):format(o.title, variant.label or variant.name), sample = sample, n = o.n,
+    classes = o.classes, at_epochs = o.at_epochs }
   train.run, train.after_epoch, train.label = part, figures.after_epoch, variant.name .. " epoch"
   local net = drift.train(train)
   local images = figures:samples(net)
@@ -61,9 +61,10 @@ return function(o)
   drift.accept("side_by_side", o, { "run", "title", "variants", "train", "sample", "n", "at_epochs" }, { "classes" })
   drift.accept("side_by_side: train", o.train, {}, SHARED)
   for _, variant in ipairs(o.variants) do
-    if not drift.is_spec(merged(o, variant).model, "net") then
-      drift.fail("side_by_side: variant %s: model is a network's description (drift.models.NAME or drift.net), not a %s", variant.name,
-        drift.type(merged(o, variant).model))
+    local model = merged(o, variant).model
+    if not drift.is_spec(model, "net") then
+      drift.fail("side_by_side: variant %s: model is a network's description (drift.models.NAME or drift.net), not a %s",
+        variant.name, drift.type(model))
     end
   end
   local done, runs, labels, nets = {}, {}, {}, {}

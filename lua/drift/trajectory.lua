@@ -1,12 +1,12 @@
 -- trajectory.lua: the way from noise to images, as labelled frames and a GIF of them.
 --
---   local images = drift.trajectory { sample = { model = net, process = process, sampler = ..., shape = { 1, 28, 28 }, n = 10 },
---                                     grid = function(images, title) return canvas end, title = "flow matching",
---                                     frames = 40, path = run:path "denoising.gif" }             -> images, frames
+--   local images, frames = drift.trajectory {
+--     sample = { model = net, process = process, sampler = ..., shape = { 1, 28, 28 }, n = 10 },
+--     grid = function(images, title) return canvas end, title = "flow matching", frames = 40, path = run:path "way.gif" }
 --
 -- sample: what drift.sample takes; all images are drawn in one batch, which does not change them. grid lays the images
--- of one step out; its title ends with the time, "t = 0.40" (whole numbers where the process is a chain). The frames are
--- the noise, as many of the steps as fit, evenly, and the result, which is held.
+-- of one step out; its title ends with the time, "t = 0.40" (whole numbers where the process is a chain). The frames
+-- are the noise, as many of the steps as fit, evenly, and the result, which is held.
 local drift = require "drift"
 
 -- Of steps 0..steps, `frames` evenly spaced ones, or all where there are fewer.
@@ -19,7 +19,9 @@ end
 return function(o)
   drift.accept("trajectory", o, { "sample", "grid" }, { "title", "frames", "path", "delay" })
   local most = o.frames or 40
-  if math.type(most) ~= "integer" or most < 2 then drift.fail("trajectory: frames = %s should be a whole number of at least 2", tostring(o.frames)) end
+  if math.type(most) ~= "integer" or most < 2 then
+    drift.fail("trajectory: frames = %s should be a whole number of at least 2", tostring(o.frames))
+  end
   local _, _, chain = drift.instance(o.sample.process, "process"):range()
   local time = chain > 0 and "%st = %d" or "%st = %.2f"
   local before = o.title and o.title .. ", " or ""

@@ -1,5 +1,6 @@
--- run_parts_spec.lua: an experiment that trains twice: each part of its run has losses and a checkpoint of its own, goes on
--- by itself where the whole is resumed, and the pictures of an epoch come again where it was stopped while drawing them.
+-- run_parts_spec.lua: an experiment that trains twice: each part of its run has losses and a checkpoint of its own,
+-- goes on by itself where the whole is resumed, and the pictures of an epoch come again where it was stopped while
+-- drawing them.
 local drift = require "drift"
 local run_directory = require "drift.run"
 

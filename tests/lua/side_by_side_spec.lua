@@ -1,5 +1,6 @@
--- side_by_side_spec.lua: a comparison compares: variants that do not differ end the same, bit for bit, though they share one
--- description of the network; what a variant names takes the place of what is shared, and nothing else changes.
+-- side_by_side_spec.lua: a comparison compares: variants that do not differ end the same, bit for bit, though they
+-- share one description of the network; what a variant names takes the place of what is shared, and nothing else
+-- changes.
 local drift = require "drift"
 local run_directory = require "drift.run"
 
