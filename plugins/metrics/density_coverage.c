@@ -3,7 +3,7 @@
  *   B_i = ball around real image i that reaches to its k-th nearest real neighbour;  N real images, M samples
  *   density  = (1/(k M)) sum_j sum_i [sample j in B_i]          coverage = (1/N) sum_i [some sample j in B_i]
  * Both have the expectation 1 - or, coverage, 1 - 2^-k for N = M large - where samples are as real images; density may
- * be above 1. Coverage grows with M: compare at the same numbers of images. */
+ * be above 1. Coverage grows with M/N: compare at the same numbers of images. */
 #include "neighbours.h"
 
 #include <math.h>
@@ -12,7 +12,8 @@
 
 typedef struct {
     int64_t k;
-    rows real, seen;
+    bool balanced;
+    rows given, real, seen; /* real: of those given, the ones in use */
     bool prepared;
     hits inside;      /* (real image's ball, sample in it) */
     int32_t *count;   /* [seen.n]: balls that the sample lies in */
@@ -21,6 +22,7 @@ typedef struct {
 
 static const dr_param params[] = {
     DR_INT(density_coverage, k, 5, 1, NEIGHBOURS_MOST, "the neighbour that a ball reaches to"),
+    DR_BOOL(density_coverage, balanced, 1, "take as many real images as there are samples, evenly spaced"),
     DR_END
 };
 
@@ -37,7 +39,7 @@ static dr_status reset(void *self)
 {
     density_coverage *m = self;
     forget_prepared(m);
-    rows_clear(&m->real);
+    rows_clear(&m->given);
     rows_clear(&m->seen);
     return DR_OK;
 }
@@ -46,6 +48,7 @@ static void destroy(void *self)
 {
     density_coverage *m = self;
     forget_prepared(m);
+    rows_free(&m->given);
     rows_free(&m->real);
     rows_free(&m->seen);
 }
@@ -54,7 +57,7 @@ static dr_status reference(void *self, dr_tensor *real, dr_split split)
 {
     density_coverage *m = self;
     (void)split;
-    return rows_append(&m->real, real, "density_coverage", NULL);
+    return rows_append(&m->given, real, "density_coverage", NULL);
 }
 
 static dr_status update(void *self, dr_tensor *output, dr_tensor *label)
@@ -62,15 +65,16 @@ static dr_status update(void *self, dr_tensor *output, dr_tensor *label)
     density_coverage *m = self;
     (void)label;
     forget_prepared(m);
-    return rows_append(&m->seen, output, "density_coverage", &m->real);
+    return rows_append(&m->seen, output, "density_coverage", &m->given);
 }
 
 static int64_t samples(void *self) { return ((const density_coverage *)self)->seen.n; }
 
 static dr_status prepare(density_coverage *m)
 {
-    if (m->real.n == 0) return dr_fail(DR_EINVAL, "metric density_coverage: needs real images: give them to reference()");
+    if (m->given.n == 0) return dr_fail(DR_EINVAL, "metric density_coverage: needs real images: give them to reference()");
     forget_prepared(m);
+    if (rows_thinned(&m->given, m->balanced ? m->seen.n : m->given.n, &m->real)) return dr_failed();
     m->count = calloc((size_t)m->seen.n + 1, sizeof *m->count);
     m->covered = calloc((size_t)m->real.n + 1, 1);
     if (!m->count || !m->covered) return dr_fail(DR_ENOMEM, "metric density_coverage: no memory");

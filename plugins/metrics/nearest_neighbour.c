@@ -12,7 +12,7 @@
 typedef struct {
     double quantile;
     int64_t tests;
-    rows train, test, seen;
+    rows train, given, test, seen; /* test: of those given, the ones that set the scale */
     bool prepared;
     double *real;   /* [test.n]: squared distances, rising */
     double *sample; /* [seen.n] */
@@ -20,7 +20,7 @@ typedef struct {
 
 static const dr_param params[] = {
     DR_REAL(nearest_neighbour, quantile, 0.01, 0.0, 1.0, "share of real test images that count as if copied"),
-    DR_INT(nearest_neighbour, tests, 2000, 1, 1 << 24, "test images that set the scale: the first so many"),
+    DR_INT(nearest_neighbour, tests, 2000, 1, 1 << 24, "test images at most that set the scale, evenly spaced"),
     DR_END
 };
 
@@ -37,7 +37,7 @@ static dr_status reset(void *self)
     nearest_neighbour *m = self;
     forget_prepared(m);
     rows_clear(&m->train);
-    rows_clear(&m->test);
+    rows_clear(&m->given);
     rows_clear(&m->seen);
     return DR_OK;
 }
@@ -47,6 +47,7 @@ static void destroy(void *self)
     nearest_neighbour *m = self;
     forget_prepared(m);
     rows_free(&m->train);
+    rows_free(&m->given);
     rows_free(&m->test);
     rows_free(&m->seen);
 }
@@ -54,12 +55,8 @@ static void destroy(void *self)
 static dr_status reference(void *self, dr_tensor *real, dr_split split)
 {
     nearest_neighbour *m = self;
-    if (split == DR_TRAIN) return rows_append(&m->train, real, "nearest_neighbour", &m->test);
-    const dr_view *v = dr_tensor_view(real);
-    const int64_t left = m->tests - m->test.n;
-    if (!v || left <= 0) return dr_failed();
-    if (v->rank > 0 && v->shape[0] > left) real = dr_slice(real, 0, 0, left);
-    return rows_append(&m->test, real, "nearest_neighbour", &m->train);
+    if (split == DR_TRAIN) return rows_append(&m->train, real, "nearest_neighbour", &m->given);
+    return rows_append(&m->given, real, "nearest_neighbour", &m->train);
 }
 
 static dr_status update(void *self, dr_tensor *output, dr_tensor *label)
@@ -80,10 +77,11 @@ static int rising(const void *a, const void *b)
 
 static dr_status prepare(nearest_neighbour *m)
 {
-    if (m->train.n == 0 || m->test.n == 0) {
+    if (m->train.n == 0 || m->given.n == 0) {
         return dr_fail(DR_EINVAL, "metric nearest_neighbour: needs real images of both splits: give them to reference()");
     }
     forget_prepared(m);
+    if (rows_thinned(&m->given, m->tests, &m->test)) return dr_failed();
     m->real = malloc((size_t)m->test.n * sizeof *m->real);
     m->sample = malloc((size_t)m->seen.n * sizeof *m->sample);
     if (!m->real || !m->sample) return dr_fail(DR_ENOMEM, "metric nearest_neighbour: no memory");

@@ -2,7 +2,7 @@
  *                                                                          Kynkaanniemi, Karras, Laine, Lehtinen & Aila 2019
  *   manifold(S) = union over s in S of the ball around s that reaches to its k-th nearest neighbour in S
  *   precision = share of samples in manifold(real),   recall = share of real images in manifold(samples)
- * Both depend on the numbers of images: compare at the same ones. In a resample the samples' balls keep the radii that
+ * Both depend on the numbers of images: compare at the same ones; as the paper, as many real ones as samples. In a resample the samples' balls keep the radii that
  * they have among all samples, since copies at distance 0 would shrink them to nothing. */
 #include "neighbours.h"
 
@@ -11,7 +11,8 @@
 
 typedef struct {
     int64_t k;
-    rows real, seen;
+    bool balanced;
+    rows given, real, seen; /* real: of those given, the ones in use */
     bool prepared;
     uint8_t *precise; /* [seen.n]: in the real manifold */
     hits recalled;    /* (sample's ball, real image in it) */
@@ -20,6 +21,7 @@ typedef struct {
 
 static const dr_param params[] = {
     DR_INT(precision_recall, k, 3, 1, NEIGHBOURS_MOST, "the neighbour that a ball reaches to"),
+    DR_BOOL(precision_recall, balanced, 1, "take as many real images as there are samples, evenly spaced"),
     DR_END
 };
 
@@ -36,7 +38,7 @@ static dr_status reset(void *self)
 {
     precision_recall *m = self;
     forget_prepared(m);
-    rows_clear(&m->real);
+    rows_clear(&m->given);
     rows_clear(&m->seen);
     return DR_OK;
 }
@@ -45,6 +47,7 @@ static void destroy(void *self)
 {
     precision_recall *m = self;
     forget_prepared(m);
+    rows_free(&m->given);
     rows_free(&m->real);
     rows_free(&m->seen);
 }
@@ -53,7 +56,7 @@ static dr_status reference(void *self, dr_tensor *real, dr_split split)
 {
     precision_recall *m = self;
     (void)split;
-    return rows_append(&m->real, real, "precision_recall", NULL);
+    return rows_append(&m->given, real, "precision_recall", NULL);
 }
 
 static dr_status update(void *self, dr_tensor *output, dr_tensor *label)
@@ -61,7 +64,7 @@ static dr_status update(void *self, dr_tensor *output, dr_tensor *label)
     precision_recall *m = self;
     (void)label;
     forget_prepared(m);
-    return rows_append(&m->seen, output, "precision_recall", &m->real);
+    return rows_append(&m->seen, output, "precision_recall", &m->given);
 }
 
 static int64_t samples(void *self) { return ((const precision_recall *)self)->seen.n; }
@@ -69,8 +72,9 @@ static int64_t samples(void *self) { return ((const precision_recall *)self)->se
 static dr_status prepare(precision_recall *m)
 {
     hits real = { 0 };
-    if (m->real.n == 0) return dr_fail(DR_EINVAL, "metric precision_recall: needs real images: give them to reference()");
+    if (m->given.n == 0) return dr_fail(DR_EINVAL, "metric precision_recall: needs real images: give them to reference()");
     forget_prepared(m);
+    if (rows_thinned(&m->given, m->balanced ? m->seen.n : m->given.n, &m->real)) return dr_failed();
     m->precise = calloc((size_t)m->seen.n + 1, 1);
     m->reached = calloc((size_t)m->real.n + 1, 1);
     if (!m->precise || !m->reached) return dr_fail(DR_ENOMEM, "metric precision_recall: no memory");

@@ -2,6 +2,7 @@
 #include "rows.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void rows_clear(rows *r) { r->n = r->D = 0; }
 
@@ -36,6 +37,18 @@ dr_status rows_append(rows *r, dr_tensor *t, const char *metric, const rows *lik
     if (make_room(r, (r->n + B) * D, metric)) return dr_failed();
     if (B > 0 && dr_tensor_read(t, DR_F32, r->v + r->n * D)) return dr_failed();
     r->n += B, r->D = D;
+    return DR_OK;
+}
+
+dr_status rows_thinned(const rows *r, int64_t n, rows *out)
+{
+    rows_clear(out);
+    if (n > r->n) n = r->n;
+    if (make_room(out, n * r->D, "of real images")) return dr_failed();
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(out->v + i * r->D, r->v + i * r->n / n * r->D, (size_t)r->D * sizeof *out->v);
+    }
+    out->n = n, out->D = r->D;
     return DR_OK;
 }
 

@@ -14,6 +14,11 @@ static double value_of(dr_instance *m, int k)
 
 static dr_instance *make(const char *name) { return dr_instance_new("metric", name, DR_NO_ARGS); }
 
+static dr_instance *unbalanced(const char *name) /* with all real images that it is given */
+{
+    return dr_instance_new("metric", name, DR_ARGS(DR_B("balanced", 0)));
+}
+
 /* ---- class accuracy ------------------------------------------------------------------------------------------------- */
 static dr_tensor *logits(void) /* argmax 2, 0, 1, 1 */
 {
@@ -215,7 +220,7 @@ static void check_balls(dr_tensor *real, dr_tensor *seen, int k)
     const double expected[2][2] = { { precision / SEEN, recall / REAL }, { density / k / SEEN, coverage / REAL } };
     static const char *const names[] = { "precision_recall", "density_coverage" };
     for (int i = 0; i < 2; i++) {
-        dr_instance *m = dr_instance_new("metric", names[i], DR_ARGS(DR_I("k", k)));
+        dr_instance *m = dr_instance_new("metric", names[i], DR_ARGS(DR_I("k", k), DR_B("balanced", 0)));
         dr_metric_reference(m, real, DR_TEST);
         dr_metric_update(m, seen, NULL);
         for (int v = 0; v < 2; v++) {
@@ -252,7 +257,7 @@ static void a_missing_mode_is_lost_recall(void **state)
 {
     (void)state;
     dr_tensor *heap[] = { noise(DR_F32, DR_SHAPE(40, 2), 1), dr_affine(1.0, noise(DR_F32, DR_SHAPE(40, 2), 2), 100.0) };
-    dr_instance *m = make("precision_recall"), *d = make("density_coverage");
+    dr_instance *m = unbalanced("precision_recall"), *d = unbalanced("density_coverage");
     dr_metric_reference(m, dr_concat(heap, 2, 0), DR_TEST), dr_metric_reference(d, dr_concat(heap, 2, 0), DR_TEST);
     dr_metric_update(m, heap[0], NULL), dr_metric_update(d, heap[0], NULL);
     assert_true(value_of(m, 0) == 1.0 && value_of(m, 1) == 0.5);
@@ -278,6 +283,22 @@ static void recall_and_coverage_are_of_the_rows(void **state)
         assert_int_equal(((const dr_metric *)m->iface)->evaluate(m->self, rows, 40, value), DR_OK);
         assert_true(value[1] == 0.5);
         dr_instance_free(m);
+    }
+}
+
+/* As many real images as samples: the same as if only those had been given, every second one here. */
+static void balanced_takes_as_many_real_images(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "precision_recall", "density_coverage" };
+    dr_tensor *real = noise(DR_F32, DR_SHAPE(REAL, WIDE), 1), *seen = noise(DR_F32, DR_SHAPE(REAL / 2, WIDE), 2);
+    dr_tensor *every_second = dr_apply1("slice", &real, 1, &(dr_slice_attr){ 0, 0, REAL / 2, 2 });
+    for (int i = 0; i < 2; i++) {
+        dr_instance *all = make(names[i]), *few = unbalanced(names[i]);
+        dr_metric_reference(all, real, DR_TEST), dr_metric_update(all, seen, NULL);
+        dr_metric_reference(few, every_second, DR_TEST), dr_metric_update(few, seen, NULL);
+        for (int k = 0; k < 2; k++) assert_true(value_of(all, k) == value_of(few, k));
+        dr_instance_free(all), dr_instance_free(few);
     }
 }
 
@@ -325,6 +346,7 @@ int main(void)
         cmocka_unit_test(balls_are_exact_far_from_the_origin),
         cmocka_unit_test(a_missing_mode_is_lost_recall),
         cmocka_unit_test(recall_and_coverage_are_of_the_rows),
+        cmocka_unit_test(balanced_takes_as_many_real_images),
         cmocka_unit_test(copies_of_training_images_are_found),
     };
     return cmocka_run_group_tests(tests, open_ref, close_all);
