@@ -16,7 +16,8 @@ static const char *name_of(const dr_instance *metric) { return metric->component
 /* A component that fails without a word is still an error. */
 static dr_status told(const dr_instance *metric, const char *what, dr_status status)
 {
-    if (status != DR_OK && !dr_failed()) dr_fail(status, "metric %s: %s failed and did not say why", name_of(metric), what);
+    if (status != DR_OK && !dr_failed())
+        dr_fail(status, "metric %s: %s failed and did not say why", name_of(metric), what);
     return dr_failed();
 }
 
@@ -31,7 +32,8 @@ dr_status dr_metric_reference(dr_instance *metric, dr_tensor *real, dr_split spl
     const dr_metric *api = api_of(metric);
     if (dr_failed() || !api->reference || !(api->references & 1 << split)) return dr_failed();
     if (api->samples(metric->self) > 0) {
-        return dr_fail(DR_EINVAL, "metric %s: real images come before the samples; reset() begins anew", name_of(metric));
+        return dr_fail(DR_EINVAL, "metric %s: real images come before the samples; reset() begins anew",
+                       name_of(metric));
     }
     return told(metric, "reference", api->reference(metric->self, real, split));
 }
@@ -93,7 +95,8 @@ static dr_status evaluate(const statistic *s, const int64_t *rows, double *value
 }
 
 /* rows [n], draw [values][resamples]: room */
-static dr_status bootstrap(const statistic *s, const dr_resampling *how, int64_t *rows, double *draw, dr_metric_value *out)
+static dr_status bootstrap(const statistic *s, const dr_resampling *how, int64_t *rows, double *draw,
+                           dr_metric_value *out)
 {
     double value[DR_METRIC_VALUES];
     const int64_t R = how->resamples;

@@ -46,7 +46,7 @@ end
 -- The learning rate falls along half a cosine, from lr to 0, over all steps.     Loshchilov & Hutter 2017
 local batches = loader:batches()
 local total = run.steps > 0 and math.min(run.steps, run.epochs * batches) or run.epochs * batches
-local progress = drift.progress { label = "training the classifier", total = total, unit = "images", per_step = run.batch }
+local progress = drift.progress { label = "training", total = total, unit = "images", per_step = run.batch }
 for step = 1, total do
   local loss = drift.scope(function()
     local batch = loader:read((step - 1) // batches + 1, (step - 1) % batches + 1)

@@ -65,7 +65,7 @@ static void push_value(lua_State *L, const dr_metric_value *v)
     lua_setfield(L, -2, "high");
 }
 
-static int metric_result(lua_State *L) /* result { resamples =, confidence =, seed = } -> { { name =, value =, .. }, .. } */
+static int metric_result(lua_State *L) /* result { resamples =, .. } -> { { name =, value =, .. }, .. } */
 {
     dr_instance *m = bind_check_instance(L, 1, "metric");
     const dr_resampling how = check_resampling(L, 2);
@@ -116,8 +116,12 @@ static int core_bootstrap(lua_State *L) /* bootstrap(list, { resamples =, confid
 void bind_open_metric(lua_State *L)
 {
     static const luaL_Reg metric[] = {
-        { "reset", metric_reset },     { "reference", metric_reference }, { "update", metric_update },
-        { "samples", metric_samples }, { "result", metric_result },       { "needs", metric_needs },
+        { "reset", metric_reset },
+        { "reference", metric_reference },
+        { "update", metric_update },
+        { "samples", metric_samples },
+        { "result", metric_result },
+        { "needs", metric_needs },
         { NULL, NULL },
     };
     bind_instance_methods(L, "metric", metric);

@@ -9,7 +9,8 @@ return function()
   local device = drift.device().name
   if not loaded[device] then
     local net = drift.build(drift.models.digit_classifier {}, { seed = 0 })
-    loaded[device] = net:load(drift.home .. "/lua/drift/models/digit_classifier.safetensors"):requires_grad(false):eval()
+    net:load(drift.home .. "/lua/drift/models/digit_classifier.safetensors")
+    loaded[device] = net:requires_grad(false):eval()
   end
   return loaded[device]
 end

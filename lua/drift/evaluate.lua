@@ -1,13 +1,13 @@
 -- evaluate.lua: how good generated images are, as a table of metrics with intervals.
 --
---   local report = drift.evaluate { model = net, process = process, sampler = drift.sampler.euler { steps = 50 }, data = data,
---                                   guidance = ..., n = 2000, classes = 10, run = run,
+--   local report = drift.evaluate { model = net, process = process, sampler = drift.sampler.euler { steps = 50 },
+--                                   guidance = ..., n = 2000, classes = 10, data = data, run = run,
 --                                   metrics = { drift.metric.frechet {}, drift.metric.class_accuracy {} } }
 --   report.text          the table;  report[i] = { name =, value =, low =, high =, n = }
 --
 -- Or of images that are there: { images = [N,C,H,W], labels = [N] or list or nil, data = data }. Images are clamped to
 -- [0,1]; metrics see the classifier's logits or features of them, or their pixels, as each metric says. Real images are
--- the data set's test split (and, where a metric asks for them, its training split), the first `real` (`train`) of each.
+-- the data set's test split and, where a metric asks for them, its training split: all, or the first `real` (`train`).
 -- classes = K draws with the labels 0..K-1 in turn. With run=, the table is said and saved as evaluation.json.
 local drift = require "drift"
 
@@ -20,17 +20,19 @@ local function counted(o, name)
 end
 
 local function check(o)
-  drift.accept("evaluate", o, { "data" }, { "model", "process", "sampler", "guidance", "labels", "n", "classes", "shape",
-    "images", "classifier", "metrics", "seed", "first", "batch", "grid", "real", "train", "run", "name", "resamples",
+  drift.accept("evaluate", o, { "data" }, { "model", "process", "sampler", "guidance", "labels", "n", "classes",
+    "shape", "images", "classifier", "metrics", "seed", "first", "batch", "grid", "real", "train", "run", "name", "resamples",
     "confidence", "quiet" })
   for _, name in ipairs { "n", "classes", "batch", "real", "train" } do counted(o, name) end
-  if o.images and (o.model or o.n or o.classes) then drift.fail "evaluate: give images, or a model to draw them with" end
+  if o.images and (o.model or o.n or o.classes) then
+    drift.fail "evaluate: give images, or a model to draw them with"
+  end
   if not o.images and not (o.model and o.process and o.sampler and (o.n or o.labels)) then
     drift.fail "evaluate: needs images, or model, process, sampler and n or labels"
   end
 end
 
--- ---- the generated images -------------------------------------------------------------------------------------------
+-- ---- the generated images ------------------------------------------------------------------------------------------
 local function labels_of(o)
   if o.labels or not o.classes then return o.labels end
   local labels = {}
@@ -52,7 +54,7 @@ local function generated(o, info)
   return images, given, drift.clock() - start
 end
 
--- ---- what metrics see of images -------------------------------------------------------------------------------------
+-- ---- what metrics see of images ------------------------------------------------------------------------------------
 local function default_metrics(labels)
   local m = drift.metric
   local list = { m.frechet {}, m.kid {}, m.precision_recall {}, m.density_coverage {} }
@@ -116,7 +118,7 @@ local function show_generated(classifier, list, images, labels)
   end
 end
 
--- ---- the report -----------------------------------------------------------------------------------------------------
+-- ---- the report ----------------------------------------------------------------------------------------------------
 local function number(x)
   if x ~= x then return "-" end
   return ("%.4g"):format(x)
@@ -125,16 +127,15 @@ end
 local function as_text(report)
   local lines = { { "metric", "value", ("%g%% interval"):format(100 * report.confidence), "n" } }
   for _, row in ipairs(report) do
-    lines[#lines + 1] = { row.name, number(row.value), ("[%s, %s]"):format(number(row.low), number(row.high)), tostring(row.n) }
+    local interval = ("[%s, %s]"):format(number(row.low), number(row.high))
+    lines[#lines + 1] = { row.name, number(row.value), interval, tostring(row.n) }
   end
   local width = { 0, 0, 0, 0 }
   for _, line in ipairs(lines) do
     for k = 1, 4 do width[k] = math.max(width[k], #line[k]) end
   end
-  local text = {}
-  for i, line in ipairs(lines) do
-    text[i] = ("%-" .. width[1] .. "s  %" .. width[2] .. "s  %-" .. width[3] .. "s  %" .. width[4] .. "s"):format(table.unpack(line))
-  end
+  local text, form = {}, ("%%-%ds  %%%ds  %%-%ds  %%%ds"):format(table.unpack(width))
+  for i, line in ipairs(lines) do text[i] = form:format(table.unpack(line)) end
   if report.images_per_second then text[#text + 1] = ("sampled at %.4g images/s"):format(report.images_per_second) end
   return table.concat(text, "\n")
 end

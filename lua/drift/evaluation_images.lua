@@ -1,5 +1,6 @@
--- evaluation_images.lua: the images that a measurement is made on, from its options: images = [N,C,H,W] with labels = [N], a
--- list or nil; or data = a data set, n of whose test images are taken, evenly spaced, with their labels (none where labels = false).
+-- evaluation_images.lua: the images that a measurement is made on, from its options: images = [N,C,H,W] with labels =
+-- [N], a list or nil; or data = a data set, n of whose test images are taken, evenly spaced, with their labels (none
+-- where labels = false).
 --   local images, labels = drift.evaluation_images(o, 500)          500: n where the options have none
 local drift = require "drift"
 

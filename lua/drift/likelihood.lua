@@ -1,35 +1,41 @@
 -- likelihood.lua: bits per dimension of images under a model, along its probability-flow ODE.
 --                          Chen et al. 2018; Grathwohl et al. 2019 (Hutchinson's estimator); Song et al. 2021
 --   dx/dt = v(x, t),   log p(x_data) = log N(x_noise; 0, sigma(t_noise)^2) + integral_{t_data}^{t_noise} div v dt
---   div v = E_e[ e . d(e . v)/dx ],  e of +-1 (rademacher) or normal (gaussian), one e per image and probe for the whole path
---   bits/dim = -log2 p(x)/D + 8,  x = (255 image + u)/256, u uniform in [0,1): a bound for 8-bit images     Theis et al. 2016
+--   div v = E_e[ e . d(e . v)/dx ],  e of +-1 (rademacher) or normal (gaussian), the same e along an image's whole path
+--   bits/dim = -log2 p(x)/D + 8,  x = (255 image + u)/256, u uniform in [0,1): a bound for 8-bit images  Theis et al. 2016
 --
 --   local nll = drift.likelihood { model = net, process = process, data = data, n = 500, steps = 100, method = "heun" }
---   nll.value, nll.low, nll.high      bits/dim with a bootstrap interval;  nll.n, nll.each (list), nll.t_data, nll.t_noise, nll.text
+--   nll.value, nll.low, nll.high      bits/dim with a bootstrap interval;  nll.each, .n, .t_data, .t_noise, .text
 --
--- Steps of fixed size in the process's time, or along grid = { t_data, .., t_noise }. Where the velocity is not defined at
--- an end of the process's range, the path ends at a noise-to-signal ratio of 0.01 (data) or 100 (noise), or at t_data =,
--- t_noise =: the image is then taken as it is at t_data, and what alpha leaves of it at t_noise counts as noise. The text says
--- where it ended.
+-- Steps of fixed size in the process's time, or along grid = { t_data, .., t_noise }. Where the velocity is not defined
+-- at an end of the process's range, the path ends at a noise-to-signal ratio of 0.01 (data) or 100 (noise), or at
+-- t_data =, t_noise =: the image is then taken as x_t at t_data, and what alpha leaves of it at t_noise counts as noise.
+-- The text says where the path ended.
 local drift = require "drift"
 
 local METHODS = { heun = true, rk4 = true }
 local PROBES = { rademacher = true, gaussian = true }
 
 local function check(o)
-  drift.accept("likelihood", o, { "model", "process" }, { "data", "n", "images", "labels", "steps", "method", "probes", "probe",
-    "t_data", "t_noise", "grid", "batch", "seed", "dequantise", "resamples", "confidence", "run", "name", "quiet" })
-  if (o.data == nil) == (o.images == nil) then drift.fail "likelihood: give data (its test images are taken), or images" end
+  drift.accept("likelihood", o, { "model", "process" }, { "data", "n", "images", "labels", "steps", "method", "probes",
+    "probe", "t_data", "t_noise", "grid", "batch", "seed", "dequantise", "resamples", "confidence", "run", "name", "quiet" })
+  if (o.data == nil) == (o.images == nil) then
+    drift.fail "likelihood: give data (its test images are taken), or images"
+  end
   for name, least in pairs { n = 1, steps = 1, probes = 1, batch = 1 } do
     if o[name] ~= nil and (math.type(o[name]) ~= "integer" or o[name] < least) then
       drift.fail("likelihood: %s = %s should be a whole number of at least %d", name, tostring(o[name]), least)
     end
   end
-  if not METHODS[o.method or "heun"] then drift.fail('likelihood: method = "%s" is not heun or rk4', tostring(o.method)) end
-  if not PROBES[o.probe or "rademacher"] then drift.fail('likelihood: probe = "%s" is not rademacher or gaussian', tostring(o.probe)) end
+  if not METHODS[o.method or "heun"] then
+    drift.fail('likelihood: method = "%s" is not heun or rk4', tostring(o.method))
+  end
+  if not PROBES[o.probe or "rademacher"] then
+    drift.fail('likelihood: probe = "%s" is not rademacher or gaussian', tostring(o.probe))
+  end
 end
 
--- ---- the path in time -------------------------------------------------------------------------------------------------
+-- ---- the path in time ----------------------------------------------------------------------------------------------
 local function finite(x) return x == x and math.abs(x) < math.huge end
 
 local function parallel(a0, a1, b0, b1)
@@ -50,7 +56,9 @@ end
 
 local function path(o, process)
   if o.grid then
-    if type(o.grid) ~= "table" or #o.grid < 2 then drift.fail "likelihood: grid is a list of times from t_data to t_noise" end
+    if type(o.grid) ~= "table" or #o.grid < 2 then
+      drift.fail "likelihood: grid is a list of times from t_data to t_noise"
+    end
     return o.grid
   end
   local noise, data = process:range()
@@ -60,7 +68,7 @@ local function path(o, process)
   return grid
 end
 
--- ---- velocity and its divergence ----------------------------------------------------------------------------------------
+-- ---- velocity and its divergence -----------------------------------------------------------------------------------
 local function probes_of(o, shape, first, seed)
   local list = {}
   for k = 1, o.probes or 1 do
@@ -78,7 +86,9 @@ local function flow(model, x, t, probes)
     v = model:velocity(y, t)
     local projected = (v * e):sum()
     if projected:requires_grad() then projected:backward() end
-    if not y.grad then drift.fail "likelihood: the model's velocity does not depend on x, or was computed without gradients" end
+    if not y.grad then
+      drift.fail "likelihood: the model's velocity does not depend on x, or was computed without gradients"
+    end
     local d = (y.grad * e):flatten(1):sum(1)
     divergence = divergence and divergence + d or d
   end
@@ -119,7 +129,7 @@ local function log_density(o, model, process, grid, x, first, seed, tell)
   return (total - squares - D * (0.5 * math.log(2 * math.pi) + math.log(sigma))):totable(), D
 end
 
--- ---- all images ---------------------------------------------------------------------------------------------------------
+-- ---- all images ----------------------------------------------------------------------------------------------------
 -- A network's weights take no gradients meanwhile, and get their say back afterwards.
 local function without_weights(net, fn)
   local frozen = {}
@@ -135,7 +145,8 @@ end
 local function all_bits(o, net, process, grid, seed)
   local images, labels = drift.evaluation_images(o, 500)
   local n, batch, bits = images.shape[1], o.batch or 100, {}
-  local bar = not o.quiet and drift.progress { label = ("likelihood of %d images"):format(n), total = n, per_step = 1, unit = "images" }
+  local bar = not o.quiet and drift.progress { label = ("likelihood of %d images"):format(n), total = n, per_step = 1,
+                                               unit = "images" }
   for first = 0, n - 1, batch do
     local count = math.min(batch, n - first)
     drift.scope(function()
@@ -171,9 +182,9 @@ return function(o)
   local result = drift.bootstrap(bits, { resamples = o.resamples, confidence = o.confidence, seed = seed })
   result.name, result.n, result.each = "bits_per_dim", #bits, bits
   result.t_data, result.t_noise, result.steps, result.probes = grid[1], grid[#grid], #grid - 1, o.probes or 1
-  result.text = ("%.4g bits/dim [%.4g, %.4g] of %d images, %d %s steps from t = %.4g to %.4g, %d probe%s"):format(result.value,
-    result.low, result.high, result.n, result.steps, o.method or "heun", grid[1], grid[#grid], result.probes,
-    result.probes == 1 and "" or "s")
+  local form = "%.4g bits/dim [%.4g, %.4g] of %d images, %d %s steps from t = %.4g to %.4g, %d probe%s"
+  result.text = form:format(result.value, result.low, result.high, result.n, result.steps, o.method or "heun", grid[1],
+    grid[#grid], result.probes, result.probes == 1 and "" or "s")
   if o.run then
     drift.write_file(o.run:path((o.name or "likelihood") .. ".json"), drift.json.encode(result, { indent = 2 }) .. "\n")
     o.run:say("%s", result.text)

@@ -1,6 +1,6 @@
--- noise_level_curve.lua: errors against noise level, one line for each of several models, both axes logarithmic; the band
--- around a line is its interval.
---   drift.noise_level_curve(run, { drift.noise_levels {...}, drift.noise_levels {...} }, { name = "noise_levels", of = "eps" })
+-- noise_level_curve.lua: errors against noise level, one line for each of several models, both axes logarithmic; the
+-- band around a line is its interval.
+--   drift.noise_level_curve(run, { drift.noise_levels {...}, drift.noise_levels {...} }, { name = "levels", of = "eps" })
 local drift = require "drift"
 
 local WIDTH, HEIGHT = 720, 440
@@ -56,20 +56,21 @@ return function(run, all, o)
     return LEFT + (WIDTH - LEFT - RIGHT) * u, HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * v
   end
   local svg = {
-    ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">'):format(WIDTH, HEIGHT),
+    ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">'):format(WIDTH,
+      HEIGHT),
     '<rect width="100%" height="100%" fill="white"/>',
-    ('<text x="%d" y="20" font-size="14">mean squared error of %s against noise level, %d images</text>'):format(LEFT, of, all[1].n),
   }
   local function add(format, ...) svg[#svg + 1] = format:format(...) end
+  add('<text x="%d" y="20" font-size="14">mean squared error of %s against noise level, %d images</text>', LEFT, of, all[1].n)
   for k = x0, x1 do
     local x, y = place(10 ^ k, 10 ^ y0)
-    add('<line x1="%.1f" x2="%.1f" y1="%d" y2="%.1f" stroke="#ddd"/><text x="%.1f" y="%.1f" text-anchor="middle">%g</text>', x, x, TOP, y, x,
-      y + 18, 10.0 ^ k)
+    add('<line x1="%.1f" x2="%.1f" y1="%d" y2="%.1f" stroke="#ddd"/>', x, x, TOP, y)
+    add('<text x="%.1f" y="%.1f" text-anchor="middle">%g</text>', x, y + 18, 10.0 ^ k)
   end
   for k = y0, y1 do
     local x, y = place(10 ^ x0, 10 ^ k)
-    add('<line x1="%.1f" x2="%d" y1="%.1f" y2="%.1f" stroke="#ddd"/><text x="%.1f" y="%.1f" text-anchor="end">%g</text>', x, WIDTH - RIGHT, y, y,
-      x - 6, y + 4, 10.0 ^ k)
+    add('<line x1="%.1f" x2="%d" y1="%.1f" y2="%.1f" stroke="#ddd"/>', x, WIDTH - RIGHT, y, y)
+    add('<text x="%.1f" y="%.1f" text-anchor="end">%g</text>', x - 6, y + 4, 10.0 ^ k)
   end
   add('<text x="%d" y="%d" text-anchor="middle">sigma / alpha</text>', (LEFT + WIDTH - RIGHT) // 2, HEIGHT - 10)
   for i, levels in ipairs(all) do
@@ -77,12 +78,15 @@ return function(run, all, o)
     local band = points(levels, of, "low", place)
     table.move(reversed(points(levels, of, "high", place)), 1, #levels, #band + 1, band)
     add('<polygon fill="%s" fill-opacity="0.2" points="%s"/>', color, table.concat(band, " "))
-    add('<polyline fill="none" stroke="%s" stroke-width="2" points="%s"/>', color, table.concat(points(levels, of, "value", place), " "))
+    local line = table.concat(points(levels, of, "value", place), " ")
+    add('<polyline fill="none" stroke="%s" stroke-width="2" points="%s"/>', color, line)
     for _, row in ipairs(levels) do
       local x, y = place(row.ratio, row[of].value)
-      add('<circle cx="%.1f" cy="%.1f" r="3" fill="%s"><title>t = %.4g: %.4g</title></circle>', x, y, color, row.t, row[of].value)
+      add('<circle cx="%.1f" cy="%.1f" r="3" fill="%s"><title>t = %.4g: %.4g</title></circle>', x, y, color, row.t,
+        row[of].value)
     end
-    add('<text x="%d" y="%d" text-anchor="end" fill="%s">%s</text>', WIDTH - RIGHT - 8, TOP + 16 * i, color, escape(levels.label))
+    add('<text x="%d" y="%d" text-anchor="end" fill="%s">%s</text>', WIDTH - RIGHT - 8, TOP + 16 * i, color,
+      escape(levels.label))
   end
   svg[#svg + 1] = "</svg>\n"
   local path = run:path((o.name or "noise_levels") .. ".svg")

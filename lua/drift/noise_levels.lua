@@ -1,22 +1,24 @@
--- noise_levels.lua: how far a model's estimates are off, noise level by noise level, on a fixed set of (x0, eps, t): the
--- same numbers for any process and parametrisation, so that their models can be compared.
---   at sigma/alpha = r:   x_t = alpha x0 + sigma eps,   x0 error = mean (x0_hat - x0)^2,   eps error = mean (eps_hat - eps)^2
+-- noise_levels.lua: how far a model's estimates are off, noise level by noise level, on a fixed set of (x0, eps, t):
+-- the same numbers for any process and parametrisation, so that their models can be compared.
+--   at sigma/alpha = r:  x_t = alpha x0 + sigma eps,  x0 error = mean (x0_hat - x0)^2,  eps error = mean (eps_hat - eps)^2
 -- x_t/alpha = x0 + r eps is one and the same picture for every process; the two errors differ by the factor r^2.
 --
 --   local levels = drift.noise_levels { model = net, process = process, data = data, n = 500, label = "flow matching" }
 --   levels[i] = { ratio =, t =, x0 = { value, low, high }, eps = {...}, n = };  levels.text
 --   drift.noise_level_curve(run, { levels, other })            draws them
 --
--- Where a process has discrete steps, its time is rounded to the nearest whole one (1 at least) and `ratio` is that step's;
--- levels that a process does not reach (more than 30% away) are left out, and so are steps that are there already.
+-- Where a process has discrete steps, its time is rounded to the nearest whole one (1 at least), and `ratio` is that
+-- step's; levels that a process does not reach (within 30%) are left out, and so are steps that are there already.
 local drift = require "drift"
 
 local LEVELS = { 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50 }
 
 local function check(o)
-  drift.accept("noise_levels", o, { "model", "process" }, { "data", "n", "images", "labels", "levels", "batch", "seed", "label",
-    "guidance", "resamples", "confidence", "run", "name", "quiet" })
-  if (o.data == nil) == (o.images == nil) then drift.fail "noise_levels: give data (its test images are taken), or images" end
+  drift.accept("noise_levels", o, { "model", "process" }, { "data", "n", "images", "labels", "levels", "batch", "seed",
+    "label", "guidance", "resamples", "confidence", "run", "name", "quiet" })
+  if (o.data == nil) == (o.images == nil) then
+    drift.fail "noise_levels: give data (its test images are taken), or images"
+  end
   for _, name in ipairs { "n", "batch" } do
     if o[name] ~= nil and (math.type(o[name]) ~= "integer" or o[name] < 1) then
       drift.fail("noise_levels: %s = %s should be a whole number of at least 1", name, tostring(o[name]))
@@ -70,8 +72,8 @@ local function all_levels(o, process, net, levels)
       local count = math.min(batch, n - first)
       drift.scope(function()
         drift.no_grad(function()
-          measure(o, process, net, level, number, images:narrow(0, first, count), labels and labels:narrow(0, first, count), first,
-            errors[number])
+          local label = labels and labels:narrow(0, first, count)
+          measure(o, process, net, level, number, images:narrow(0, first, count), label, first, errors[number])
         end)
       end)
       if drift.interrupted() then drift.fail "stopped while measuring noise levels" end
@@ -110,7 +112,8 @@ return function(o)
   local levels = times(process, o.levels or LEVELS)
   local errors, n = all_levels(o, process, net, levels)
   if is_module then net:train(was_training) end
-  local result = { label = o.label or process.name, n = n, confidence = o.confidence or 0.95, seed = o.seed or drift.seed() }
+  local result = { label = o.label or process.name, n = n, confidence = o.confidence or 0.95,
+                   seed = o.seed or drift.seed() }
   local how = { resamples = o.resamples, confidence = result.confidence, seed = result.seed }
   for i, level in ipairs(levels) do
     result[i] = { ratio = level.ratio, t = level.t, n = n }

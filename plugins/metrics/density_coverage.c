@@ -1,5 +1,5 @@
-/* density_coverage.c: precision and recall by real images' balls alone, which outliers among the samples cannot inflate.
- *                                                                              Naeem, Oh, Uh, Choi & Yoo 2020
+/* density_coverage.c: precision and recall by real images' balls alone, so that outliers among the samples count for
+ * nothing.                                                                     Naeem, Oh, Uh, Choi & Yoo 2020
  *   B_i = ball around real image i that reaches to its k-th nearest real neighbour;  N real images, M samples
  *   density  = (1/(k M)) sum_j sum_i [sample j in B_i]          coverage = (1/N) sum_i [some sample j in B_i]
  * Both have the expectation 1 - or, coverage, 1 - 2^-k for N = M large - where samples are as real images; density may
@@ -72,7 +72,8 @@ static int64_t samples(void *self) { return ((const density_coverage *)self)->se
 
 static dr_status prepare(density_coverage *m)
 {
-    if (m->given.n == 0) return dr_fail(DR_EINVAL, "metric density_coverage: needs real images: give them to reference()");
+    if (m->given.n == 0)
+        return dr_fail(DR_EINVAL, "metric density_coverage: needs real images: give them to reference()");
     forget_prepared(m);
     if (rows_thinned(&m->given, m->balanced ? m->seen.n : m->given.n, &m->real)) return dr_failed();
     m->count = calloc((size_t)m->seen.n + 1, sizeof *m->count);
@@ -104,7 +105,7 @@ static dr_status evaluate(void *self, const int64_t *rows, int64_t n, double *va
     return DR_OK;
 }
 
-DR_METRIC(density_coverage, "How densely samples lie among real images, and the share of those with a sample near", params,
-          .space = DR_SPACE_FEATURES, .references = DR_REFERENCE_TEST, .values = 2, .value_name = { "density", "coverage" },
-          .range = { { 0.0, INFINITY }, { 0.0, 1.0 } }, .reset = reset, .reference = reference, .update = update,
-          .samples = samples, .evaluate = evaluate, .destroy = destroy)
+DR_METRIC(density_coverage, "How densely samples lie among real images, and the share of those with a sample near",
+          params, .space = DR_SPACE_FEATURES, .references = DR_REFERENCE_TEST, .values = 2,
+          .value_name = { "density", "coverage" }, .range = { { 0.0, INFINITY }, { 0.0, 1.0 } }, .reset = reset,
+          .reference = reference, .update = update, .samples = samples, .evaluate = evaluate, .destroy = destroy)

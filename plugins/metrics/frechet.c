@@ -12,12 +12,12 @@
 typedef struct {
     rows real, seen;
     /* made at the first evaluation after an update; NULL before */
-    double *mean;    /* [D] of the real rows */
-    double *x;       /* [n,D]: seen - mean */
-    double *y;       /* [n,D]: S_r^1/2 x */
+    double *mean; /* [D] of the real rows */
+    double *x;    /* [n,D]: seen - mean */
+    double *y;    /* [n,D]: S_r^1/2 x */
     double real_trace;
-    double *room;    /* [D,D], [D], [D] */
-    int32_t *count;  /* [n] */
+    double *room;   /* [D,D], [D], [D] */
+    int32_t *count; /* [n] */
 } frechet;
 
 static void forget_prepared(frechet *f)
@@ -65,7 +65,7 @@ static dr_status update(void *self, dr_tensor *output, dr_tensor *label)
 
 static int64_t samples(void *self) { return ((const frechet *)self)->seen.n; }
 
-/* ---- covariances -------------------------------------------------------------------------------------------------- */
+/* ---- covariances ------------------------------------------------------------------------------------------------- */
 
 /* The lower triangle of C [D,D] += w z z^T, and its mirror image once at the end. */
 static void add_square(double *C, int64_t D, const double *z, double w)
@@ -108,7 +108,7 @@ static double trace(const double *C, int64_t D)
     return sum;
 }
 
-/* ---- what is computed once -------------------------------------------------------------------------------------- */
+/* ---- what is computed once --------------------------------------------------------------------------------------- */
 
 static double *numbers(int64_t n) { return calloc((size_t)n + 1, sizeof(double)); }
 
@@ -169,7 +169,7 @@ static dr_status prepare(frechet *f)
     return dr_failed();
 }
 
-/* ---- evaluation ------------------------------------------------------------------------------------------------- */
+/* ---- evaluation -------------------------------------------------------------------------------------------------- */
 
 /* |mu - mu_r|^2 + tr S of the counted rows, which lie around mu_r; mean [D] is room. */
 static double mean_and_trace(const frechet *f, int64_t n, double *mean)
@@ -206,7 +206,7 @@ static dr_status evaluate(void *self, const int64_t *rows, int64_t n, double *va
     return DR_OK;
 }
 
-DR_METRIC(frechet, "Frechet distance of features of real and generated images; 0 is ideal; biased up for few samples", NULL,
-          .space = DR_SPACE_FEATURES, .references = DR_REFERENCE_TEST, .values = 1, .value_name = { "frechet" },
+DR_METRIC(frechet, "Frechet distance of features of real and generated images; 0 is ideal; biased up for few samples",
+          NULL, .space = DR_SPACE_FEATURES, .references = DR_REFERENCE_TEST, .values = 1, .value_name = { "frechet" },
           .range = { { 0.0, INFINITY } }, .reset = reset, .reference = reference, .update = update, .samples = samples,
           .evaluate = evaluate, .destroy = destroy)

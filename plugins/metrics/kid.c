@@ -68,7 +68,7 @@ static dr_status update(void *self, dr_tensor *output, dr_tensor *label)
 
 static int64_t samples(void *self) { return ((const kid *)self)->seen.n; }
 
-/* ---- what is computed once ------------------------------------------------------------------------------------------ */
+/* ---- what is computed once --------------------------------------------------------------------------------------- */
 static double kernel(double product, int64_t D)
 {
     const double s = product / (double)D + 1.0;
@@ -125,7 +125,8 @@ static dr_status fill(kid *m)
 
 static dr_status prepare(kid *m)
 {
-    if (m->real.n < 2) return dr_fail(DR_EINVAL, "metric kid: needs two real images at least: give them to reference()");
+    if (m->real.n < 2)
+        return dr_fail(DR_EINVAL, "metric kid: needs two real images at least: give them to reference()");
     forget_prepared(m);
     m->cross = calloc((size_t)m->seen.n, sizeof *m->cross);
     m->weight = calloc((size_t)m->seen.n, sizeof *m->weight);
@@ -134,7 +135,7 @@ static dr_status prepare(kid *m)
     return dr_fail(DR_ENOMEM, "metric kid: no memory for the pairs of %lld samples", (long long)m->seen.n);
 }
 
-/* ---- evaluation ------------------------------------------------------------------------------------------------------ */
+/* ---- evaluation -------------------------------------------------------------------------------------------------- */
 
 /* sum over pairs i != j of the block of w_i w_j k(x_i, x_j); adds the pairs' weight to *total. */
 static double block_sum(const kid *m, int64_t first, double *total)
@@ -174,6 +175,7 @@ static dr_status evaluate(void *self, const int64_t *rows, int64_t n, double *va
     return DR_OK;
 }
 
-DR_METRIC(kid, "Kernel distance (unbiased squared MMD, cubic kernel) of features; 0 is ideal, it may fall below", params,
-          .space = DR_SPACE_FEATURES, .references = DR_REFERENCE_TEST, .values = 1, .value_name = { "kid" }, .reset = reset,
-          .reference = reference, .update = update, .samples = samples, .evaluate = evaluate, .destroy = destroy)
+DR_METRIC(kid, "Kernel distance (unbiased squared MMD, cubic kernel) of features; 0 is ideal, it may fall below",
+          params, .space = DR_SPACE_FEATURES, .references = DR_REFERENCE_TEST, .values = 1, .value_name = { "kid" },
+          .reset = reset, .reference = reference, .update = update, .samples = samples, .evaluate = evaluate,
+          .destroy = destroy)

@@ -2,8 +2,8 @@
  *                                       Meehan, Chaudhuri & Dasgupta 2020 (closer); Carlini et al. 2023 (copied)
  *   d(x) = distance of x to its nearest training image, in pixels;  T = the test images, which nobody has trained on
  *   copied = share of samples with d(x) < the `quantile` of d over T       ideal: `quantile`
- *   closer = P[d(sample) < d(test image)], ties half                        ideal: 0.5; towards 1 where samples are copied
- * Samples that are smoother than real images lie closer to them, too: closer alone is no proof; look at the pictures. */
+ *   closer = P[d(sample) < d(test image)], ties half                        ideal: 0.5; towards 1 where copied
+ * Samples that are smoother than real images lie closer to them, too: closer alone is no proof; look at pictures. */
 #include "neighbours.h"
 
 #include <math.h>
@@ -78,7 +78,8 @@ static int rising(const void *a, const void *b)
 static dr_status prepare(nearest_neighbour *m)
 {
     if (m->train.n == 0 || m->given.n == 0) {
-        return dr_fail(DR_EINVAL, "metric nearest_neighbour: needs real images of both splits: give them to reference()");
+        return dr_fail(DR_EINVAL,
+                       "metric nearest_neighbour: needs real images of both splits: give them to reference()");
     }
     forget_prepared(m);
     if (rows_thinned(&m->given, m->tests, &m->test)) return dr_failed();
@@ -135,7 +136,8 @@ static dr_status evaluate(void *self, const int64_t *rows, int64_t n, double *va
     return DR_OK;
 }
 
-DR_METRIC(nearest_neighbour, "Samples nearer to a training image than real test images are: copied (ideal: quantile), closer (0.5)",
+DR_METRIC(nearest_neighbour,
+          "Samples nearer to a training image than real test images are: copied (ideal: quantile), closer (0.5)",
           params, .space = DR_SPACE_PIXELS, .references = DR_REFERENCE_TRAIN | DR_REFERENCE_TEST, .values = 2,
           .value_name = { "copied", "closer" }, .range = { { 0.0, 1.0 }, { 0.0, 1.0 } }, .reset = reset,
           .reference = reference, .update = update, .samples = samples, .evaluate = evaluate, .destroy = destroy)

@@ -1,6 +1,6 @@
-/* neighbours.c: nearest neighbours by |a - b|^2 = |a|^2 + |b|^2 - 2 a.b, the products from the device's matmul. Those are
- * f32 and differ a little from device to device, so they only choose the candidates: what is returned, and what decides
- * whether a point is in a ball, is computed again from the rows in double. */
+/* neighbours.c: nearest neighbours by |a - b|^2 = |a|^2 + |b|^2 - 2 a.b, the products from the device's matmul. Those
+ * are f32 and differ a little from device to device, so they only choose the candidates: what is returned, and what
+ * decides whether a point is in a ball, is computed again from the rows in double. */
 #include "neighbours.h"
 
 #include <math.h>
@@ -16,15 +16,15 @@ static double exact(const rows *a, int64_t i, const rows *b, int64_t j)
     return sum;
 }
 
-/* ---- the k nearest --------------------------------------------------------------------------------------------------- */
+/* ---- the k nearest ----------------------------------------------------------------------------------------------- */
 enum { SPARE = 8 }; /* candidates beyond k */
 
 typedef struct search {
     const rows *points, *among;
     double *points_square, *among_square;
-    int64_t keep;  /* candidates of each point */
-    double *d;     /* [points.n,keep]: rising; INFINITY where there is none yet */
-    int32_t *at;   /* [points.n,keep] */
+    int64_t keep; /* candidates of each point */
+    double *d;    /* [points.n,keep]: rising; INFINITY where there is none yet */
+    int32_t *at;  /* [points.n,keep] */
 } search;
 
 static void insert(double *d, int32_t *at, int64_t keep, double squared, int64_t j)
@@ -84,7 +84,7 @@ dr_status neighbours_distance(const rows *points, const rows *among, int64_t k, 
     return dr_failed();
 }
 
-/* ---- balls ------------------------------------------------------------------------------------------------------------ */
+/* ---- balls ------------------------------------------------------------------------------------------------------- */
 typedef struct balls {
     const rows *centers, *points;
     double *center_square, *point_square, *radius; /* radius: squared */
@@ -116,7 +116,8 @@ static void test(void *ctx, int64_t i, int64_t j0, int64_t n, const float *produ
         const double sum = b->center_square[i] + b->point_square[j0 + k], doubt = 1e-4 * sum;
         const double squared = sum - 2.0 * (double)product[k];
         if (squared > b->radius[i] + doubt) continue;
-        if (squared < b->radius[i] - doubt || exact(b->centers, i, b->points, j0 + k) <= b->radius[i]) add(b, i, j0 + k);
+        if (squared < b->radius[i] - doubt || exact(b->centers, i, b->points, j0 + k) <= b->radius[i])
+            add(b, i, j0 + k);
     }
 }
 
@@ -127,7 +128,8 @@ dr_status hits_find(const rows *centers, const rows *points, int64_t k, const ch
     b.center_square = rows_squares(centers, metric), b.point_square = rows_squares(points, metric);
     b.radius = malloc((size_t)centers->n * sizeof *b.radius + 1);
     if (b.center_square && b.point_square && b.radius) {
-        if (neighbours_distance(centers, centers, k, metric, b.radius) == DR_OK) rows_products(centers, points, test, &b);
+        if (neighbours_distance(centers, centers, k, metric, b.radius) == DR_OK)
+            rows_products(centers, points, test, &b);
     } else {
         b.full = true;
     }

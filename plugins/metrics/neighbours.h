@@ -11,12 +11,12 @@ enum { NEIGHBOURS_MOST = 100 }; /* k at most */
 dr_status neighbours_distance(const rows *points, const rows *among, int64_t k, const char *metric, double *squared);
 
 /* All (center, point) such that the point lies in the ball around the center that reaches to the center's k-th nearest
- * neighbour among the centers (the ball has its surface). */
+ * neighbour among the centers (the ball has its surface). out is zeroed, or was used. */
 typedef struct hits {
     int64_t n, room;
     int32_t *center, *point;
 } hits;
-dr_status hits_find(const rows *centers, const rows *points, int64_t k, const char *metric, hits *out); /* out is zeroed or used */
+dr_status hits_find(const rows *centers, const rows *points, int64_t k, const char *metric, hits *out);
 void hits_free(hits *h);
 
 #endif

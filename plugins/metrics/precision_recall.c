@@ -1,9 +1,10 @@
 /* precision_recall.c: are the samples like real images, and are all real images among the like of the samples?
- *                                                                          Kynkaanniemi, Karras, Laine, Lehtinen & Aila 2019
+ *                                                                  Kynkaanniemi, Karras, Laine, Lehtinen & Aila 2019
  *   manifold(S) = union over s in S of the ball around s that reaches to its k-th nearest neighbour in S
  *   precision = share of samples in manifold(real),   recall = share of real images in manifold(samples)
- * Both depend on the numbers of images: compare at the same ones; as the paper, as many real ones as samples. In a resample the samples' balls keep the radii that
- * they have among all samples, since copies at distance 0 would shrink them to nothing. */
+ * Both depend on the numbers of images: compare at the same ones; as in the paper, as many real ones as samples. In a
+ * resample the samples' balls keep the radii that they have among all samples: copies at distance 0 would shrink them
+ * to nothing. */
 #include "neighbours.h"
 
 #include <stdlib.h>
@@ -72,7 +73,8 @@ static int64_t samples(void *self) { return ((const precision_recall *)self)->se
 static dr_status prepare(precision_recall *m)
 {
     hits real = { 0 };
-    if (m->given.n == 0) return dr_fail(DR_EINVAL, "metric precision_recall: needs real images: give them to reference()");
+    if (m->given.n == 0)
+        return dr_fail(DR_EINVAL, "metric precision_recall: needs real images: give them to reference()");
     forget_prepared(m);
     if (rows_thinned(&m->given, m->balanced ? m->seen.n : m->given.n, &m->real)) return dr_failed();
     m->precise = calloc((size_t)m->seen.n + 1, 1);
@@ -114,6 +116,6 @@ static dr_status evaluate(void *self, const int64_t *rows, int64_t n, double *va
 }
 
 DR_METRIC(precision_recall, "Share of samples within the real images' manifold, and the reverse; 1 is ideal", params,
-          .space = DR_SPACE_FEATURES, .references = DR_REFERENCE_TEST, .values = 2, .value_name = { "precision", "recall" },
-          .range = { { 0.0, 1.0 }, { 0.0, 1.0 } }, .reset = reset, .reference = reference, .update = update,
-          .samples = samples, .evaluate = evaluate, .destroy = destroy)
+          .space = DR_SPACE_FEATURES, .references = DR_REFERENCE_TEST, .values = 2,
+          .value_name = { "precision", "recall" }, .range = { { 0.0, 1.0 }, { 0.0, 1.0 } }, .reset = reset,
+          .reference = reference, .update = update, .samples = samples, .evaluate = evaluate, .destroy = destroy)

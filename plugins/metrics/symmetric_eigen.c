@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- tridiagonal form: d [n] on the diagonal, e [n] below it, e[n-1] = 0 ------------------------------------------ */
+/* ---- tridiagonal form: d [n] on the diagonal, e [n] below it, e[n-1] = 0 ----------------------------------------- */
 
 /* v [m]: the reflection that takes the column x [m] to (alpha, 0, .., 0), scaled so that v.v = 2. Returns alpha; v is
  * zero where nothing is to be done. */
@@ -68,7 +68,7 @@ static void tridiagonal(double *A, int64_t n, double *d, double *e, double *Q, d
     }
 }
 
-/* ---- QL --------------------------------------------------------------------------------------------------------- */
+/* ---- QL ---------------------------------------------------------------------------------------------------------- */
 
 static void turn_rows(double *Q, int64_t n, int64_t i, double c, double s)
 {

@@ -19,7 +19,7 @@ static dr_instance *unbalanced(const char *name) /* with all real images that it
     return dr_instance_new("metric", name, DR_ARGS(DR_B("balanced", 0)));
 }
 
-/* ---- class accuracy ------------------------------------------------------------------------------------------------- */
+/* ---- class accuracy ---------------------------------------------------------------------------------------------- */
 static dr_tensor *logits(void) /* argmax 2, 0, 1, 1 */
 {
     return dr_tensor_from(DR_F32, DR_SHAPE(4, 3), (float[]){ 0, 1, 2, 5, -1, 3, -9, -1, -2, 0, 4, 3 });
@@ -39,7 +39,7 @@ static void class_accuracy_is_the_share_of_right_rows(void **state)
     dr_instance_free(m);
 }
 
-/* ---- Frechet distance ----------------------------------------------------------------------------------------------- */
+/* ---- Frechet distance -------------------------------------------------------------------------------------------- */
 
 /* n = 4 points with mean (mx, my) and covariance (n - 1) R diag(a^2, b^2) R^T exactly, R a rotation by `angle`. */
 static dr_tensor *cross(double a, double b, double angle, double mx, double my)
@@ -66,8 +66,9 @@ static double root_trace(double a, double b, double s, double t, double angle)
 static void frechet_distance_of_known_gaussians(void **state)
 {
     (void)state;
-    static const double cases[][7] = { /* a, b, angle of one; a, b, angle of the other; distance of the means */
-        { 1, 1, 0, 1, 1, 0, 0 }, { 1, 2, 0, 1, 2, 0, 3 }, { 1, 2, 0, 3, 0.5, 0, 0 },
+    static const double cases[][7] = {
+        /* a, b, angle of one; a, b, angle of the other; distance of the means */
+        { 1, 1, 0, 1, 1, 0, 0 },       { 1, 2, 0, 1, 2, 0, 3 },   { 1, 2, 0, 3, 0.5, 0, 0 },
         { 1, 2, 0.3, 3, 0.5, 1.4, 2 }, { 2, 0, 0, 1, 1, 0.7, 0 }, { 5, 0.01, 0.2, 4, 0.02, -0.9, 0 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -100,7 +101,7 @@ static void frechet_distance_with_many_features(void **state)
     }
 }
 
-/* ---- kernel distance ------------------------------------------------------------------------------------------------ */
+/* ---- kernel distance --------------------------------------------------------------------------------------------- */
 static double cubic(const float *a, const float *b, int64_t D)
 {
     double dot = 0.0;
@@ -130,7 +131,7 @@ static void kid_by_brute_force(void **state)
     float x[N * D], r[M * D];
     dr_tensor *seen = dr_affine(1.3, noise(DR_F32, DR_SHAPE(N, D), 1), 0.2), *real = noise(DR_F32, DR_SHAPE(M, D), 2);
     dr_tensor_read(seen, DR_F32, x), dr_tensor_read(real, DR_F32, r);
-    for (int64_t block = 2; block <= 200; block = block == 2 ? 20 : block * 10) { /* pairs of 2, of 20, 20 and 10, of all */
+    for (int64_t block = 2; block <= 200; block = block == 2 ? 20 : block * 10) { /* blocks of 2; of 20; all */
         double within = 0.0, pairs = 0.0;
         for (int64_t first = 0; first < N; first += block) {
             const int64_t n = N - first < block ? N - first : block;
@@ -142,7 +143,8 @@ static void kid_by_brute_force(void **state)
         dr_metric_reference(m, real, DR_TEST);
         dr_metric_update(m, seen, NULL);
         const double got = value_of(m, 0);
-        if (fabs(got - expected) > 1e-5 * fabs(expected)) fail_msg("block %d: %.9g, expected %.9g", (int)block, got, expected);
+        if (fabs(got - expected) > 1e-5 * fabs(expected))
+            fail_msg("block %d: %.9g, expected %.9g", (int)block, got, expected);
         dr_instance_free(m);
     }
 }
@@ -168,7 +170,7 @@ static void kid_is_unbiased(void **state)
     }
 }
 
-/* ---- neighbours ------------------------------------------------------------------------------------------------------ */
+/* ---- neighbours -------------------------------------------------------------------------------------------------- */
 enum { REAL = 60, SEEN = 45, WIDE = 5 };
 
 static double between(const float *a, const float *b)
@@ -225,7 +227,8 @@ static void check_balls(dr_tensor *real, dr_tensor *seen, int k)
         dr_metric_update(m, seen, NULL);
         for (int v = 0; v < 2; v++) {
             const double got = value_of(m, v);
-            if (fabs(got - expected[i][v]) > 1e-12) fail_msg("%s %d: %g, expected %g", names[i], v, got, expected[i][v]);
+            if (fabs(got - expected[i][v]) > 1e-12)
+                fail_msg("%s %d: %g, expected %g", names[i], v, got, expected[i][v]);
         }
         dr_instance_free(m);
     }
@@ -238,7 +241,7 @@ static void precision_recall_density_coverage_by_brute_force(void **state)
     dr_tensor *real = noise(DR_F32, DR_SHAPE(REAL, WIDE), 1);
     for (int k = 1; k <= 5; k += 2) {
         check_balls(real, noise(DR_F32, DR_SHAPE(SEEN, WIDE), 2), k);
-        check_balls(real, dr_affine(0.3, noise(DR_F32, DR_SHAPE(SEEN, WIDE), 2), 0.4), k); /* fewer modes: precise, poor recall */
+        check_balls(real, dr_affine(0.3, noise(DR_F32, DR_SHAPE(SEEN, WIDE), 2), 0.4), k); /* precise, poor recall */
         check_balls(real, dr_affine(1.8, noise(DR_F32, DR_SHAPE(SEEN, WIDE), 2), 0.0), k);
         check_balls(real, dr_affine(1.0, noise(DR_F32, DR_SHAPE(SEEN, WIDE), 2), 0.5), k);
     }
@@ -302,7 +305,7 @@ static void balanced_takes_as_many_real_images(void **state)
     }
 }
 
-/* ---- memorisation ---------------------------------------------------------------------------------------------------- */
+/* ---- memorisation ------------------------------------------------------------------------------------------------ */
 static dr_instance *memory(dr_tensor *train, dr_tensor *test, dr_tensor *seen)
 {
     dr_instance *m = dr_instance_new("metric", "nearest_neighbour", DR_ARGS(DR_R("quantile", 0.1)));

@@ -1,6 +1,6 @@
-/* Every metric: says that it has seen nothing before it has, counts samples however they are batched, starts again after
- * reset, evaluates any rows, and has an interval that holds its value and shrinks with more samples. What each one's
- * values are is in metric_values.c. */
+/* Every metric: says that it has seen nothing before it has, counts samples however they are batched, starts again
+ * after reset, evaluates any rows, and has an interval that holds its value and shrinks with more samples. What each
+ * one's values are is in metric_values.c. */
 #include "walk.h"
 
 #include <math.h>
@@ -112,7 +112,7 @@ static void every_metric_is_the_same_in_batches(void **state)
     for_each("metric", 6, check_batches);
 }
 
-/* ---- intervals ----------------------------------------------------------------------------------------------------- */
+/* ---- intervals --------------------------------------------------------------------------------------------------- */
 
 static double width_at(const dr_component *c, int64_t n)
 {
@@ -126,7 +126,8 @@ static double width_at(const dr_component *c, int64_t n)
     bool differs = false;
     for (int k = 0; k < dr_metric_values(m); k++) {
         if (!(out[k].low <= out[k].value && out[k].value <= out[k].high)) {
-            fail_msg("metric %s: %s = %g is outside [%g, %g]", c->name, out[k].name, out[k].value, out[k].low, out[k].high);
+            fail_msg("metric %s: %s = %g is outside [%g, %g]", c->name, out[k].name, out[k].value, out[k].low,
+                     out[k].high);
         }
         assert_true(out[k].low == again[k].low && out[k].high == again[k].high);
         differs = differs || out[k].low != other[k].low || out[k].high != other[k].high;
@@ -140,7 +141,8 @@ static double width_at(const dr_component *c, int64_t n)
 static void check_interval(const dr_component *c)
 {
     const double few = width_at(c, 60), many = width_at(c, 960);
-    if (!(many > 0.0 && many < 0.6 * few)) fail_msg("metric %s: intervals of width %g at 60, %g at 960", c->name, few, many);
+    if (!(many > 0.0 && many < 0.6 * few))
+        fail_msg("metric %s: intervals of width %g at 60, %g at 960", c->name, few, many);
 }
 
 static void every_metric_has_an_interval(void **state)
@@ -164,7 +166,7 @@ static void intervals_miss_as_often_as_they_say(void **state)
         assert_int_equal(dr_bootstrap_mean(x, N, &how, &v), DR_OK);
         above += v.low > 0.0, below += v.high < 0.0;
     }
-    assert_in_range(above, TRIALS * 25 / 1000, TRIALS * 85 / 1000); /* 5% are meant; 200 resamples of 40 give a little more */
+    assert_in_range(above, TRIALS * 25 / 1000, TRIALS * 85 / 1000); /* 5% are meant; few samples give more */
     assert_in_range(below, TRIALS * 25 / 1000, TRIALS * 85 / 1000);
 }
 
