@@ -3,11 +3,12 @@
 local drift = require "drift"
 local run = drift.experiment {
   hidden = 64, epochs = 10, batch = 128, lr = 1e-3, time = "add",
-  sample_steps = 50, samples = 30, seeds = { 100, 101, 102 }, at_epochs = { 1, 5, 10 }, steps = 0,
+  sample_steps = 50, samples = 30, seeds = { 100, 101, 102 }, at_epochs = { 1, 5, 10 }, judged = 2000, steps = 0,
   preset = "quick",
-  presets = { quick = { hidden = 32, epochs = 1 },
-              smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 15 } } }
+  presets = { quick = { hidden = 32, epochs = 1, judged = 500 },
+              smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 15, judged = 20 } } }
 
+local data    = drift.dataset.mnist {}
 local process = drift.process.flow_matching {}
 local figures = drift.sample_figures {
   run = run, title = ("flow matching, time %s"):format(run.time), at_epochs = run.at_epochs,
@@ -15,7 +16,7 @@ local figures = drift.sample_figures {
   sample = { process = process, sampler = drift.sampler.euler { steps = run.sample_steps }, shape = { 1, 28, 28 } } }
 
 local net = drift.train {
-  run = run, data = drift.dataset.mnist {}, process = process,
+  run = run, data = data, process = process,
   model = drift.models.cs180_unet { hidden = run.hidden, time = run.time },
   optim = drift.optim.adam { lr = run.lr }, decay = drift.decay.exponential { to = 0.1 },
   after_epoch = figures.after_epoch }
@@ -23,4 +24,5 @@ local net = drift.train {
 figures:samples(net)
 figures:trajectory(net)
 figures:training()
+figures:evaluate(net, data, run.judged)
 run:finish()

@@ -9,6 +9,7 @@
 --   figures:guidance(net, { 0, 1, 5 })                         guidance.png: a row for each scale, from the same noise
 --   figures:trajectory(net)                                    denoising.gif: from noise to images
 --   figures:training()                                         training.gif: the same noise after each epoch
+--   figures:evaluate(net, data, 500)                           evaluation.json: metrics of as many images
 --
 -- With classes, image i is of class (i - 1) % classes, one column each. Without, there are `cols` (10) columns; seeds =
 -- { 100, 101 } makes them rows of n / #seeds images, one for each seed. What each epoch draws is kept in
@@ -106,6 +107,12 @@ function methods:trajectory(net, frames)
   sample = with(sample, self.classes and { labels = labels_in_turn(n, self.classes) } or { n = n })
   drift.trajectory { sample = sample, title = self:titled(epochs(self.run.epochs)), frames = frames,
                      grid = function(x, title) return self:grid(x, title) end, path = self.run:path "denoising.gif" }
+end
+
+-- Metrics with intervals of n images drawn in the same way, in evaluation.json.
+function methods:evaluate(net, data, n)
+  local o = with(self.sample, { run = self.run, model = net, data = data, n = n, classes = self.classes })
+  return drift.evaluate(o)
 end
 
 function methods:training()
