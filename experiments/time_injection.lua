@@ -1,21 +1,25 @@
 -- Question: should the time be added to the UNet's features or scale them? Both, on the same batches, noise and initial
--- weights: time-conditioned flow matching with the numbers of spec B3.   (spec B0, B2)
+-- weights, for flow matching or as a DDPM (process=ddpm).   (spec B0, B2, B3)
 local drift = require "drift"
 local run = drift.experiment {
-  hidden = 64, epochs = 10, batch = 128, lr = 1e-3,
-  sample_steps = 50, samples = 40, at_epochs = { 1, 5, 10 }, steps = 0,
+  process = "flow", hidden = 64, epochs = 10, batch = 128, lr = 1e-3,
+  sample_steps = 50, samples = 40, at_epochs = { 1, 5, 10 }, judged = 2000, steps = 0,
   preset = "quick",
-  presets = { quick = { hidden = 16, epochs = 1 },
-              smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 10 } } }
+  presets = { quick = { hidden = 32, epochs = 1, judged = 500 },
+              smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 10, judged = 20 } } }
+
+local method = run:choice("process", {
+  flow = { title = "flow matching", process = drift.process.flow_matching {}, sampler = drift.sampler.euler { steps = run.sample_steps } },
+  ddpm = { title = "DDPM", process = drift.process.ddpm { T = 300 }, sampler = drift.sampler.ddpm { steps = 0 } } })   -- all T steps
 
 local function unet(time) return drift.models.cs180_unet { hidden = run.hidden, time = time } end
 
 drift.side_by_side {
-  run = run, title = "flow matching",
+  run = run, title = method.title,
   variants = { { name = "add", label = "time added", model = unet "add" },
                { name = "scale", label = "time scales", model = unet "scale" } },
-  train = { data = drift.dataset.mnist {}, process = drift.process.flow_matching {},
+  train = { data = drift.dataset.mnist {}, process = method.process,
             optim = drift.optim.adam { lr = run.lr }, decay = drift.decay.exponential { to = 0.1 } },
-  sample = { sampler = drift.sampler.euler { steps = run.sample_steps }, shape = { 1, 28, 28 } },
-  n = run.samples, at_epochs = run.at_epochs }
+  sample = { sampler = method.sampler, shape = { 1, 28, 28 } },
+  n = run.samples, at_epochs = run.at_epochs, judged = run.judged }
 run:finish()

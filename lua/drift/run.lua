@@ -182,6 +182,18 @@ function methods:part(name)
   return part
 end
 
+-- What the parameter `key` names among the choices: run:choice("network", { plain = ..., improved = ... }).
+function methods:choice(key, choices)
+  local names = {}
+  for name in pairs(choices) do names[#names + 1] = name end
+  table.sort(names)
+  local value = self[key]
+  if choices[value] ~= nil then return choices[value] end
+  local near = drift.nearest(tostring(value), names)
+  drift.fail("%s = %s is not one of %s%s", key, tostring(value), table.concat(names, ", "),
+    near and ("; did you mean '" .. near .. "'?") or "")
+end
+
 -- The mean loss of the last epoch, and its number; nil before the first.
 function methods:final_loss()
   for i = #self.records, 1, -1 do

@@ -35,6 +35,7 @@ local function train_variant(o, variant)
   local net = drift.train(train)
   local images = figures:samples(net)
   figures:training()
+  if o.judged then figures:evaluate(net, train.data, o.judged) end
   return { part = part, net = net, images = images }
 end
 
@@ -58,7 +59,7 @@ local function samples_side_by_side(o, done, labels)
 end
 
 return function(o)
-  drift.accept("side_by_side", o, { "run", "title", "variants", "train", "sample", "n", "at_epochs" }, { "classes" })
+  drift.accept("side_by_side", o, { "run", "title", "variants", "train", "sample", "n", "at_epochs" }, { "classes", "judged" })
   drift.accept("side_by_side: train", o.train, {}, SHARED)
   for _, variant in ipairs(o.variants) do
     local model = merged(o, variant).model

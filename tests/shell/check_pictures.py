@@ -61,7 +61,9 @@ def check_svg(data):
     root = xml.etree.ElementTree.fromstring(data)
     assert root.tag.endswith("svg"), "no svg element"
     texts = [e.text for e in root.iter() if e.tag.endswith("text")]
-    assert "step" in texts and "loss" in texts, "axes without names"
+    curve_of_losses = "step" in texts and "loss" in texts
+    curve_of_errors = any("sigma / alpha" in t for t in texts) and any("error" in t for t in texts)
+    assert curve_of_losses or curve_of_errors, "axes without names"
     lines = [e for e in root.iter() if e.tag.endswith("polyline")]
     assert len(lines) >= 2, "no curves"
 
