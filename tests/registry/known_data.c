@@ -57,7 +57,7 @@ dr_tensor *best_prediction(void *ctx, dr_tensor *x, const dr_batch_cond *cond)
     const double V = variance(&c), from_x0 = c.alpha * s * s / V, from_eps = c.sigma / V;
     const double slope = c.p * from_x0 + c.q * from_eps; /* y = p m + slope (x - alpha m) */
     dr_tensor *m = means(x, cond);
-    return dr_add(dr_scale(slope, x), dr_scale(c.p - slope * c.alpha, m));
+    return dr_add(dr_scale(slope / c.c_in, x), dr_scale(c.p - slope * c.alpha, m));
 }
 
 /* ---- processes ------------------------------------------------------------------------------------------------ */
