@@ -201,6 +201,31 @@ static void the_ancestral_step_refuses_what_it_cannot(void **state)
     close_setup(&s);
 }
 
+static dr_tensor *add_noise(void *self, dr_model *f, dr_tensor *x, double t, double t_next, dr_rng *rng)
+{
+    (void)self, (void)f, (void)t, (void)t_next;
+    return dr_add(x, dr_noise_like(x, rng));
+}
+
+/* A sampler that is called for each row alone draws what it would for all of them. */
+static void rows_alone_have_their_own_noise(void **state)
+{
+    static const dr_component component = { .size = sizeof component, .kind = "sampler/1", .name = "add_noise" };
+    const dr_rng rng = { .seed = 8, .purpose = dr_purpose("sampler"), .sample = 5 };
+    const double grid[3] = { 0.0, 0.5, 1.0 };
+    float y[2][B * PIXELS];
+    (void)state;
+    for (uint32_t flags = 0; flags < 2; flags++) {
+        const dr_sampler api = { .size = sizeof api, .step = add_noise, .flags = flags ? DR_SAMPLER_ROW_BY_ROW : 0 };
+        dr_instance sampler = { .component = &component, .iface = &api };
+        setup s = open_setup("flow_matching", DR_NO_ARGS, "euler", DR_NO_ARGS);
+        dr_tensor_read(dr_sample(s.f, &sampler, start(), rng, grid, 2, NULL, NULL), DR_F32, y[flags]);
+        close_setup(&s);
+    }
+    assert_memory_equal(y[0], y[1], sizeof y[0]);
+    assert_true(y[0][0] != y[0][PIXELS]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +237,7 @@ int main(void)
         cmocka_unit_test(the_ancestral_step_is_the_papers),
         cmocka_unit_test(the_estimate_can_be_clipped),
         cmocka_unit_test(the_ancestral_step_refuses_what_it_cannot),
+        cmocka_unit_test(rows_alone_have_their_own_noise),
     };
     return cmocka_run_group_tests(tests, open_ref, close_all);
 }

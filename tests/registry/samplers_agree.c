@@ -2,6 +2,8 @@
  * that differ in nothing but scale and pace. */
 #include "known_data.h"
 
+#include <math.h>
+
 typedef struct choice { const char *sampler; dr_args args; } choice;
 
 static void check_same(const world *w, choice a, choice b)
@@ -77,11 +79,39 @@ static void the_noise_level_is_all_that_counts(void **state)
     }
 }
 
+/* s_churn over N steps: up to sigma (1 + s_churn/N), then the step from there; nothing outside [s_tmin, s_tmax]. */
+static void churn_is_noise_before_the_step(void **state)
+{
+    enum { N = 4 };
+    const double sigma = 2.0, gamma = 0.2, s_noise = 1.1, t[2] = { sigma, 1.5 }, from[2] = { sigma * (1 + gamma), 1.5 };
+    const dr_rng rng = { .seed = 6, .purpose = dr_purpose("sampler"), .sample = 3 };
+    place p;
+    (void)state;
+    enter(&p, &worlds[ADDED]);
+    dr_instance *plain = dr_instance_new("sampler", "edm", DR_NO_ARGS);
+    dr_tensor *x = noise(DR_F64, DR_SHAPE(2, 1, 3, 3), 9);
+    dr_tensor *raised = dr_axpy(sigma * sqrt((1 + gamma) * (1 + gamma) - 1) * s_noise, dr_noise_like(x, &rng), x);
+    dr_tensor *expected = dr_sample(p.f, plain, raised, rng, from, 1, NULL, NULL);
+    dr_tensor *quiet = dr_sample(p.f, plain, x, rng, t, 1, NULL, NULL);
+    for (int inside = 0; inside < 2; inside++) {
+        dr_instance *sampler = dr_instance_new("sampler", "edm",
+                                               DR_ARGS(DR_I("steps", N), DR_R("s_churn", gamma * N), DR_R("s_noise", s_noise),
+                                                       DR_R("s_tmax", inside ? 2.0 : 1.9)));
+        dr_tensor *y = dr_sample(p.f, sampler, x, rng, t, 1, NULL, NULL);
+        assert_true(max_difference(y, inside ? expected : quiet) < 1e-12);
+        dr_instance_free(sampler);
+    }
+    assert_true(max_difference(expected, quiet) > 0.1);
+    dr_instance_free(plain);
+    leave(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(special_cases_agree),
         cmocka_unit_test(the_noise_level_is_all_that_counts),
+        cmocka_unit_test(churn_is_noise_before_the_step),
     };
     return cmocka_run_group_tests(tests, open_ref, close_all);
 }
