@@ -11,7 +11,7 @@ typedef struct {
 static const dr_param params[] = {
     DR_INT_REQUIRED(self_attention, channels, 1, 65536, "channels of input and output"),
     DR_INT(self_attention, heads, 1, 1, 65536, "heads; divides channels"),
-    DR_INT(self_attention, groups, 32, 1, 65536, "groups of the GroupNorm: the largest divisor of channels up to this"),
+    DR_INT(self_attention, groups, 32, 1, 65536, "groups of the GroupNorm: up to this, as divides channels, and 4 channels or more each"),
     DR_REAL(self_attention, skip_scale, 1, 1e-3, 1, "the sum is multiplied by it; 0.7071 keeps the variance (DDPM++)"),
     DR_ENUM(self_attention, init, 0, "fan_in|zero", "how the last projection starts; zero: the block begins as x"),
     DR_END

@@ -18,7 +18,7 @@ typedef struct {
 static const dr_param params[] = {
     CONDITION_VECTOR_ROWS(cross_attention),
     DR_INT(cross_attention, heads, 1, 1, 65536, "heads; divides the widths of all sites"),
-    DR_INT(cross_attention, groups, 32, 1, 65536, "groups of a GroupNorm: the largest divisor of a site's width up to this"),
+    DR_INT(cross_attention, groups, 32, 1, 65536, "groups of a GroupNorm: up to this, as divides a site's width, and 4 channels or more each"),
     DR_INT(cross_attention, token_dim, 0, 0, 65536, "size of the given tokens; 0: there are none"),
     DR_END
 };

@@ -184,11 +184,13 @@ static inline dr_tensor *dr_group_norm(dr_tensor *x, dr_tensor *gamma, dr_tensor
 {
     return dr_apply1("group_norm_act", (dr_tensor *[]){ x, gamma, beta }, 3, &(dr_group_norm_act_attr){ groups, eps, act });
 }
-static inline int64_t dr_group_count(int64_t channels, int64_t most) /* the largest divisor of channels that is not above most */
+/* The largest divisor of channels up to most that leaves 4 channels or more to a group: in a group of one channel a
+ * normalisation would take away what an embedding added to it. */
+static inline int64_t dr_group_count(int64_t channels, int64_t most)
 {
-    int64_t groups = channels < most ? channels : most;
+    int64_t groups = channels / 4 < most ? channels / 4 : most;
     while (groups > 1 && channels % groups != 0) groups--;
-    return groups;
+    return groups > 1 ? groups : 1;
 }
 static inline dr_tensor *dr_layer_norm(dr_tensor *x, dr_tensor *gamma, dr_tensor *beta, double eps)
 {

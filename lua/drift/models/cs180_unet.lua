@@ -2,13 +2,16 @@
 --   drift.models.cs180_unet { hidden = 64, in_channels = 1, classes = 10, time = "add", class = "scale" }
 --   time:   "add" | "scale" | nil     how the time enters, at the two sites marked (1) and (2)
 --   class:  "scale" | "add" | nil     how the class enters beside it (needs time = "add")
+--   conditioning:                     instead of the two: any scheme at the same sites, "film" (with `classes`; 0: time
+--                                     alone), drift.conditioning.film { width = 64 }, or a function from channels to one
 --   residual: each ConvBlock adds its input
 -- Returns a net spec, called as net(x, { time = [B], label = [B], mask = [B] }). Weights have the names that they have
 -- in PyTorch: init.c1.conv.0.weight, t1.net.0.bias.
 local drift = require "drift"
+local conditioning_for = require "drift.conditioning_for"
 
 local defaults = { hidden = 64, in_channels = 1, classes = 10, residual = false }
-local names = { "hidden", "in_channels", "classes", "time", "class", "residual" }
+local names = { "hidden", "in_channels", "classes", "time", "class", "residual", "conditioning" }
 
 -- x [B,i,28,28], c as above -> [B,i,28,28];  D = hidden
 local function forward(net, x, c)
@@ -25,6 +28,10 @@ local function forward(net, x, c)
 end
 
 local function conditioning(o, channels)
+  if o.conditioning ~= nil then
+    if o.time or o.class then drift.fail "cs180_unet: conditioning stands instead of time and class" end
+    return conditioning_for("cs180_unet", o.conditioning, channels, o.classes)
+  end
   if o.class then
     if o.time ~= "add" then drift.fail('cs180_unet: class = "%s" needs time = "add"', tostring(o.class)) end
     return drift.conditioning.class_time { channels = channels, classes = o.classes, inject = o.class }
@@ -39,7 +46,8 @@ local function with_defaults(given)
   for key, value in pairs(defaults) do o[key] = value end
   for key, value in pairs(drift.accept("cs180_unet", given, {}, names)) do o[key] = value end
   for _, key in ipairs { "hidden", "in_channels", "classes" } do
-    if math.type(o[key]) ~= "integer" or o[key] < 1 then
+    local none = key == "classes" and o.conditioning ~= nil and o.classes == 0
+    if not none and (math.type(o[key]) ~= "integer" or o[key] < 1) then
       drift.fail("cs180_unet: %s = %s should be a whole number of at least 1", key, tostring(o[key]))
     end
   end
@@ -54,7 +62,8 @@ return function(given)
   return drift.net {
     name = "unet",
     config = { model = "cs180_unet", hidden = D, in_channels = o.in_channels, residual = r, time = o.time,
-               class = o.class, classes = o.class and o.classes or nil, conditioning = cond ~= nil },
+               class = o.class, classes = o.class and o.classes or nil, conditioning = cond ~= nil,
+               scheme = o.conditioning and cond.name or nil },
     children = {
       { "init", block.conv_block { in_channels = o.in_channels, out_channels = D, residual = r } },
       { "d1", block.down_block { in_channels = D, out_channels = D, residual = r } },

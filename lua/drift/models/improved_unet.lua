@@ -7,6 +7,7 @@
 --   heads, groups, dropout, time (the block that embeds the time, its name or spec), width (of the vector for AdaGN)
 -- Returns a net spec, called as net(x, { time = [B], label = [B], mask = [B] }).
 local drift = require "drift"
+local group_count = require "drift.group_count"
 
 local defaults = { hidden = 32, in_channels = 1, heads = 4, groups = 8, dropout = 0, width = 128, time = "sinusoidal_embedding" }
 local names = { "hidden", "in_channels", "classes", "heads", "groups", "dropout", "width", "time" }
@@ -65,7 +66,7 @@ return function(given)
       { "u2", res(2 * E, E) },
       { "up", block.conv_transpose2d { in_channels = E, out_channels = D, kernel_size = 4, stride = 2, padding = 1 } },
       { "u3", res(2 * D, D) },
-      { "norm", block.group_norm { num_groups = o.groups, num_channels = D, act = "silu" } },
+      { "norm", block.group_norm { num_groups = group_count(D, o.groups), num_channels = D, act = "silu" } },
       { "out", block.conv2d { in_channels = D, out_channels = o.in_channels, kernel_size = 3, padding = 1 } },
     },
     forward = forward,
