@@ -170,6 +170,15 @@ describe("models", function()
     end
   end)
 
+  it("have a skip from the first map to the last", function()
+    local net, c = shake(build "improved_unet"):eval(), condition()
+    drift.no_grad(function()
+      net.up:named()[1].tensor:fill(0)                           -- nothing comes from below
+      net.up:named()[2].tensor:fill(0)
+    end)
+    assert.is_true(distance(net(images("improved_unet", 2), c), net(images("improved_unet", 2, 1, "other"), c)) > 1e-3)
+  end)
+
   it("drop values in training alone", function()
     local net = shake(drift.build(drift.models.adm_unet { hidden = 8, mult = { 1, 2 }, size = 16, attention = {}, dropout = 0.5 }, { seed = 1 }))
     local x, c = images("adm_unet", 2), condition()
@@ -267,6 +276,11 @@ describe("blocks", function()
       assert.is_true(distance(cond:gate(site, h, e), h * gate) < 1e-6)
       return v + f(h) * gate
     end
+    local res = drift.build(drift.block.res_block { in_channels = 8, out_channels = 8, site = "instead_of_norm" }, { seed = 1 })
+    local map = drift.randn { 2, 8, 4, 4, purpose = "map" }
+    assert.is_true(distance(res(map, cond:at(1, e)), map) > 1e-3)
+    local fresh = drift.build(drift.conditioning.adaln_zero { channels = { 8 }, width = 8 }, { seed = 1 })
+    assert.equal(0, distance(res(map, fresh:at(1, fresh:embed(c))), map))
     local w = net:state_dict()
     local h = branch(1, x, attention_of(w))
     h = branch(2, h, function(v)
