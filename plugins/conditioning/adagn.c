@@ -23,7 +23,7 @@ static dr_status create(void *self, dr_builder *b)
     adagn *a = self;
     if (condition_vector_create(&a->v, b, "adagn", 2, "fan_in")) return dr_failed();
     for (int64_t i = 0; i < a->v.channels.n; i++) {
-        char gamma[32], beta[32];
+        char gamma[48], beta[48];
         snprintf(gamma, sizeof gamma, "norm_%lld.weight", (long long)i + 1);
         snprintf(beta, sizeof beta, "norm_%lld.bias", (long long)i + 1);
         a->gamma[i] = dr_weight(b, gamma, DR_SHAPE(a->v.channels.v[i]), DR_INIT_ONES);
