@@ -8,7 +8,7 @@ static void group_norm_act_ref(const dr_kargs *a) /* x, gamma, beta -> y, mean [
     const dr_group_norm_act_attr *attr = a->attr;
     const dr_view *view = &a->in[0];
     const int64_t B = view->shape[0], C = view->shape[1], L = dr_ref_count(view, 2, view->rank);
-    const int64_t G = attr->groups, S = C / G * L, own = a->in[1].rank == 2 ? C : 0; /* from one image's gamma to the next's */
+    const int64_t G = attr->groups, S = C / G * L, own = a->in[1].rank == 2 ? C : 0; /* between images' gammas */
     dr_ref_operands m;
     if (!dr_ref_open(&m, a)) return;
 
@@ -37,7 +37,7 @@ static void group_norm_act_backward_ref(const dr_kargs *a)
     const dr_group_norm_act_backward_attr *attr = a->attr;
     const dr_view *view = &a->in[0];
     const int64_t B = view->shape[0], C = view->shape[1], L = dr_ref_count(view, 2, view->rank);
-    const int64_t G = attr->groups, S = C / G * L, own = a->in[1].rank == 2 ? C : 0; /* from one image's gamma to the next's */
+    const int64_t G = attr->groups, S = C / G * L, own = a->in[1].rank == 2 ? C : 0; /* between images' gammas */
     dr_ref_operands m;
     if (!dr_ref_open(&m, a)) return;
 

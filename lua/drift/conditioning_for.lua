@@ -23,8 +23,8 @@ return function(model, choice, channels, classes)
   if drift.is_spec(choice, "conditioning") then return choice:with { channels = channels } end
   local spec = type(choice) == "function" and choice(channels) or nil
   if not drift.is_spec(spec, "conditioning") then
-    drift.fail("%s: conditioning is a scheme's name, a conditioning spec or a function from channels to one, not a %s", model,
-      type(choice) == "function" and "function that returns a " .. drift.type(spec) or drift.type(choice))
+    drift.fail("%s: conditioning is a scheme's name, a conditioning spec or a function from channels to one, not a %s",
+      model, type(choice) == "function" and "function that returns a " .. drift.type(spec) or drift.type(choice))
   end
   return spec
 end

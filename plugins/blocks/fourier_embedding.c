@@ -1,4 +1,4 @@
-/* fourier_embedding.c: a time as waves of random frequencies.     Tancik et al. 2020, Song et al. 2021, Karras et al. 2022
+/* fourier_embedding.c: a time as random waves.     Tancik et al. 2020, Song et al. 2021, Karras et al. 2022
  *   y = [cos(2 pi f_i t), sin(2 pi f_i t)],  f_i ~ N(0, scale^2),  i = 0 .. dim/2-1
  * The frequencies are drawn once, from the seed and the block's path as a weight's start is, and never trained. They are
  * a buffer, so checkpoints hold them. */

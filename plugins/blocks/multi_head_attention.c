@@ -27,8 +27,8 @@ static dr_status create(void *self, dr_builder *b)
     multi_head_attention *a = self;
     const int64_t D = a->dim;
     if (D % a->heads != 0) {
-        return dr_fail(DR_EINVAL, "block multi_head_attention: dim = %lld cannot be split into heads = %lld", (long long)D,
-                       (long long)a->heads);
+        return dr_fail(DR_EINVAL, "block multi_head_attention: dim = %lld cannot be split into heads = %lld",
+                       (long long)D, (long long)a->heads);
     }
     a->q = project(b, "q", D, D, "fan_in");
     a->kv = project(b, "kv", a->context_dim ? a->context_dim : D, 2 * D, "fan_in");
@@ -72,5 +72,5 @@ static dr_tensor *forward(void *self, dr_tensor *x, dr_ctx *ctx)
     return dr_call(a->out, y, ctx);
 }
 
-DR_BLOCK(multi_head_attention, "Multi-head attention over tokens, of themselves or of a context", params, .create = create,
-         .forward = forward, .example = "2,5,6", .example_args = DR_STATIC_ARGS(DR_I("dim", 6), DR_I("heads", 2)))
+DR_BLOCK(multi_head_attention, "Multi-head attention over tokens, of themselves or of a context", params,
+         .create = create, .forward = forward, .example = "2,5,6", .example_args = DR_STATIC_ARGS(DR_I("dim", 6), DR_I("heads", 2)))

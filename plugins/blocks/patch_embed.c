@@ -25,7 +25,8 @@ static dr_status create(void *self, dr_builder *b)
 {
     patch_embed *p = self;
     if (p->positions && p->dim % 4 != 0) {
-        return dr_fail(DR_EINVAL, "block patch_embed: dim = %lld is not a multiple of 4, as positions need", (long long)p->dim);
+        return dr_fail(DR_EINVAL, "block patch_embed: dim = %lld is not a multiple of 4, as positions need",
+                       (long long)p->dim);
     }
     p->project = dr_child(b, "project", "conv2d",
                           DR_ARGS(DR_I("in_channels", p->in_channels), DR_I("out_channels", p->dim),

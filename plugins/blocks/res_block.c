@@ -20,7 +20,8 @@ typedef struct {
 static const dr_param params[] = {
     DR_INT_REQUIRED(res_block, in_channels, 1, 65536, "channels of the input"),
     DR_INT_REQUIRED(res_block, out_channels, 1, 65536, "channels of the output, and of the site"),
-    DR_INT(res_block, groups, 32, 1, 65536, "groups of a GroupNorm: up to this, as divides its channels, and 4 channels or more each"),
+    DR_INT(res_block, groups, 32, 1, 65536,
+           "groups of a GroupNorm: up to this, as divides its channels, and 4 channels or more each"),
     DR_ENUM(res_block, site, SITE_BEFORE_NORM, "before_norm|after_norm|instead_of_norm", "the site and the second norm"),
     DR_ENUM(res_block, resample, RESAMPLE_NONE, "none|down|up", "the image is halved, or doubled"),
     DR_REAL(res_block, dropout, 0, 0, 0.99, "share of values dropped before the second convolution"),
@@ -65,8 +66,8 @@ static dr_tensor *resample(const res_block *r, dr_tensor *x)
         return dr_resize(x, DR_RESIZE_NEAREST, 2 * v->shape[2], 2 * v->shape[3], 0);
     }
     if (v->rank == 4 && v->shape[2] % 2 == 0 && v->shape[3] % 2 == 0) return dr_avg_pool2d(x, 2, 2);
-    dr_fail(DR_ESHAPE, "res_block: an image of %lldx%lld pixels cannot be halved", v->rank == 4 ? (long long)v->shape[2] : 0,
-            v->rank == 4 ? (long long)v->shape[3] : 0);
+    dr_fail(DR_ESHAPE, "res_block: an image of %lldx%lld pixels cannot be halved",
+            v->rank == 4 ? (long long)v->shape[2] : 0, v->rank == 4 ? (long long)v->shape[3] : 0);
     return NULL;
 }
 

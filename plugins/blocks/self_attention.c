@@ -11,7 +11,8 @@ typedef struct {
 static const dr_param params[] = {
     DR_INT_REQUIRED(self_attention, channels, 1, 65536, "channels of input and output"),
     DR_INT(self_attention, heads, 1, 1, 65536, "heads; divides channels"),
-    DR_INT(self_attention, groups, 32, 1, 65536, "groups of the GroupNorm: up to this, as divides channels, and 4 channels or more each"),
+    DR_INT(self_attention, groups, 32, 1, 65536,
+           "groups of the GroupNorm: up to this, as divides channels, and 4 channels or more each"),
     DR_REAL(self_attention, skip_scale, 1, 1e-3, 1, "the sum is multiplied by it; 0.7071 keeps the variance (DDPM++)"),
     DR_ENUM(self_attention, init, 0, "fan_in|zero", "how the last projection starts; zero: the block begins as x"),
     DR_END
@@ -21,7 +22,8 @@ static dr_status create(void *self, dr_builder *b)
 {
     self_attention *a = self;
     a->norm = dr_child(b, "norm", "group_norm",
-                       DR_ARGS(DR_I("num_groups", dr_group_count(a->channels, a->groups)), DR_I("num_channels", a->channels)));
+                       DR_ARGS(DR_I("num_groups", dr_group_count(a->channels, a->groups)),
+                               DR_I("num_channels", a->channels)));
     a->attention = dr_child(b, "attention", "multi_head_attention",
                             DR_ARGS(DR_I("dim", a->channels), DR_I("heads", a->heads),
                                     DR_S("init", a->init ? "zero" : "fan_in")));

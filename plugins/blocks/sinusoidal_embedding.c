@@ -22,9 +22,9 @@ static dr_tensor *forward(void *self, dr_tensor *x, dr_ctx *ctx)
     const sinusoidal_embedding *e = self;
     (void)ctx;
     dr_tensor *t = dr_scale(e->scale, dr_reshape(x, DR_SHAPE(-1))); /* [B] or [B,1] -> [B] */
-    return dr_apply1("timestep_embedding", &t, 1,
-                     &(dr_timestep_embedding_attr){ .dim = e->dim, .max_period = e->max_period, .flip = e->flip }); /* [B,dim] */
+    const dr_timestep_embedding_attr attr = { .dim = e->dim, .max_period = e->max_period, .flip = e->flip };
+    return dr_apply1("timestep_embedding", &t, 1, &attr); /* [B,dim] */
 }
 
-DR_BLOCK(sinusoidal_embedding, "A time as sines and cosines: [B] -> [B,dim]", params, .forward = forward, .example = "4,1",
-         .example_args = DR_STATIC_ARGS(DR_I("dim", 7), DR_R("scale", 3)))
+DR_BLOCK(sinusoidal_embedding, "A time as sines and cosines: [B] -> [B,dim]", params, .forward = forward,
+         .example = "4,1", .example_args = DR_STATIC_ARGS(DR_I("dim", 7), DR_R("scale", 3)))

@@ -23,7 +23,7 @@ static const dr_param params[] = {
 static dr_status create(void *self, dr_builder *b)
 {
     transformer_block *t = self;
-    const int64_t D = t->dim, hidden = (int64_t)(t->mlp_ratio * (double)D + 0.5) > 0 ? (int64_t)(t->mlp_ratio * (double)D + 0.5) : 1;
+    const int64_t D = t->dim, wanted = (int64_t)(t->mlp_ratio * (double)D + 0.5), hidden = wanted > 0 ? wanted : 1;
     if (t->norm) t->norm1 = dr_child(b, "norm1", "layer_norm", DR_ARGS(DR_I("normalized_shape", D)));
     t->attention = dr_child(b, "attention", "multi_head_attention", DR_ARGS(DR_I("dim", D), DR_I("heads", t->heads)));
     if (t->norm) t->norm2 = dr_child(b, "norm2", "layer_norm", DR_ARGS(DR_I("normalized_shape", D)));

@@ -22,8 +22,8 @@ static dr_status create(void *self, dr_builder *b)
 {
     unpatchify *u = self;
     u->project = dr_child(b, "project", "linear",
-                          DR_ARGS(DR_I("in_features", u->dim), DR_I("out_features", u->patch * u->patch * u->out_channels),
-                                  DR_S("init", u->init ? "zero" : "fan_in")));
+                          DR_ARGS(DR_I("in_features", u->dim),
+                                  DR_I("out_features", u->patch * u->patch * u->out_channels), DR_S("init", u->init ? "zero" : "fan_in")));
     return dr_failed();
 }
 
@@ -39,10 +39,11 @@ static dr_tensor *forward(void *self, dr_tensor *x, dr_ctx *ctx)
         dr_fail(DR_ESHAPE, "unpatchify: %lld tokens do not fill rows of %lld", (long long)L, (long long)columns);
         return NULL;
     }
-    y = dr_permute(dr_reshape(y, DR_SHAPE(B * rows, columns, p, p * C)), DR_SHAPE(0, 2, 1, 3)); /* [B rows,p,columns,p C] */
-    y = dr_reshape(y, DR_SHAPE(B, rows * p, columns * p, C));                                   /* [B,H,W,C] */
-    return dr_permute(y, DR_SHAPE(0, 3, 1, 2));                                                 /* [B,C,H,W] */
+    y = dr_reshape(y, DR_SHAPE(B * rows, columns, p, p * C));
+    y = dr_permute(y, DR_SHAPE(0, 2, 1, 3));                  /* [B rows,p,columns,p C] */
+    y = dr_reshape(y, DR_SHAPE(B, rows * p, columns * p, C)); /* [B,H,W,C] */
+    return dr_permute(y, DR_SHAPE(0, 3, 1, 2));               /* [B,C,H,W] */
 }
 
-DR_BLOCK(unpatchify, "Tokens as the patches of an image", params, .create = create, .forward = forward, .example = "2,6,5",
-         .example_args = DR_STATIC_ARGS(DR_I("dim", 5), DR_I("out_channels", 3), DR_I("columns", 3)))
+DR_BLOCK(unpatchify, "Tokens as the patches of an image", params, .create = create, .forward = forward,
+         .example = "2,6,5", .example_args = DR_STATIC_ARGS(DR_I("dim", 5), DR_I("out_channels", 3), DR_I("columns", 3)))

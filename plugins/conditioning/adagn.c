@@ -13,7 +13,8 @@ typedef struct {
 
 static const dr_param params[] = {
     CONDITION_VECTOR_ROWS(adagn),
-    DR_INT(adagn, groups, 32, 1, 65536, "groups of channels: up to this, as divides a site's width, and 4 channels or more each"),
+    DR_INT(adagn, groups, 32, 1, 65536,
+           "groups of channels: up to this, as divides a site's width, and 4 channels or more each"),
     DR_REAL(adagn, eps, 1e-5, 1e-12, 1, "added to the variance"),
     DR_END
 };

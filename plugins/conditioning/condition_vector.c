@@ -53,8 +53,8 @@ dr_tensor *condition_vector_class(const condition_vector *v, const dr_batch_cond
     return c->mask ? dr_where(dr_reshape(c->mask, DR_SHAPE(B, 1)), own, null) : own;
 }
 
-dr_status condition_vector_embed(const condition_vector *v, dr_ctx *ctx, const char *scheme, const dr_batch_cond *c, int64_t n,
-                                 dr_tensor **const *part)
+dr_status condition_vector_embed(const condition_vector *v, dr_ctx *ctx, const char *scheme, const dr_batch_cond *c,
+                                 int64_t n, dr_tensor **const *part)
 {
     dr_tensor *vector = condition_vector_time(v, ctx, scheme, c); /* [B,width] */
     const dr_view *view = dr_tensor_view(vector);

@@ -1,7 +1,7 @@
 /* condition_vector.h: time and class as one vector, which all sites of a scheme read.   Ho et al. 2020, Ho & Salimans 2022
- *   v = Linear(SiLU(Linear(time(t)))) + row of the class     v [B,width];  the site i gets Linear_i(SiLU(v)), [B, n C_i]
- * time is any block from [B,1] to [B,dim]: sinusoidal_embedding, fourier_embedding, fc_block, a plugin's own. The classes'
- * table has one row more than classes: the null class, for rows without a label and rows whose mask is 0. */
+ *   v = Linear(SiLU(Linear(time(t)))) + row of the class     v [B,width];  site i gets Linear_i(SiLU(v)), [B, n C_i]
+ * time is any block from [B,1] to [B,dim]: sinusoidal_embedding, fourier_embedding, fc_block, a plugin's own. The
+ * classes' table has one row more than classes: the null class, for samples without a label or with mask 0. */
 #ifndef CONDITIONING_CONDITION_VECTOR_H
 #define CONDITIONING_CONDITION_VECTOR_H
 
@@ -33,8 +33,8 @@ dr_tensor *condition_vector_time(const condition_vector *v, dr_ctx *ctx, const c
 /* The classes' rows, [B,width]; NULL (no error) where there are no classes. */
 dr_tensor *condition_vector_class(const condition_vector *v, const dr_batch_cond *c, int64_t B);
 /* part[k][i] = the k-th of n parts of site i, [B,C_i]. */
-dr_status condition_vector_embed(const condition_vector *v, dr_ctx *ctx, const char *scheme, const dr_batch_cond *c, int64_t n,
-                                 dr_tensor **const *part);
+dr_status condition_vector_embed(const condition_vector *v, dr_ctx *ctx, const char *scheme, const dr_batch_cond *c,
+                                 int64_t n, dr_tensor **const *part);
 /* h with its channels last, as a scheme's norm or projection wants them, and back. */
 dr_tensor *channels_to_end(dr_tensor *h);
 dr_tensor *channels_from_end(dr_tensor *h);

@@ -1,8 +1,8 @@
 /* cross_attention.c: the pixels of a map ask, the tokens of the condition answer.     Rombach et al. 2022
  *   h_i' = h_i + Attention_i(queries GroupNorm_i(h_i), keys and values c)
  *   c = [MLP(time(t)); row of the class; W tokens]     [B,1+1+L,width]
- * Time is a token as the class is, so the scheme stands alone; tokens that the network is given (a text's, [B,L,token_dim])
- * follow them. Where the mask is 0 the class is the null class and each given token is one learned null token;
+ * Time is a token as the class is, so the scheme stands alone; tokens that the network is given (a text's,
+ * [B,L,token_dim]) follow them. Where the mask is 0 the class is the null class and each given token is one learned null token;
  * tokens_mask [B,L] is 0 where a token is padding, to which nothing attends. */
 #include "condition_vector.h"
 #include <stdbool.h>
@@ -18,7 +18,8 @@ typedef struct {
 static const dr_param params[] = {
     CONDITION_VECTOR_ROWS(cross_attention),
     DR_INT(cross_attention, heads, 1, 1, 65536, "heads; divides the widths of all sites"),
-    DR_INT(cross_attention, groups, 32, 1, 65536, "groups of a GroupNorm: up to this, as divides a site's width, and 4 channels or more each"),
+    DR_INT(cross_attention, groups, 32, 1, 65536,
+           "groups of a GroupNorm: up to this, as divides a site's width, and 4 channels or more each"),
     DR_INT(cross_attention, token_dim, 0, 0, 65536, "size of the given tokens; 0: there are none"),
     DR_END
 };

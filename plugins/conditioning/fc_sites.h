@@ -1,5 +1,6 @@
 /* fc_sites.h: one FCBlock per site of a network, which the schemes of this plugin share.
- *   e_i = FCBlock(inputs, C_i)(v),  v [B,inputs] -> e_i [B,C_i,1,1], which broadcasts over the image (fc_sites_at: over tokens) */
+ *   e_i = FCBlock(inputs, C_i)(v),  v [B,inputs] -> e_i [B,C_i,1,1], which
+ * broadcasts over the image (fc_sites_at: over tokens) */
 #ifndef CONDITIONING_FC_SITES_H
 #define CONDITIONING_FC_SITES_H
 

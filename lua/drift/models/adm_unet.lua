@@ -1,4 +1,5 @@
--- adm_unet.lua: the UNet of ADM, and of DDPM++ by its options.     Ho et al. 2020, Song et al. 2021, Dhariwal & Nichol 2021
+-- adm_unet.lua: the UNet of ADM, and of DDPM++ by its options.     Ho et al. 2020, Song et al. 2021,
+-- Dhariwal & Nichol 2021
 --   drift.models.adm_unet { hidden = 32, mult = { 1, 2, 2 }, blocks = 1, attention = { 7 }, classes = 10 }
 --   mult:          channels of each level, in hiddens; the image is halved from level to level
 --   blocks:        residual blocks of a level on the way down; one more on the way up
@@ -51,8 +52,8 @@ local function check(o)
   local side = o.size
   for level = 1, #o.mult - 1 do
     if side % 2 ~= 0 then
-      drift.fail("adm_unet: mult has %d levels, but the image of level %d has %d pixels a side and cannot be halved", #o.mult,
-        level, side)
+      drift.fail("adm_unet: mult has %d levels, but the image of level %d has %d pixels a side and cannot be halved",
+        #o.mult, level, side)
     end
     side = side // 2
   end
@@ -80,7 +81,8 @@ local function parts_of(o, site)
       site = site, resample = resample, skip_scale = scale, init = "zero" }, to)
   end
   local function attend(name, width)
-    return part(name, block.self_attention { channels = width, heads = o.heads, groups = o.groups, skip_scale = scale, init = "zero" })
+    return part(name, block.self_attention { channels = width, heads = o.heads, groups = o.groups, skip_scale = scale,
+      init = "zero" })
   end
   local function attends(side)
     for _, s in ipairs(o.attention) do
@@ -124,9 +126,12 @@ return function(given)
   local children, channels, plan, width = parts_of(o, site)
   local cond = conditioning_for("adm_unet", o.conditioning, channels, o.classes)
   table.insert(children, 1, { "cond", cond })
-  table.insert(children, 2, { "stem", block.conv2d { in_channels = o.in_channels, out_channels = o.hidden, kernel_size = 3, padding = 1 } })
-  children[#children + 1] = { "norm", block.group_norm { num_groups = group_count(width, o.groups), num_channels = width, act = "silu" } }
-  children[#children + 1] = { "out", block.conv2d { in_channels = width, out_channels = o.in_channels, kernel_size = 3, padding = 1, init = "zero" } }
+  table.insert(children, 2, { "stem", block.conv2d { in_channels = o.in_channels, out_channels = o.hidden,
+                                                     kernel_size = 3, padding = 1 } })
+  children[#children + 1] = { "norm", block.group_norm { num_groups = group_count(width, o.groups),
+                                                         num_channels = width, act = "silu" } }
+  children[#children + 1] = { "out", block.conv2d { in_channels = width, out_channels = o.in_channels,
+                                                    kernel_size = 3, padding = 1, init = "zero" } }
 
   return drift.net {
     name = "adm_unet",

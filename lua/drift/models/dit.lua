@@ -50,7 +50,8 @@ return function(given)
   local children = { { "cond", cond },
                      { "patches", block.patch_embed { in_channels = o.in_channels, dim = D, patch = o.patch } } }
   for i = 1, o.depth do
-    children[#children + 1] = { "block_" .. i, block.transformer_block { dim = D, heads = o.heads, mlp_ratio = o.mlp_ratio, norm = norm } }
+    children[#children + 1] = { "block_" .. i, block.transformer_block { dim = D, heads = o.heads,
+                                                                               mlp_ratio = o.mlp_ratio, norm = norm } }
   end
   if norm then children[#children + 1] = { "norm", block.layer_norm { normalized_shape = D } } end
   children[#children + 1] = { "pixels", block.unpatchify { dim = D, out_channels = o.in_channels, patch = o.patch,

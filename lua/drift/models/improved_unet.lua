@@ -9,7 +9,8 @@
 local drift = require "drift"
 local group_count = require "drift.group_count"
 
-local defaults = { hidden = 32, in_channels = 1, heads = 4, groups = 8, dropout = 0, width = 128, time = "sinusoidal_embedding" }
+local defaults = { hidden = 32, in_channels = 1, heads = 4, groups = 8, dropout = 0, width = 128,
+                   time = "sinusoidal_embedding" }
 local names = { "hidden", "in_channels", "classes", "heads", "groups", "dropout", "width", "time" }
 
 -- x [B,i,28,28], c as above -> [B,i,28,28];  D = hidden, E = 3D/2
