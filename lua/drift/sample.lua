@@ -61,12 +61,10 @@ local function sample_batch(o, net, first, count, progress)
   local process = drift.instance(o.process, "process")
   local model = drift.model(process, net, { guidance = o.guidance, label = label, networks = o.networks })
   local x = drift.randn { count, o.shape[1], o.shape[2], o.shape[3], purpose = "sample start", seed = seed, sample = number }
-  local sigma = process:coef(o.grid and o.grid[1] or process:range()).sigma
+  local grid = o.grid or model:grid(o.sampler)
+  local sigma = process:coef(grid[1]).sigma
   if sigma > 1 then x = x * sigma end                          -- where noise outgrows the data (EDM, VE): x_t ~ N(0, sigma^2)
-  if o.each then
-    local grid = o.grid or model:grid(o.sampler)
-    o.each(0, #grid - 1, grid[1], x)
-  end
+  if o.each then o.each(0, #grid - 1, grid[1], x) end
   return model:sample {
     sampler = o.sampler, x = x, grid = o.grid, rng = { purpose = "sample noise", seed = seed, sample = number },
     each = function(step, steps, t, x_t)

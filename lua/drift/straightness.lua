@@ -44,18 +44,6 @@ local function paths(o, model, x, sampler, rng)
   return sums
 end
 
-local function bootstrap(values, seed)
-  local n, means = #values, {}
-  for b = 1, 1000 do
-    local u = drift.rand { n, purpose = "bootstrap", seed = seed, sample = (b - 1) * n }:totable()
-    local sum = 0
-    for i = 1, n do sum = sum + values[math.min(n, 1 + math.floor(u[i] * n))] end
-    means[b] = sum / n
-  end
-  table.sort(means)
-  return means[25], means[976]
-end
-
 return function(o)
   drift.accept("straightness", o, { "model", "process", "shape" },
     { "n", "steps", "sampler", "guidance", "labels", "batch", "seed", "first" })
@@ -91,9 +79,7 @@ return function(o)
     end)
   end
   if is_net then net:train(was_training) end
-  local sum = 0
-  for _, v in ipairs(values) do sum = sum + v end
-  local low, high = bootstrap(values, seed)
-  return { mean = sum / n, low = low, high = high, n = n, values = values,
+  local b = drift.bootstrap(values, { seed = seed, resamples = 1000 })
+  return { mean = b.value, low = b.low, high = b.high, n = n, values = values,
            steps = sampler.params and sampler.params.steps or steps }
 end

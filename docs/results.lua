@@ -1,0 +1,171 @@
+-- results.lua: docs/results.md, the numbers of the experiments' quick presets with the command that made each.
+--   ./drift run docs/results.lua                    makes the runs that are not in runs/results yet (about an hour on two
+--                                                   cores), then writes docs/results.md from what lies there
+--   ./drift run docs/results.lua --set make=false   only writes it again
+local drift = require "drift"
+local run = drift.experiment { folder = "runs/results", make = true, page = drift.home .. "/docs/results.md" }
+
+-- name of the run's folder, and the script with its parameters
+local RUNS = {
+  { "noising", "noising.lua" },
+  { "denoiser", "denoiser.lua preset=quick" },
+  { "pure_noise", "denoise_pure_noise.lua preset=quick" },
+  { "flow_class", "mnist_flow.lua preset=quick --set epochs=2" },
+  { "ddpm_class", "ddpm_class.lua preset=quick --set epochs=2" },
+  { "flow_class_improved", "mnist_flow.lua preset=quick --set epochs=2 --set network=improved" },
+  { "ddpm_class_improved", "ddpm_class.lua preset=quick --set epochs=2 --set network=improved" },
+  { "without_decay_flow", "without_decay.lua preset=quick" },
+  { "without_decay_ddpm", "without_decay.lua preset=quick --set process=ddpm" },
+  { "time_injection_flow", "time_injection.lua preset=quick" },
+  { "time_injection_ddpm", "time_injection.lua preset=quick --set process=ddpm" },
+  { "improved_unet", "improved_unet.lua preset=quick" },
+  { "rectified_flow", "rectified_flow.lua preset=quick" },
+  { "reflow", "reflow.lua preset=quick" },
+}
+
+local function command(name)
+  for _, r in ipairs(RUNS) do
+    if r[1] == name then return "./drift run experiments/" .. r[2] end
+  end
+end
+
+local function folder(name) return run.folder .. "/" .. name end
+
+local function is_done(name)
+  local path = folder(name) .. "/config.json"
+  return drift.exists(path) and drift.json.decode(drift.read_file(path)).results ~= nil      -- run:finish() was reached
+end
+
+local function make(r)
+  local name, args = r[1], r[2]
+  local how = drift.exists(folder(name) .. "/config.json") and " --resume " or " --out "
+  run:say("%s: %s", name, command(name))
+  local script, parameters = args:match "^(%S+)%s*(.*)$"
+  if how == " --resume " then parameters = "" end                                            -- the run knows them
+  local line = ("'%s/drift' run '%s/experiments/%s' %s%s'%s'"):format(drift.home, drift.home, script, parameters, how, folder(name))
+  if not os.execute(line) then drift.fail("%s did not end well; what it made is in %s", line, folder(name)) end
+end
+
+-- ---- what a run left ------------------------------------------------------------------------------------------------
+local function read_json(path) return drift.exists(path) and drift.json.decode(drift.read_file(path)) or nil end
+
+-- final loss, training images/s, weights, evaluation of a run or a part of it
+local function results_of(dir, evaluation)
+  local config = read_json(dir .. "/config.json")
+  if not config then return nil end
+  local r = { weights = config.network and config.network.weights, steps = 0, seconds = 0 }
+  for line in drift.read_file(dir .. "/metrics.jsonl"):gmatch "[^\n]+" do
+    local record = drift.json.decode(line)
+    if record.loss then r.steps = r.steps + 1 end
+    if record.epoch_loss then r.loss, r.epochs, r.seconds = record.epoch_loss, record.epoch, r.seconds + record.seconds end
+  end
+  r.rate = config.training and r.seconds > 0 and r.steps * config.training.batch / r.seconds or nil
+  local report = read_json(dir .. "/" .. (evaluation or "evaluation") .. ".json")
+  for _, metric in ipairs(report and report.metrics or {}) do r[metric.name] = metric end
+  r.sampled = report and report.images_per_second
+  return r
+end
+
+local function interval(metric, format)
+  if not metric then return "" end
+  return (format .. " [" .. format .. ", " .. format .. "]"):format(metric.value, metric.low, metric.high)
+end
+
+local function percent(metric)
+  if not metric then return "" end
+  return ("%.1f% % [%.1f, %.1f]"):gsub("%% %%", "%%%%"):format(100 * metric.value, 100 * metric.low, 100 * metric.high)
+end
+
+local lines = {}
+local function add(format, ...) lines[#lines + 1] = format:format(...) end
+
+-- rows: { label, run, part or nil, evaluation or nil }
+local function tabulate(rows)
+  add "| | weights | epochs | final loss | accuracy | Frechet | precision | recall | training | sampling | run |"
+  add "|---|---|---|---|---|---|---|---|---|---|---|"
+  for _, row in ipairs(rows) do
+    local dir = folder(row[2]) .. (row[3] and "/" .. row[3] or "")
+    local r = results_of(dir, nil)
+    if row[4] then                                                                           -- judged in the run's own folder
+      local judged = results_of(folder(row[2]), row[4])
+      for _, key in ipairs { "class_accuracy", "frechet", "precision", "recall", "sampled" } do r[key] = judged[key] end
+    end
+    add("| %s | %d | %d | %.4f | %s | %s | %s | %s | %.0f/s | %s | `%s` |", row[1], r.weights, r.epochs, r.loss, percent(r.class_accuracy),
+      interval(r.frechet, "%.1f"), interval(r.precision, "%.2f"), interval(r.recall, "%.2f"), r.rate or 0,
+      r.sampled and ("%.1f/s"):format(r.sampled) or "", row[3] and row[2] .. "/" .. row[3] or row[2])
+  end
+  add ""
+end
+
+local function page()
+  local config = read_json(folder "flow_class" .. "/config.json")
+  local classifier = drift.open(drift.home .. "/lua/drift/models/digit_classifier.safetensors").metadata
+  add "# Results of the quick presets\n"
+  add("Made by `./drift run docs/results.lua` on %s. Each line names its run; the command of each is below. The loss is the mean of",
+    config.device.description)
+  add "the last epoch. Frechet distance, precision and recall are in the features of the classifier that is shipped"
+  add("(%s of the test digits right), against the test set; accuracy is the share of samples that it takes for their class.",
+    classifier.accuracy or classifier.test_accuracy or "?")
+  add "In brackets: 95% bootstrap intervals over the samples of one training, which say nothing of other seeds. Frechet distances"
+  add "are biased upwards with few samples, so compare only those of the same number: 500 here unless a line says 1000."
+  add "Training and sampling are in images a second; what the models learn in one or two epochs is far from converged.\n"
+
+  add "## Class-conditional, guidance 5 (spec B4)\n"
+  tabulate {
+    { "flow matching, plain UNet", "flow_class" }, { "flow matching, improved UNet", "flow_class_improved" },
+    { "DDPM, plain UNet", "ddpm_class" }, { "DDPM, improved UNet", "ddpm_class_improved" } }
+  add "## With and without the decay of the learning rate (spec B4)\n"
+  tabulate {
+    { "flow matching, Adam 1e-3 with decay", "without_decay_flow", "decay" },
+    { "flow matching, AdamW 1e-4 constant", "without_decay_flow", "constant" },
+    { "DDPM, Adam 1e-3 with decay", "without_decay_ddpm", "decay" }, { "DDPM, AdamW 1e-4 constant", "without_decay_ddpm", "constant" } }
+  add "## Time added or scaling, no class (spec B2, B3)\n"
+  tabulate {
+    { "flow matching, time added", "time_injection_flow", "add" }, { "flow matching, time scales", "time_injection_flow", "scale" },
+    { "DDPM, time added", "time_injection_ddpm", "add" }, { "DDPM, time scales", "time_injection_ddpm", "scale" } }
+  add "## Plain and improved UNet, time only, 1000 samples (spec B5)\n"
+  tabulate {
+    { "plain", "improved_unet", "plain", "evaluation_plain" }, { "improved", "improved_unet", "improved", "evaluation_improved" } }
+end
+
+local function reflow()
+  local straight = read_json(folder "reflow" .. "/config.json").straightness
+  add "## Reflow: few steps, time only, 1000 samples (spec B5)\n"
+  add "| | straightness | 1 step | 2 steps | 4 steps | 50 steps |"
+  add "|---|---|---|---|---|---|"
+  for _, name in ipairs { "first", "reflow" } do
+    local cells = {}
+    for i, steps in ipairs { 1, 2, 4, 50 } do
+      cells[i] = interval(results_of(folder "reflow", ("evaluation_%s_%d"):format(name, steps)).frechet, "%.0f")
+    end
+    add("| %s | %s | %s |", name == "first" and "flow matching" or "after reflow", interval(straight[name].straightness, "%.4f"),
+      table.concat(cells, " | "))
+  end
+  add "\nFrechet distance by Euler steps; straightness is 0 where paths are straight (Liu et al. 2023), of 256 paths.\n"
+end
+
+local function others()
+  add "## Denoisers, and rectified flow written by hand (spec B1, B5)\n"
+  add "| | final loss | run |"
+  add "|---|---|---|"
+  for _, row in ipairs { { "single-step denoiser, sigma 0.5", "denoiser" }, { "denoiser of pure noise", "pure_noise" },
+                         { "DDPM by hand", "rectified_flow/ddpm" }, { "rectified flow by hand", "rectified_flow/rectified_flow" } } do
+    add("| %s | %.4f | `%s` |", row[1], results_of(folder(row[2])).loss, row[2])
+  end
+  add "\n## Commands\n"
+  add "| run | command | wall time |"
+  add "|---|---|---|"
+  for _, r in ipairs(RUNS) do
+    local config = read_json(folder(r[1]) .. "/config.json")
+    add("| `%s` | `%s` | %.0f s |", r[1], command(r[1]), config.results.seconds)
+  end
+end
+
+for _, r in ipairs(RUNS) do
+  if run.make and not is_done(r[1]) then make(r) end
+end
+page()
+reflow()
+others()
+drift.write_file(run.page, table.concat(lines, "\n") .. "\n")
+run:say("wrote %s", run.page)
