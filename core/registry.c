@@ -115,13 +115,20 @@ static int distance(const char *a, const char *b)
     return row[nb];
 }
 
+/* One is in the other, and no mere syllable of it: `heun` and `heun_karras`, not `ve` and `improved`. */
+static bool is_part(const char *a, const char *b)
+{
+    const size_t na = strlen(a), nb = strlen(b);
+    return na >= 3 && nb >= 3 && 3 * na >= nb && 3 * nb >= na && (strstr(a, b) || strstr(b, a));
+}
+
 const char *dr_nearest(const char *name, const char *const *known, int64_t n)
 {
     const char *best = NULL;
     int best_distance = 0;
     for (int64_t i = 0; i < n; i++) {
         int d = distance(name, known[i]);
-        if (strlen(name) >= 3 && (strstr(known[i], name) || strstr(name, known[i]))) d = d < 2 ? d : 2;
+        if (is_part(name, known[i])) d = d < 2 ? d : 2;
         if (!best || d < best_distance) {
             best = known[i];
             best_distance = d;

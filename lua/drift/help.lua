@@ -1,4 +1,4 @@
--- help.lua: the texts of `drift list` and `drift help NAME`, made from the registry.
+-- help.lua: the texts of `drift list` and `drift help NAME`, made from the registry and from lua/drift/models.
 local core = require "drift.core"
 
 local help = {}
@@ -70,7 +70,29 @@ local function sorted_kinds()
     return kinds
 end
 
+-- Networks are wired in Lua, a file each, and documented by its opening comment: list of { name =, comment = }.
+local function models()
+    local folder, list = core.home .. "/lua/drift/models", {}
+    for _, file in ipairs(core.files(folder)) do
+        local name = file:match "^(.*)%.lua$"
+        local comment = {}
+        for line in (name and core.read_file(folder .. "/" .. file) or ""):gmatch "[^\n]*" do
+            if line:sub(1, 2) ~= "--" then break end
+            comment[#comment + 1] = line:gsub("^%-%- ?", "") .. ""
+        end
+        if name then list[#list + 1] = { name = name, comment = table.concat(comment, "\n"):gsub("^[%w_]+%.lua: *", "") .. "" } end
+    end
+    return list
+end
+
+local function list_models()
+    local rows = {}
+    for i, m in ipairs(models()) do rows[i] = { m.name, first_line(m.comment) } end
+    return ("model (%d)\n%s"):format(#rows, aligned(rows))
+end
+
 function help.list(kind)
+    if kind == "model" or kind == "models" then return list_models() .. "\n" end
     if kind == "plugin" or kind == "plugins" then
         local rows = {}
         for i, p in ipairs(core.plugins()) do rows[i] = { p.id, p.version, p.doc or "", p.path } end
@@ -79,7 +101,7 @@ function help.list(kind)
     local kinds = kind and { kind } or sorted_kinds()
     if kind and not core.kinds()[kind] then
         local near = core.nearest(kind, sorted_kinds())
-        core.fail("there is no kind '%s'%s; there are %s, and plugin", kind,
+        core.fail("there is no kind '%s'%s; there are %s, model and plugin", kind,
                   near and ", did you mean '" .. near .. "'?" or "", table.concat(sorted_kinds(), ", "))
     end
     local lines = {}
@@ -88,6 +110,7 @@ function help.list(kind)
         for i, c in ipairs(core.components(each)) do rows[i] = { c.name, first_line(c.doc) } end
         lines[#lines + 1] = ("%s (%d)\n%s"):format(each, #rows, aligned(rows))
     end
+    if not kind then lines[#lines + 1] = list_models() end
     return table.concat(lines, "\n") .. "\n"
 end
 
@@ -99,6 +122,12 @@ function help.help(name)
         if c.name == name or c.kind .. "." .. c.name == name or c.kind == name then found[#found + 1] = describe(c) end
         names[#names + 1] = c.name
         names[#names + 1] = c.kind
+    end
+    for _, m in ipairs(models()) do
+        if m.name == name or "model." .. m.name == name or name == "model" then
+            found[#found + 1] = ("model %s: %s"):format(m.name, m.comment:gsub("\n", "\n    "))
+        end
+        names[#names + 1] = m.name
     end
     if #found == 0 then
         local near = core.nearest(name, names)

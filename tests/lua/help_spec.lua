@@ -32,4 +32,14 @@ describe("drift help", function()
       assert.is_truthy(text:find(part, 1, true), part)
     end
   end)
+
+  it("knows the networks beside the components", function()
+    assert.is_truthy(drift.list():find("improved_unet", 1, true))
+    assert.is_truthy(drift.list "model":find("dit", 1, true))
+    local text = drift.help "dit"
+    for _, part in ipairs { "model dit: the diffusion transformer", "Peebles & Xie 2023", "drift.models.dit {" } do
+      assert.is_truthy(text:find(part, 1, true), part)
+    end
+    assert.error_matches(function() drift.help "improved_unte" end, "improved_unet")
+  end)
 end)
