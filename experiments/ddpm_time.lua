@@ -3,7 +3,7 @@
 local drift = require "drift"
 local run = drift.experiment {
   hidden = 64, epochs = 20, batch = 128, lr = 1e-3, time = "add", T = 300,
-  sample_steps = 0, samples = 40, at_epochs = { 1, 5, 10, 15, 20 }, judged = 2000, steps = 0,     -- sample_steps 0: all T
+  sample_steps = 0, samples = 40, judged = 2000, at_epochs = { 1, 5, 10, 15, 20 }, steps = 0,   -- sample_steps 0: all T
   preset = "quick",
   presets = { quick = { hidden = 32, epochs = 1, judged = 500 },
               smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 10, judged = 20 } } }

@@ -3,7 +3,8 @@
 local drift = require "drift"
 local run = drift.experiment {
   network = "plain", hidden = 64, epochs = 10, batch = 128, lr = 1e-3, p_uncond = 0.1,
-  gamma = 5.0, gammas = { 0, 0.01, 1, 2, 5 }, sample_steps = 50, samples = 40, at_epochs = { 1, 5, 10 }, judged = 2000, steps = 0,
+  gamma = 5.0, gammas = { 0, 0.01, 1, 2, 5 }, sample_steps = 50, samples = 40, judged = 2000,
+  at_epochs = { 1, 5, 10 }, steps = 0,
   preset = "quick",
   presets = { quick = { hidden = 32, epochs = 1, judged = 500 },
               smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 10, judged = 20 } } }

@@ -1,4 +1,4 @@
--- Question: what has to change to make rectified flow out of DDPM?                                              (spec B5)
+-- Question: what has to change to make rectified flow out of DDPM?   (spec B5)
 -- Two functions: `forward`, the loss of a batch, and `sample`. Network, data, optimizer and loop are the same.
 local drift = require "drift"
 local run = drift.experiment {
@@ -10,16 +10,16 @@ local run = drift.experiment {
 local data = drift.dataset.mnist {}
 local model = drift.models.cs180_unet { hidden = run.hidden, time = "add" }
 
-local function column(values) return drift.tensor(values):reshape(-1, 1, 1, 1) end                       -- [B,1,1,1]
+local function column(values) return drift.tensor(values):reshape(-1, 1, 1, 1) end                 -- [B,1,1,1]
 
 -- Of the batch's rows, keyed by their numbers: noise like x0, and a uniform number each.
 local function draw(batch)
-  local eps = drift.randn { purpose = "noise", sample = batch.first, table.unpack(batch.image.shape) }   -- [B,1,28,28]
+  local eps = drift.randn { purpose = "noise", sample = batch.first, table.unpack(batch.image.shape) }
   local u = drift.rand { batch.size, purpose = "time", sample = batch.first }:totable()
   return eps, u
 end
 
--- ---- DDPM: abar_t = prod (1 - beta_i); the network predicts eps ------------------------------------------------------
+-- ---- DDPM: abar_t = prod (1 - beta_i); the network predicts eps -----------------------------------------------------
 local ddpm = { name = "ddpm", title = ("DDPM, %d steps"):format(run.T) }
 local linear = drift.build(drift.schedule.linear {})
 local beta, abar = {}, { [0] = 1 }
@@ -32,7 +32,7 @@ function ddpm.forward(net, batch)
   local eps, u = draw(batch)
   local time, signal, noise = {}, {}, {}
   for i = 1, batch.size do
-    local t = 1 + math.floor(u[i] * run.T)                                                               -- 1..T
+    local t = 1 + math.floor(u[i] * run.T)                                                         -- 1..T
     time[i], signal[i], noise[i] = t / run.T, math.sqrt(abar[t]), math.sqrt(1 - abar[t])
   end
   local x_t = batch.image * column(signal) + eps * column(noise)
@@ -44,8 +44,11 @@ function ddpm.sample(net, x)
   for t = run.T, 1, -1 do
     local eps = net(x, { time = drift.full({ n }, t / run.T) })
     local x0 = (x - eps * math.sqrt(1 - abar[t])) / math.sqrt(abar[t])
-    x = x0 * (math.sqrt(abar[t - 1]) * beta[t] / (1 - abar[t])) + x * (math.sqrt(1 - beta[t]) * (1 - abar[t - 1]) / (1 - abar[t]))
-    if t > 1 then x = x + drift.randn { purpose = "sample noise", step = run.T - t, table.unpack(x.shape) } * math.sqrt(beta[t]) end
+    local of_x0 = math.sqrt(abar[t - 1]) * beta[t] / (1 - abar[t])
+    local of_x = math.sqrt(1 - beta[t]) * (1 - abar[t - 1]) / (1 - abar[t])
+    x = x0 * of_x0 + x * of_x
+    local z = drift.randn { purpose = "sample noise", step = run.T - t, table.unpack(x.shape) }
+    if t > 1 then x = x + z * math.sqrt(beta[t]) end
   end
   return x
 end
@@ -74,8 +77,8 @@ for i, method in ipairs(methods) do
   rows[i] = drift.scope(function() return drift.no_grad(method.sample, net, x) end)
 end
 
-local picture = drift.grid { title = "each column from the same noise", rows = { ddpm.title, rectified.title }, cols = run.samples,
-                             cell = function(_, _, i, j) return rows[i][j] end }
+local picture = drift.grid { title = "each column from the same noise", rows = { ddpm.title, rectified.title },
+                             cols = run.samples, cell = function(_, _, i, j) return rows[i][j] end }
 run:figure("samples", picture)
 drift.show(picture)
 run:finish()

@@ -8,9 +8,7 @@ local run = drift.experiment {
   presets = { quick = { hidden = 32, epochs = 1, judged = 500 },
               smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 10, judged = 20 } } }
 
-local method = run:choice("process", {
-  flow = { title = "flow matching", process = drift.process.flow_matching {}, sampler = drift.sampler.euler { steps = run.sample_steps } },
-  ddpm = { title = "DDPM", process = drift.process.ddpm { T = 300 }, sampler = drift.sampler.ddpm { steps = 0 } } })   -- all T steps
+local method = run:choice("process", drift.methods { steps = run.sample_steps })
 
 local function unet(time) return drift.models.cs180_unet { hidden = run.hidden, time = time } end
 

@@ -1,17 +1,15 @@
--- Question: does the falling learning rate matter? AdamW at a constant 1e-4 with weight decay 1e-4, against Adam from 1e-3
--- down to 1e-4, on the same batches, noise and initial weights: class-conditional flow matching, or DDPM (process=ddpm).
--- (spec B4)
+-- Question: does the falling learning rate matter? AdamW at a constant 1e-4 with weight decay 1e-4, against Adam from
+-- 1e-3 down to 1e-4, on the same batches, noise and initial weights: class-conditional flow matching, or DDPM
+-- (process=ddpm).   (spec B4)
 local drift = require "drift"
 local run = drift.experiment {
-  process = "flow", hidden = 64, epochs = 10, batch = 128, lr = 1e-3, constant_lr = 1e-4, weight_decay = 1e-4, p_uncond = 0.1,
-  gamma = 5.0, sample_steps = 50, samples = 40, at_epochs = { 1, 5, 10 }, judged = 2000, steps = 0,
+  process = "flow", hidden = 64, epochs = 10, batch = 128, lr = 1e-3, constant_lr = 1e-4, weight_decay = 1e-4,
+  p_uncond = 0.1, gamma = 5.0, sample_steps = 50, samples = 40, at_epochs = { 1, 5, 10 }, judged = 2000, steps = 0,
   preset = "quick",
-  presets = { quick = { hidden = 32, epochs = 2, judged = 500 },             -- two epochs: decay shows from the second on
+  presets = { quick = { hidden = 32, epochs = 2, judged = 500 },      -- the decay shows from the second epoch on
               smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 10, judged = 20 } } }
 
-local method = run:choice("process", {
-  flow = { title = "flow matching", process = drift.process.flow_matching {}, sampler = drift.sampler.euler { steps = run.sample_steps } },
-  ddpm = { title = "DDPM", process = drift.process.ddpm { T = 300 }, sampler = drift.sampler.ddpm { steps = 0 } } })   -- all T steps
+local method = run:choice("process", drift.methods { steps = run.sample_steps })
 
 drift.side_by_side {
   run = run, title = method.title,

@@ -20,7 +20,7 @@ local function counted(o, name)
 end
 
 local function check(o)
-  drift.accept("evaluate", o, { "data" }, { "model", "process", "sampler", "guidance", "labels", "n", "classes",
+  drift.accept("evaluate", o, { "data" }, { "model", "process", "sampler", "guidance", "networks", "labels", "n", "classes",
     "shape", "images", "classifier", "metrics", "seed", "first", "batch", "grid", "real", "train", "run", "name", "resamples",
     "confidence", "quiet" })
   for _, name in ipairs { "n", "classes", "batch", "real", "train" } do counted(o, name) end
@@ -48,7 +48,7 @@ local function generated(o, info)
   end
   local labels, start = labels_of(o), drift.clock()
   local images, given = drift.sample {
-    model = o.model, process = o.process, sampler = o.sampler, guidance = o.guidance, labels = labels,
+    model = o.model, process = o.process, sampler = o.sampler, guidance = o.guidance, networks = o.networks, labels = labels,
     n = not labels and o.n or nil, shape = o.shape or { info.channels, info.height, info.width }, seed = o.seed,
     first = o.first, batch = o.batch, grid = o.grid, quiet = o.quiet }
   return images, given, drift.clock() - start

@@ -6,12 +6,13 @@
 --     variants = { { name = "add", label = "time added", model = unet "add" }, { name = "scale", ... } },
 --     train = { data = ..., process = ..., optim = ... }, sample = { sampler = ..., shape = { 1, 28, 28 } } }
 --
--- What a variant names beside name and label (model, optim, decay, process, p_uncond) takes the place of that in train.
+-- What a variant names beside name and label (model, optim, decay, process, p_uncond, time_sampling, weighting, coupling)
+-- takes the place of that in train.
 -- Each is a part of the run, NAME/, with its own losses, checkpoint and pictures. The run gets losses.svg (logarithmic)
 -- and samples.png: one row or more for each variant, in each column images from the same noise (and class).
 local drift = require "drift"
 
-local SHARED = { "data", "model", "process", "optim", "decay", "p_uncond" }
+local SHARED = { "data", "model", "process", "optim", "decay", "p_uncond", "time_sampling", "weighting", "coupling" }
 
 local function merged(o, variant)
   drift.accept("side_by_side: a variant", variant, { "name" }, { "label", table.unpack(SHARED) })

@@ -23,6 +23,18 @@ promised() {
     time_injection)
         echo samples.png losses.svg add/loss.svg add/epoch_01.png add/samples.png add/training.gif \
              scale/loss.svg scale/epoch_01.png scale/samples.png scale/training.gif ;;
+    improved_unet)
+        echo samples.png losses.svg noise_levels.svg evaluation_plain.json evaluation_improved.json improved/samples.png ;;
+    predictions)
+        echo samples.png losses.svg noise_levels.svg eps/evaluation.json v_min_snr/samples.png ;;
+    rectified_flow)
+        echo samples.png ddpm/loss.svg rectified_flow/loss.svg ;;
+    reflow)
+        echo few_steps.png pairs.safetensors evaluation_reflow_1.json first/loss.svg reflow/loss.svg ;;
+    samplers)
+        echo samplers.png loss.svg ;;
+    guidance)
+        echo guidance.png evaluation_5.json net/loss.svg weak/loss.svg ;;
     esac
 }
 
@@ -59,4 +71,4 @@ for script in "$DRIFT_HOME"/experiments/*.lua; do
         cmp "before/$picture" "$picture" || fail "$name: resumed, $picture is another"
     done <"$name.pictures"
 done
-[ $scripts -ge 9 ] || fail "only $scripts scripts"
+[ $scripts -ge 16 ] || fail "only $scripts scripts"
