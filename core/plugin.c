@@ -24,9 +24,10 @@ static const char *const KINDS[] = { "op/1", "backend/1", "block/1", "conditioni
 
 static dr_status check_abi(const dr_plugin *p, const char *path)
 {
-    if (p->abi_major != DR_ABI_MAJOR || p->abi_minor_needed > DR_ABI_MINOR) {
-        return dr_fail(DR_EABI, "plugin %s: built for ABI %u.%u (needs at least %u.%u), this is %d.%d: rebuild it against these headers", path,
-                       p->abi_major, p->abi_minor, p->abi_major, p->abi_minor_needed, DR_ABI_MAJOR, DR_ABI_MINOR);
+    if (p->abi_major != DR_ABI_MAJOR || p->abi_minor_needed > DR_ABI_MINOR || p->abi_minor < DR_ABI_MINOR_OLDEST) {
+        return dr_fail(DR_EABI, "plugin %s: built for ABI %u.%u (needs at least %u.%u), this is %d.%d, which takes those of %d.%d and later: rebuild "
+                       "it against these headers", path, p->abi_major, p->abi_minor, p->abi_major, p->abi_minor_needed,
+                       DR_ABI_MAJOR, DR_ABI_MINOR, DR_ABI_MAJOR, DR_ABI_MINOR_OLDEST);
     }
     if (p->size < sizeof(dr_plugin)) return dr_fail(DR_EABI, "plugin %s: its table has %u bytes, expected %zu", path, p->size, sizeof(dr_plugin));
     if (!p->id || !p->version || !p->load) return dr_fail(DR_EABI, "plugin %s: its table lacks an id, a version or load", path);

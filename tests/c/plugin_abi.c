@@ -32,6 +32,20 @@ static void a_newer_minor_version_is_refused(void **state)
     refused("newer_minor", DR_EABI, "rebuild it against these headers");
 }
 
+static void an_older_minor_than_is_taken_is_refused(void **state)
+{
+    (void)state;
+    refused("older_minor", DR_EABI, "rebuild it against these headers");
+}
+
+static void a_metric_with_a_wrong_table_is_not_built(void **state)
+{
+    (void)state;
+    assert_int_equal(dr_plugin_load(test_plugin("bad_metric")), DR_OK);
+    assert_null(dr_instance_new("metric", "bad_metric", DR_NO_ARGS));
+    assert_error_has("metric bad_metric: its table lacks a function, or values is not 1 to");
+}
+
 static void a_library_that_is_no_plugin_is_refused(void **state)
 {
     (void)state;
@@ -131,6 +145,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_major_version_is_refused),
         cmocka_unit_test(a_newer_minor_version_is_refused),
+        cmocka_unit_test(an_older_minor_than_is_taken_is_refused),
+        cmocka_unit_test(a_metric_with_a_wrong_table_is_not_built),
         cmocka_unit_test(a_library_that_is_no_plugin_is_refused),
         cmocka_unit_test(a_plugin_may_refuse_to_load),
         cmocka_unit_test(a_name_taken_twice_leaves_nothing_behind),

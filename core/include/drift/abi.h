@@ -2,8 +2,8 @@
  * rows, components, the plugin's one exported symbol. Nothing here calls anything.
  *
  * Rules of growth: structs only grow at their end and begin with their own size; a field, once published, keeps its
- * meaning; kinds carry a revision of their own ("sampler/1"). A plugin is accepted iff its major equals the host's
- * and the minor that it needs is not above the host's. Threads: [main] = the thread that runs the script,
+ * meaning; kinds carry a revision of their own ("sampler/1"). A plugin is accepted iff its major equals the host's,
+ * the minor that it needs is not above the host's, and the minor that it was built with not below the oldest. Threads: [main] = the thread that runs the script,
  * [any] = any thread, [kernel] = inside a kernel. Unmarked functions are [main]. */
 #ifndef DRIFT_ABI_H
 #define DRIFT_ABI_H
@@ -13,6 +13,7 @@
 
 #define DR_ABI_MAJOR 1
 #define DR_ABI_MINOR 2
+#define DR_ABI_MINOR_OLDEST 2 /* plugins of an older minor are refused: lists held 16 values then, and now 64 */
 
 /* ---- status ---------------------------------------------------------------------------------------------------- */
 
