@@ -160,6 +160,16 @@ local function train_epoch(net, optimizer, averages, loader, process, o, at)
   return at.batch > 0 and at.loss_sum / at.batch or 0
 end
 
+-- A spec has one network, so training the same spec again goes on with it. That may be meant, but should be known.
+local trained = setmetatable({}, { __mode = "k" })
+
+local function note_trained_before(spec, net)
+  if trained[net] and drift.is_spec(spec) then
+    drift.note("the network goes on from the weights of its last training; drift.build(model) makes a new one")
+  end
+  trained[net] = true
+end
+
 local function ema_records(list)
   local records = drift.json.array {}
   for i, spec in ipairs(list) do records[i] = drift.is_spec(spec) and spec:table() or nil end
@@ -170,6 +180,7 @@ return function(options)
   local o = options_of(options)
   local run = o.run
   local net = drift.instance(options.model, "net")
+  note_trained_before(options.model, net)
   local process = o.process and drift.instance(o.process, "process")
   local data = drift.instance(o.data, "dataset")
   local optimizer = drift.optimizer(options.optim, net)

@@ -158,6 +158,23 @@ describe("a training step", function()
     assert.error_matches(function() first { coupling = still } end, "expected a coupling, got a time_sampling")
   end)
 
+  it("says so when a network goes on from its last training", function()
+    local notes, model = {}, watched(function() end)
+    drift.on_note(function(line) notes[#notes + 1] = line end)
+    local function times()
+      local n = 0
+      for _, line in ipairs(notes) do n = n + (line:find("goes on from the weights of its last training", 1, true) and 1 or 0) end
+      return n
+    end
+    train { model = model, steps = 1 }
+    assert.equal(0, times())
+    train { model = model, steps = 1 }
+    assert.equal(1, times())
+    train { model = drift.build(model), steps = 1 }
+    drift.on_note(function() end)
+    assert.equal(1, times())
+  end)
+
   it("stops at a loss that is not a number", function()
     local broken = drift.net {
       name = "broken", children = { { "conv", drift.block.conv { in_channels = 1, out_channels = 1 } } },
