@@ -1,4 +1,5 @@
 #!/bin/sh
+# label: slow
 # kill_and_resume.sh: a run that is killed (SIGKILL) at any moment, as often as one likes, and resumed each time, ends
 # with the same bytes in its checkpoint, averages of weights, snapshots, metrics, curve and pictures as one that never
 # was. Moments are drawn over the whole length of what is left of a run, more densely at its start and end and while a
