@@ -21,6 +21,11 @@ local RUNS = {
   { "improved_unet", "improved_unet.lua preset=quick" },
   { "rectified_flow", "rectified_flow.lua preset=quick" },
   { "reflow", "reflow.lua preset=quick" },
+  { "samplers", "samplers.lua preset=quick" },
+  { "guidance", "guidance.lua preset=quick" },
+  { "predictions", "predictions.lua preset=quick" },
+  { "couplings", "couplings.lua preset=quick" },
+  { "ema_width", "ema_width.lua preset=quick" },
 }
 
 local function command(name)
@@ -144,6 +149,62 @@ local function reflow()
   add "\nFrechet distance by Euler steps; straightness is 0 where paths are straight (Liu et al. 2023), of 256 paths.\n"
 end
 
+local function samplers()
+  local results = read_json(folder "samplers" .. "/config.json").samplers
+  local order, cells, calls = {}, {}, {}
+  for _, r in ipairs(results) do
+    if not cells[r.sampler] then
+      cells[r.sampler] = {}
+      order[#order + 1] = r.sampler
+    end
+    table.insert(cells[r.sampler], ("%.0f [%.0f, %.0f]"):format(r.frechet, r.low, r.high))
+    if #order == 1 then calls[#calls + 1] = ("%d calls"):format(r.calls) end
+  end
+  add("## Samplers of one DDPM, time only: Frechet distance of %d samples by model calls\n", results[1].n)
+  add("| | %s |", table.concat(calls, " | "))
+  add("|---|%s", ("---|"):rep(#calls))
+  for _, name in ipairs(order) do add("| `%s` | %s |", name, table.concat(cells[name], " | ")) end
+  add ""
+end
+
+local function guidance()
+  add "## Rules of guidance, class-conditional flow\n"
+  add "| | accuracy | Frechet | precision | recall | sampling |"
+  add "|---|---|---|---|---|---|"
+  for i, name in ipairs { "none", "classifier-free", "classifier-free, in an interval", "classifier-free, rescaled", "autoguidance" } do
+    local r = results_of(folder "guidance", "evaluation_" .. i)
+    add("| %s | %s | %s | %s | %s | %.1f/s |", name, percent(r.class_accuracy), interval(r.frechet, "%.1f"),
+      interval(r.precision, "%.2f"), interval(r.recall, "%.2f"), r.sampled)
+  end
+  add ""
+end
+
+local function few_steps(title, run_name, rows, steps, note)
+  add("## %s\n", title)
+  local head = {}
+  for i, n in ipairs(steps) do head[i] = ("%d steps"):format(n) end
+  add("| | %s |", table.concat(head, " | "))
+  add("|---|%s", ("---|"):rep(#steps))
+  for _, row in ipairs(rows) do
+    local cells = {}
+    for i, n in ipairs(steps) do
+      cells[i] = interval(results_of(folder(run_name), ("evaluation_%s_%d"):format(row[1], n)).frechet, "%.0f")
+    end
+    add("| %s | %s |", row[2], table.concat(cells, " | "))
+  end
+  add("\n%s\n", note)
+end
+
+local function ema_width()
+  local list = read_json(folder "ema_width" .. "/config.json").widths
+  add "## Width of the average of weights (post hoc), time only flow: Frechet distance\n"
+  local head, cells = {}, {}
+  for i, r in ipairs(list) do head[i], cells[i] = r.width, ("%.1f [%.1f, %.1f]"):format(r.frechet, r.low, r.high) end
+  add("| %s |", table.concat(head, " | "))
+  add("|%s", ("---|"):rep(#head))
+  add("| %s |\n", table.concat(cells, " | "))
+end
+
 local function others()
   add "## Denoisers, and rectified flow written by hand (spec B1, B5)\n"
   add "| | final loss | run |"
@@ -166,6 +227,15 @@ for _, r in ipairs(RUNS) do
 end
 page()
 reflow()
+add "## What the network predicts, DDPM, time only\n"
+tabulate { { "eps", "predictions", "eps" }, { "x0", "predictions", "x0" }, { "v", "predictions", "v" },
+           { "v, min-SNR weights", "predictions", "v_min_snr" } }
+add "Losses of different predictions are not comparable; the run's `noise_levels.svg` has errors that are.\n"
+samplers()
+guidance()
+few_steps("Couplings, time only flow: Frechet distance by Euler steps", "couplings",
+  { { "independent", "independent" }, { "ot", "minibatch optimal transport" } }, { 2, 4, 8, 50 }, "500 samples each.")
+ema_width()
 others()
 drift.write_file(run.page, table.concat(lines, "\n") .. "\n")
 run:say("wrote %s", run.page)

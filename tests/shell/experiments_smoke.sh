@@ -33,6 +33,10 @@ promised() {
         echo few_steps.png pairs.safetensors evaluation_reflow_1.json first/loss.svg reflow/loss.svg ;;
     samplers)
         echo samplers.png loss.svg ;;
+    ema_width)
+        echo ema_width.png evaluation_last.json evaluation_width_0.15.json loss.svg ;;
+    couplings)
+        echo samples.png losses.svg evaluation_ot_2.json ot/loss.svg ;;
     guidance)
         echo guidance.png evaluation_5.json net/loss.svg weak/loss.svg ;;
     esac
@@ -71,4 +75,4 @@ for script in "$DRIFT_HOME"/experiments/*.lua; do
         cmp "before/$picture" "$picture" || fail "$name: resumed, $picture is another"
     done <"$name.pictures"
 done
-[ $scripts -ge 16 ] || fail "only $scripts scripts"
+[ $scripts -ge 18 ] || fail "only $scripts scripts"
