@@ -78,7 +78,7 @@ end
 
 local function percent(metric)
   if not metric then return "" end
-  return ("%.1f% % [%.1f, %.1f]"):gsub("%% %%", "%%%%"):format(100 * metric.value, 100 * metric.low, 100 * metric.high)
+  return ("%.1f%% [%.1f, %.1f]"):format(100 * metric.value, 100 * metric.low, 100 * metric.high)
 end
 
 local lines = {}
@@ -133,20 +133,30 @@ local function page()
     { "plain", "improved_unet", "plain", "evaluation_plain" }, { "improved", "improved_unet", "improved", "evaluation_improved" } }
 end
 
+local function few_steps(title, run_name, rows, steps, note)
+  add("## %s\n", title)
+  local head = {}
+  for i, n in ipairs(steps) do head[i] = ("%d steps"):format(n) end
+  add("| | %s |", table.concat(head, " | "))
+  add("|---|%s", ("---|"):rep(#steps))
+  for _, row in ipairs(rows) do
+    local cells = {}
+    for i, n in ipairs(steps) do
+      cells[i] = interval(results_of(folder(run_name), ("evaluation_%s_%d"):format(row[1], n)).frechet, "%.0f")
+    end
+    add("| %s | %s |", row[2], table.concat(cells, " | "))
+  end
+  add("\n%s\n", note)
+end
+
 local function reflow()
   local straight = read_json(folder "reflow" .. "/config.json").straightness
-  add "## Reflow: few steps, time only, 1000 samples (spec B5)\n"
-  add "| | straightness | 1 step | 2 steps | 4 steps | 50 steps |"
-  add "|---|---|---|---|---|---|"
-  for _, name in ipairs { "first", "reflow" } do
-    local cells = {}
-    for i, steps in ipairs { 1, 2, 4, 50 } do
-      cells[i] = interval(results_of(folder "reflow", ("evaluation_%s_%d"):format(name, steps)).frechet, "%.0f")
-    end
-    add("| %s | %s | %s |", name == "first" and "flow matching" or "after reflow", interval(straight[name].straightness, "%.4f"),
-      table.concat(cells, " | "))
-  end
-  add "\nFrechet distance by Euler steps; straightness is 0 where paths are straight (Liu et al. 2023), of 256 paths.\n"
+  local parts = {}
+  for i, name in ipairs { "first", "reflow" } do parts[i] = interval(straight[name].straightness, "%.4f") end
+  few_steps("Reflow, time only: Frechet distance by Euler steps (spec B5)", "reflow",
+    { { "first", "flow matching" }, { "reflow", "after reflow" } }, { 1, 2, 4, 50 },
+    ("1000 samples each. Straightness, 0 where paths are straight (Liu et al. 2023), of 256 paths: %s before, %s after."):format(
+      parts[1], parts[2]))
 end
 
 local function samplers()
@@ -177,22 +187,6 @@ local function guidance()
       interval(r.precision, "%.2f"), interval(r.recall, "%.2f"), r.sampled)
   end
   add ""
-end
-
-local function few_steps(title, run_name, rows, steps, note)
-  add("## %s\n", title)
-  local head = {}
-  for i, n in ipairs(steps) do head[i] = ("%d steps"):format(n) end
-  add("| | %s |", table.concat(head, " | "))
-  add("|---|%s", ("---|"):rep(#steps))
-  for _, row in ipairs(rows) do
-    local cells = {}
-    for i, n in ipairs(steps) do
-      cells[i] = interval(results_of(folder(run_name), ("evaluation_%s_%d"):format(row[1], n)).frechet, "%.0f")
-    end
-    add("| %s | %s |", row[2], table.concat(cells, " | "))
-  end
-  add("\n%s\n", note)
 end
 
 local function ema_width()
