@@ -19,6 +19,8 @@ local RUNS = {
   { "time_injection_flow", "time_injection.lua preset=quick" },
   { "time_injection_ddpm", "time_injection.lua preset=quick --set process=ddpm" },
   { "improved_unet", "improved_unet.lua preset=quick" },
+  { "flow_time", "flow_time.lua preset=quick" },
+  { "ddpm_time", "ddpm_time.lua preset=quick" },
   { "rectified_flow", "rectified_flow.lua preset=quick" },
   { "reflow", "reflow.lua preset=quick" },
   { "samplers", "samplers.lua preset=quick" },
@@ -128,6 +130,10 @@ local function page()
   tabulate {
     { "flow matching, time added", "time_injection_flow", "add" }, { "flow matching, time scales", "time_injection_flow", "scale" },
     { "DDPM, time added", "time_injection_ddpm", "add" }, { "DDPM, time scales", "time_injection_ddpm", "scale" } }
+  local nll = read_json(folder "flow_time" .. "/likelihood.json")
+  add("Likelihood of %d test digits by the flow with time added (run `flow_time`): %s bits a pixel, through the ODE with", nll.n,
+    interval(nll, "%.2f"))
+  add("Hutchinson's estimator, %d Heun steps (Grathwohl et al. 2019).\n", nll.steps)
   add "## Plain and improved UNet, time only, 1000 samples (spec B5)\n"
   tabulate {
     { "plain", "improved_unet", "plain", "evaluation_plain" }, { "improved", "improved_unet", "improved", "evaluation_improved" } }

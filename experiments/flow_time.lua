@@ -1,12 +1,14 @@
--- Question: what digits does a time-conditioned UNet draw after 1, 5 and 10 epochs of flow matching? The rows of each
--- grid start from noise of seeds 100, 101 and 102.   (spec B3)
+-- Question: what digits does a time-conditioned UNet draw after 1, 5 and 10 epochs of flow matching, and how likely are
+-- the test digits to it? The rows of each grid start from noise of seeds 100, 101 and 102.   (spec B3)
 local drift = require "drift"
 local run = drift.experiment {
   hidden = 64, epochs = 10, batch = 128, lr = 1e-3, time = "add",
-  sample_steps = 50, samples = 30, seeds = { 100, 101, 102 }, at_epochs = { 1, 5, 10 }, judged = 2000, steps = 0,
+  sample_steps = 50, samples = 30, seeds = { 100, 101, 102 }, judged = 2000, likelihoods = 500,
+  at_epochs = { 1, 5, 10 }, steps = 0,
   preset = "quick",
-  presets = { quick = { hidden = 32, epochs = 1, judged = 500 },
-              smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 15, judged = 20 } } }
+  presets = { quick = { hidden = 32, epochs = 1, judged = 500, likelihoods = 100 },
+              smoke = { hidden = 8, epochs = 1, steps = 3, batch = 16, sample_steps = 4, samples = 15, judged = 20,
+                        likelihoods = 2 } } }
 
 local data    = drift.dataset.mnist {}
 local process = drift.process.flow_matching {}
@@ -25,4 +27,5 @@ figures:samples(net)
 figures:trajectory(net)
 figures:training()
 figures:evaluate(net, data, run.judged)
+drift.likelihood { run = run, model = net, process = process, data = data, n = run.likelihoods }
 run:finish()
