@@ -185,12 +185,12 @@ end
 
 local function guidance()
   add "## Rules of guidance, class-conditional flow\n"
-  add "| | accuracy | Frechet | precision | recall | sampling |"
-  add "|---|---|---|---|---|---|"
+  add "| | accuracy | Frechet | precision | recall |"
+  add "|---|---|---|---|---|"
   for i, name in ipairs { "none", "classifier-free", "classifier-free, in an interval", "classifier-free, rescaled", "autoguidance" } do
     local r = results_of(folder "guidance", "evaluation_" .. i)
-    add("| %s | %s | %s | %s | %s | %.1f/s |", name, percent(r.class_accuracy), interval(r.frechet, "%.1f"),
-      interval(r.precision, "%.2f"), interval(r.recall, "%.2f"), r.sampled)
+    add("| %s | %s | %s | %s | %s |", name, percent(r.class_accuracy), interval(r.frechet, "%.1f"),
+      interval(r.precision, "%.2f"), interval(r.recall, "%.2f"))
   end
   add ""
 end
@@ -227,10 +227,15 @@ for _, r in ipairs(RUNS) do
 end
 page()
 reflow()
-add "## What the network predicts, DDPM, time only\n"
-tabulate { { "eps", "predictions", "eps" }, { "x0", "predictions", "x0" }, { "v", "predictions", "v" },
-           { "v, min-SNR weights", "predictions", "v_min_snr" } }
-add "Losses of different predictions are not comparable; the run's `noise_levels.svg` has errors that are.\n"
+add "## What the network predicts, DDPM, time only, 50 steps of DDIM\n"
+add "| | final loss | Frechet | precision | recall |"
+add "|---|---|---|---|---|"
+for _, row in ipairs { { "eps", "eps" }, { "x0", "x0" }, { "v", "v" }, { "v, min-SNR weights", "v_min_snr" } } do
+  local r = results_of(folder "predictions" .. "/" .. row[2])
+  add("| %s | %.4f | %s | %s | %s |", row[1], r.loss, interval(r.frechet, "%.1f"), interval(r.precision, "%.2f"),
+    interval(r.recall, "%.2f"))
+end
+add "\nLosses of different predictions are not comparable; the run's `noise_levels.svg` has errors that are.\n"
 samplers()
 guidance()
 few_steps("Couplings, time only flow: Frechet distance by Euler steps", "couplings",
