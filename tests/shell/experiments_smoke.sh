@@ -1,4 +1,5 @@
 #!/bin/sh
+# label: slow
 # experiments_smoke.sh: every script in experiments/ runs with preset=smoke on the subset of MNIST, in seconds, and
 # leaves the pictures that it promises, each whole by its format's rules. Resumed after its end with all pictures gone,
 # it makes every one again, with the same bytes. A new script is run as well; what it promises is a line in promised()
