@@ -42,4 +42,11 @@ describe("drift help", function()
     end
     assert.error_matches(function() drift.help "improved_unte" end, "improved_unet")
   end)
+
+  it("proposes what was meant, and not a syllable of what was said", function()
+    assert.equal("heun", drift.nearest("heun_karras", { "ve", "heun" }))
+    assert.equal("improved_unet", drift.nearest("improved_unte", { "ve", "unet", "improved_unet" }))
+    assert.is_nil(drift.nearest("improved_thing", { "ve" }))
+    assert.is_nil(drift.nearest("a_name_with_all_in_the_middle", { "all" }))
+  end)
 end)
