@@ -84,7 +84,7 @@ local function percent(metric)
 end
 
 local lines = {}
-local function add(format, ...) lines[#lines + 1] = format:format(...) end
+local function add(text, ...) lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text end
 
 -- rows: { label, run, part or nil, evaluation or nil }
 local function tabulate(rows)
@@ -104,23 +104,42 @@ local function tabulate(rows)
   add ""
 end
 
+-- rows: { label, run }: class accuracy and Frechet distance at each scale that was judged
+local function by_guidance(rows)
+  add "| | accuracy at 1 | at 2 | at 5 | Frechet at 1 | at 2 | at 5 |"
+  add "|---|---|---|---|---|---|---|"
+  for _, row in ipairs(rows) do
+    local accuracy, frechet = {}, {}
+    for i, name in ipairs { "evaluation_gamma_1", "evaluation_gamma_2", "evaluation" } do
+      local r = results_of(folder(row[2]), name)
+      accuracy[i], frechet[i] = percent(r.class_accuracy), interval(r.frechet, "%.1f")
+    end
+    add("| %s | %s | %s |", row[1], table.concat(accuracy, " | "), table.concat(frechet, " | "))
+  end
+  add ""
+end
+
 local function page()
   local config = read_json(folder "flow_class" .. "/config.json")
   local classifier = drift.open(drift.home .. "/lua/drift/models/digit_classifier.safetensors").metadata
   add "# Results of the quick presets\n"
-  add("Made by `./drift run docs/results.lua` on %s. Each line names its run; the command of each is below. The loss is the mean of",
-    config.device.description)
-  add "the last epoch. Frechet distance, precision and recall are in the features of the classifier that is shipped"
-  add("(%s of the test digits right), against the test set; accuracy is the share of samples that it takes for their class.",
-    classifier.accuracy or classifier.test_accuracy or "?")
-  add "In brackets: 95% bootstrap intervals over the samples of one training, which say nothing of other seeds. Frechet distances"
-  add "are biased upwards with few samples, so compare only those of the same number: 500 here unless a line says 1000."
-  add "Training and sampling are in images a second; what the models learn in one or two epochs is far from converged.\n"
+  add("Made by `./drift run docs/results.lua` on %s. Each line names its run;", config.device.description)
+  add "the command of each is below. The loss is the mean of the last epoch. Frechet distance, precision and recall are in the"
+  add("features of the classifier that is shipped (its accuracy: %s),", classifier.accuracy or classifier.test_accuracy or "?")
+  add "against the test set; accuracy is the share of samples that it takes for their class. In brackets: 95% bootstrap"
+  add "intervals over the samples of one training, which say nothing of other seeds. Frechet distances are biased upwards with"
+  add "few samples, so compare only those of the same number: 500 here unless a line says 1000. Training and sampling are in"
+  add "images a second, and only roughly comparable: the machine was not always idle, least of all during the first table. What"
+  add "the models learn in one or two epochs is far from converged.\n"
 
   add "## Class-conditional, guidance 5 (spec B4)\n"
   tabulate {
     { "flow matching, plain UNet", "flow_class" }, { "flow matching, improved UNet", "flow_class_improved" },
     { "DDPM, plain UNet", "ddpm_class" }, { "DDPM, improved UNet", "ddpm_class_improved" } }
+  add "The same networks by the scale of guidance:\n"
+  by_guidance { { "flow matching, plain UNet", "flow_class" }, { "flow matching, improved UNet", "flow_class_improved" },
+                { "DDPM, plain UNet", "ddpm_class" }, { "DDPM, improved UNet", "ddpm_class_improved" } }
+  add "The improved UNet is the better one without guidance, and gets less from it: at 5 it is overdone.\n"
   add "## With and without the decay of the learning rate (spec B4)\n"
   tabulate {
     { "flow matching, Adam 1e-3 with decay", "without_decay_flow", "decay" },

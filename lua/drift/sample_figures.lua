@@ -9,7 +9,7 @@
 --   figures:guidance(net, { 0, 1, 5 })                         guidance.png: a row for each scale, from the same noise
 --   figures:trajectory(net)                                    denoising.gif: from noise to images
 --   figures:training()                                         training.gif: the same noise after each epoch
---   figures:evaluate(net, data, 500)                           evaluation.json: metrics of as many images
+--   figures:evaluate(net, data, 500, { 1, 2 })                 evaluation.json: metrics of as many images; and by guidance
 --
 -- With classes, image i is of class (i - 1) % classes, one column each. Without, there are `cols` (10) columns; seeds =
 -- { 100, 101 } makes them rows of n / #seeds images, one for each seed. What each epoch draws is kept in
@@ -109,10 +109,17 @@ function methods:trajectory(net, frames)
                      grid = function(x, title) return self:grid(x, title) end, path = self.run:path "denoising.gif" }
 end
 
--- Metrics with intervals of n images drawn in the same way, in evaluation.json.
-function methods:evaluate(net, data, n)
+-- Metrics with intervals of n images drawn in the same way, in evaluation.json; with other scales of guidance as well, in
+-- evaluation_gamma_G.json.
+function methods:evaluate(net, data, n, scales)
   local o = with(self.sample, { run = self.run, model = net, data = data, n = n, classes = self.classes })
-  return drift.evaluate(o)
+  local report = drift.evaluate(o)
+  for _, scale in ipairs(scales or {}) do
+    local guidance = self.sample.guidance:with { scale = scale }
+    self.run:say("guidance %g:", scale)
+    drift.evaluate(with(o, { name = ("evaluation_gamma_%g"):format(scale), guidance = guidance }))
+  end
+  return report
 end
 
 function methods:training()
