@@ -139,7 +139,7 @@ local function page()
   add "The same networks by the scale of guidance:\n"
   by_guidance { { "flow matching, plain UNet", "flow_class" }, { "flow matching, improved UNet", "flow_class_improved" },
                 { "DDPM, plain UNet", "ddpm_class" }, { "DDPM, improved UNet", "ddpm_class_improved" } }
-  add "The improved UNet is the better one without guidance, and gets less from it: at 5 it is overdone.\n"
+  add "At 1, which is the class without guidance, the improved UNet is the better one; 5 is more than it needs.\n"
   add "## With and without the decay of the learning rate (spec B4)\n"
   tabulate {
     { "flow matching, Adam 1e-3 with decay", "without_decay_flow", "decay" },
@@ -233,6 +233,7 @@ local function others()
     add("| %s | %.4f | `%s` |", row[1], results_of(folder(row[2])).loss, row[2])
   end
   add "\n## Commands\n"
+  add "The class-conditional runs were resumed once, to judge two more scales of guidance; their time is that of both sittings.\n"
   add "| run | command | wall time |"
   add "|---|---|---|"
   for _, r in ipairs(RUNS) do
