@@ -173,12 +173,10 @@ return function(o)
   check(o)
   local process = drift.instance(o.process, "process")
   local net = drift.is_spec(o.model) and o.model:instance() or o.model
-  local is_module = drift.type(net) == "module"
-  local was_training = is_module and net:training()
-  if is_module then net:eval() end
   local seed, grid = o.seed or drift.seed(), path(o, process)
-  local bits = without_weights(net, function() return all_bits(o, net, process, grid, seed) end)
-  if is_module then net:train(was_training) end
+  local bits = drift.in_eval_mode({ net }, function()
+    return without_weights(net, function() return all_bits(o, net, process, grid, seed) end)
+  end)
   local result = drift.bootstrap(bits, { resamples = o.resamples, confidence = o.confidence, seed = seed })
   result.name, result.n, result.each = "bits_per_dim", #bits, bits
   result.t_data, result.t_noise, result.steps, result.probes = grid[1], grid[#grid], #grid - 1, o.probes or 1

@@ -106,12 +106,8 @@ return function(o)
   check(o)
   local process = drift.instance(o.process, "process")
   local net = drift.is_spec(o.model) and o.model:instance() or o.model
-  local is_module = drift.type(net) == "module"
-  local was_training = is_module and net:training()
-  if is_module then net:eval() end
   local levels = times(process, o.levels or LEVELS)
-  local errors, n = all_levels(o, process, net, levels)
-  if is_module then net:train(was_training) end
+  local errors, n = drift.in_eval_mode({ net }, function() return all_levels(o, process, net, levels) end)
   local result = { label = o.label or process.name, n = n, confidence = o.confidence or 0.95,
                    seed = o.seed or drift.seed() }
   local how = { resamples = o.resamples, confidence = result.confidence, seed = result.seed }

@@ -44,16 +44,6 @@ local function stopped()
   drift.fail("stopped while sampling; go on with: ./drift run %s --resume %s", drift.options.script or "SCRIPT", folder)
 end
 
--- All networks in evaluation mode while fn runs, each back to its own mode after it.
-local function in_eval_mode(nets, fn)
-  local was_training = {}
-  for i, net in ipairs(nets) do was_training[i] = net:training() end
-  for _, net in ipairs(nets) do net:eval() end
-  local result = fn()
-  for i, net in ipairs(nets) do net:train(was_training[i]) end
-  return result
-end
-
 local function sample_batch(o, net, first, count, progress)
   local seed = o.seed or drift.seed()
   local label = o.labels and drift.tensor(slice(o.labels, first, count), "i32") or nil   -- [B]
@@ -83,7 +73,7 @@ return function(o)
   local bar = not o.quiet and drift.progress { label = ("sampling %d images"):format(n), total = n, per_step = 1, unit = "images" }
   local nets = { net }
   for _, other in pairs(o.networks or {}) do nets[#nets + 1] = drift.instance(other, "net") end
-  local images = in_eval_mode(nets, function()
+  local images = drift.in_eval_mode(nets, function()
     local parts = {}
     for first = 1, n, batch do
       local count = math.min(batch, n - first + 1)

@@ -61,24 +61,22 @@ return function(o)
   if type(o.shape) ~= "table" or #o.shape ~= 3 then drift.fail "straightness: shape is { channels, height, width }" end
   local sampler = o.sampler or drift.sampler.euler { steps = steps }
   local net = type(o.model) == "function" and o.model or drift.instance(o.model, "net")
-  local is_net = type(net) ~= "function"
-  local was_training = is_net and net:training()
-  if is_net then net:eval() end
   local values = {}
-  for first = 1, n, batch do
-    local count = math.min(batch, n - first + 1)
-    local number = (o.first or 0) + first - 1
-    drift.scope(function()
-      local label = o.labels and drift.tensor(table.move(o.labels, first, first + count - 1, 1, {}), "i32") or nil
-      local model = drift.model(drift.instance(o.process, "process"), net, { guidance = o.guidance, label = label })
-      local x = drift.randn { count, o.shape[1], o.shape[2], o.shape[3], purpose = "sample start", seed = seed,
-                              sample = number }
-      for i, s in ipairs(paths(o, model, x, sampler, { purpose = "sample noise", seed = seed, sample = number })) do
-        values[first + i - 1] = s
-      end
-    end)
-  end
-  if is_net then net:train(was_training) end
+  drift.in_eval_mode({ net }, function()
+    for first = 1, n, batch do
+      local count = math.min(batch, n - first + 1)
+      local number = (o.first or 0) + first - 1
+      drift.scope(function()
+        local label = o.labels and drift.tensor(table.move(o.labels, first, first + count - 1, 1, {}), "i32") or nil
+        local model = drift.model(drift.instance(o.process, "process"), net, { guidance = o.guidance, label = label })
+        local x = drift.randn { count, o.shape[1], o.shape[2], o.shape[3], purpose = "sample start", seed = seed,
+                                sample = number }
+        for i, s in ipairs(paths(o, model, x, sampler, { purpose = "sample noise", seed = seed, sample = number })) do
+          values[first + i - 1] = s
+        end
+      end)
+    end
+  end)
   local b = drift.bootstrap(values, { seed = seed, resamples = 1000 })
   return { mean = b.value, low = b.low, high = b.high, n = n, values = values,
            steps = sampler.params and sampler.params.steps or steps }
