@@ -52,7 +52,7 @@ static void batch_norm_act_backward_ref(const dr_kargs *a)
                 double dz = dr_ref_activate_slope(attr->act, gamma[c] * h + beta[c]) * dy[at];
                 dgamma[c] += dz * h;
                 dbeta[c] += dz;
-                dx[at] = dz; /* for now */
+                dx[at] = dz; /* dz, of which the next loop makes dx */
             }
         for (int64_t b = 0; b < B; b++)
             for (int64_t i = 0; i < L; i++) {

@@ -54,7 +54,7 @@ static void group_norm_act_backward_ref(const dr_kargs *a)
                 double dz = dr_ref_activate_slope(attr->act, gamma[c] * h + beta[c]) * dy[i];
                 dgamma[c] += dz * h;
                 dbeta[c] += dz;
-                dx[i] = gamma[c] * dz; /* dh, for now */
+                dx[i] = gamma[c] * dz; /* dh, of which the next loop makes dx */
                 sum_dh += dx[i];
                 sum_dh_h += dx[i] * h;
             }

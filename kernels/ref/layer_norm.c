@@ -43,7 +43,7 @@ static void layer_norm_backward_ref(const dr_kargs *a)
             double h = (x[i] - mean) * rstd;
             dgamma[i] += dy[i] * h;
             dbeta[i] += dy[i];
-            dx[i] = (gamma ? gamma[i] : 1) * dy[i]; /* dh, for now */
+            dx[i] = (gamma ? gamma[i] : 1) * dy[i]; /* dh, of which the next loop makes dx */
             sum_dh += dx[i];
             sum_dh_h += dx[i] * h;
         }
