@@ -19,6 +19,7 @@ export DRIFT_TEST_PLUGIN_DIR="$build/tests/plugins" DRIFT_TEST_DATA="$home/tests
 export DRIFT_FIXTURES="${DRIFT_FIXTURES:-$home/tests/fixtures}"
 export HOME="$work/home" XDG_CACHE_HOME="$work/home/.cache" TMPDIR="$work/tmp" LC_ALL=C
 export PYTHONDONTWRITEBYTECODE=1
+export DRIFT_CPU_TUNE="${DRIFT_CPU_TUNE:-off}" # a loaded machine must not choose which kernels are tested
 unset DRIFT_DATA DRIFT_DEVICE
 # Tests run side by side: threads that wait for work must not spin on a processor that another test needs.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"

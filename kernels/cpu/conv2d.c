@@ -2,10 +2,13 @@
  *   y[b,co,oy,ox] = bias[co] + sum over ci,ky,kx of x[b,ci,oy s - p + ky,ox s - p + kx] weight[co,ci,ky,kx]
  * Images lie channels-last, weights row-major; oneDNN chooses the weights' own layout and they are reordered at each
  * call, which costs under 1% of a layer. Some cases are faster otherwise: conv2d_whole.c (the kernel covers the image),
- * conv2d_thin.c (one channel on one side), conv2d_weight.c (weight gradients of larger images). */
+ * conv2d_thin.c (one channel on one side); and, as conv2d_choice.c finds, conv2d_weight.c (weight gradients of larger
+ * images) and conv2d_winograd.c (kernels 3x3 and 4x4). */
+#include "conv2d_choice.h"
 #include "conv2d_thin.h"
 #include "conv2d_weight.h"
 #include "conv2d_whole.h"
+#include "conv2d_winograd.h"
 #include "onednn.h"
 #include <string.h>
 
@@ -144,6 +147,51 @@ static void run(const dr_kargs *a, dr_onednn_kind kind, const conv_shape *s, voi
     if (plan) dr_onednn_run(((cpu *)a->backend)->onednn, a, plan, (void *[]){ x, weight, bias, y });
 }
 
+/* oneDNN sums db in float. Over few values that nearly cancel this shows, and summing them again in double costs nothing:
+ * dy [B,Ho,Wo,Co] in memory -> db [Co] */
+static void bias_of_few(const conv_shape *s, const float *dy, float *db)
+{
+    const int64_t rows = s->B * s->Ho * s->Wo, Co = s->Co;
+    for (int64_t c = 0; c < Co; c++) {
+        double sum = 0;
+        for (int64_t r = 0; r < rows; r++) sum += (double)dy[r * Co + c];
+        db[c] = (float)sum;
+    }
+}
+
+static void run_form(const dr_kargs *a, const dr_conv_call *c, dr_conv_form form)
+{
+    const conv_shape *s = c->shape;
+    const dr_winograd_image x = { c->x, s->Ci }, y = { c->y, s->Co };
+    const int small = form == DR_CONV_WINOGRAD_SMALL;
+    const bool backward_weight = c->kind == DR_ONEDNN_CONV_BACKWARD_WEIGHT;
+    if (form == DR_CONV_OUTER) {
+        float *sums = dr_cpu_workspace(a, dr_conv2d_weight_bytes(s));
+        if (sums) dr_conv2d_weight(s, c->x, c->y, c->weight, c->bias, sums);
+    } else if (form == DR_CONV_ONEDNN && c->kind == DR_ONEDNN_CONV_TRANSPOSE) {
+        const conv_shape turned = { s->B, s->Co, s->Ho, s->Wo, s->Ci, s->H, s->W, s->k, s->stride, s->padding, s->bias };
+        run(a, c->kind, &turned, c->y, c->weight, c->bias, c->x);
+    } else if (form == DR_CONV_ONEDNN) {
+        run(a, c->kind, s, c->x, c->weight, c->bias, c->y);
+        if (backward_weight && s->bias && s->B * s->Ho * s->Wo * s->Co <= DR_CPU_PARALLEL)
+            bias_of_few(s, c->y, c->bias);
+    } else if (backward_weight) {
+        dr_winograd_weight(a, s, small, x, y, c->weight, c->bias);
+    } else if (c->kind == DR_ONEDNN_CONV) {
+        dr_winograd_gather(a, s, small, x, c->weight, c->bias, y);
+    } else {
+        dr_winograd_spread(a, s, small, y, c->weight, c->bias, x);
+    }
+}
+
+/* x on the side that the convolution reads, also where it is transposed */
+static void run_best(const dr_kargs *a, dr_onednn_kind kind, const conv_shape *s, void *x, void *weight, void *bias,
+                     void *y)
+{
+    const dr_conv_call call = { kind, s, x, weight, bias, y };
+    dr_conv_run(a, &call, run_form);
+}
+
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
 static void conv2d_f32(const dr_kargs *a) /* x [B,Ci,H,W], weight [Co,Ci,k,k], bias [Co] or NULL -> y [B,Co,Ho,Wo] */
@@ -160,7 +208,7 @@ static void conv2d_f32(const dr_kargs *a) /* x [B,Ci,H,W], weight [Co,Ci,k,k], b
         dr_conv2d_thin_forward(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
         return;
     }
-    run(a, DR_ONEDNN_CONV, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+    run_best(a, DR_ONEDNN_CONV, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
 }
 
 static void conv2d_backward_data_f32(const dr_kargs *a) /* dy [B,Co,Ho,Wo], weight [Co,Ci,k,k] -> dx [B,Ci,H,W] */
@@ -173,19 +221,7 @@ static void conv2d_backward_data_f32(const dr_kargs *a) /* dy [B,Co,Ho,Wo], weig
         dr_conv2d_whole_spread(a, &s, dr_in(a, 0), dr_in(a, 1), NULL, dr_out(a, 0));
         return;
     }
-    run(a, DR_ONEDNN_CONV_BACKWARD_DATA, &s, dr_out(a, 0), dr_in(a, 1), NULL, dr_in(a, 0));
-}
-
-/* oneDNN sums db in float. Over few values that nearly cancel this shows, and summing them again in double costs nothing:
- * dy [B,Ho,Wo,Co] in memory -> db [Co] */
-static void bias_of_few(const conv_shape *s, const float *dy, float *db)
-{
-    const int64_t rows = s->B * s->Ho * s->Wo, Co = s->Co;
-    for (int64_t c = 0; c < Co; c++) {
-        double sum = 0;
-        for (int64_t r = 0; r < rows; r++) sum += (double)dy[r * Co + c];
-        db[c] = (float)sum;
-    }
+    run_best(a, DR_ONEDNN_CONV_BACKWARD_DATA, &s, dr_out(a, 0), dr_in(a, 1), NULL, dr_in(a, 0));
 }
 
 /* x [B,Ci,H,W], dy [B,Co,Ho,Wo] -> dw [Co,Ci,k,k], db [Co] or [0] */
@@ -203,17 +239,11 @@ static void conv2d_backward_weight_f32(const dr_kargs *a)
         dr_conv2d_whole_weight(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
         return;
     }
-    if (dr_conv2d_weight_suits(&s)) {
-        float *sums = dr_cpu_workspace(a, dr_conv2d_weight_bytes(&s));
-        if (sums) dr_conv2d_weight(&s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1), sums);
-        return;
-    }
     if (dr_conv2d_thin_weight_suits(&s)) {
         dr_conv2d_thin_weight(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
         return;
     }
-    run(a, DR_ONEDNN_CONV_BACKWARD_WEIGHT, &s, dr_in(a, 0), dr_out(a, 0), dr_out(a, 1), dr_in(a, 1));
-    if (s.bias && dr_numel(y) <= DR_CPU_PARALLEL) bias_of_few(&s, dr_in(a, 1), dr_out(a, 1));
+    run_best(a, DR_ONEDNN_CONV_BACKWARD_WEIGHT, &s, dr_in(a, 0), dr_out(a, 0), dr_out(a, 1), dr_in(a, 1));
 }
 
 /* x [B,Ci,H,W], weight [Ci,Co,k,k], bias [Co] or NULL -> y [B,Co,Ho,Wo] */
@@ -221,14 +251,14 @@ static void conv_transpose2d_f32(const dr_kargs *a)
 {
     const dr_conv_transpose2d_attr *attr = a->attr;
     const dr_view *x = &a->in[0], *y = &a->out[0];
-    const conv_shape s = shape_between(x, y, a->in[1].shape[2], attr->stride, attr->padding, dr_optional(a, 2) != NULL);
-    const conv_shape turned = shape_between(y, x, s.k, s.stride, s.padding, s.bias); /* what this one transposes */
+    const conv_shape turned = shape_between(y, x, a->in[1].shape[2], attr->stride, attr->padding,
+                                            dr_optional(a, 2) != NULL); /* what this one transposes */
     if (dr_numel(y) == 0) return;
     if (dr_conv2d_whole_suits(&turned)) {
         dr_conv2d_whole_spread(a, &turned, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
         return;
     }
-    run(a, DR_ONEDNN_CONV_TRANSPOSE, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+    run_best(a, DR_ONEDNN_CONV_TRANSPOSE, &turned, dr_out(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_in(a, 0));
 }
 
 DR_KERNEL(conv2d, DR_F32, conv2d_f32)

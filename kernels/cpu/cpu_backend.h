@@ -22,6 +22,7 @@ void *dr_cpu_workspace(const dr_kargs *a, size_t bytes);
 /* What kernels/cpu was compiled for, and whether the processor has it. NULL: it has; else what is missing. */
 const char *dr_cpu_missing_feature(void);
 const char *dr_cpu_instruction_set(void);
+const char *dr_cpu_name(void); /* the processor's, as the system tells it */
 
 /* Reductions are cut into blocks by size alone, and the blocks' results added in order, so that a result depends
  * neither on the number of threads nor on their timing. At most DR_CPU_BLOCKS, each of at least `least` items. */

@@ -1,6 +1,8 @@
 /* processor.c: what these files were compiled for, and the kernels' shared memory. */
 #include "cpu_backend.h"
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Only the features that the compiler was allowed to use are asked for. */
 const char *dr_cpu_missing_feature(void)
@@ -46,6 +48,25 @@ const char *dr_cpu_instruction_set(void)
 #else
     return "the compiler's default instructions";
 #endif
+}
+
+const char *dr_cpu_name(void)
+{
+    static char name[96];
+    char line[256];
+    if (*name) return name;
+    snprintf(name, sizeof name, "unknown processor");
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    if (!f) return name;
+    while (fgets(line, sizeof line, f)) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+        line[strcspn(line, "\n")] = 0;
+        snprintf(name, sizeof name, "%s", colon + 1 + strspn(colon + 1, " "));
+        break;
+    }
+    fclose(f);
+    return name;
 }
 
 void *dr_cpu_workspace(const dr_kargs *a, size_t bytes)

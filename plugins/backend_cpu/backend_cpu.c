@@ -70,29 +70,10 @@ static dr_kernel kernel(void *self, const char *op, dr_dtype dtype)
     return dr_kernel_find(op, dtype);
 }
 
-/* The processor's name, as the system tells it. */
-static void read_processor_name(char *name, size_t bytes)
-{
-    char line[256];
-    snprintf(name, bytes, "unknown processor");
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    if (!f) return;
-    while (fgets(line, sizeof line, f)) {
-        const char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) != 0 || !colon) continue;
-        line[strcspn(line, "\n")] = 0;
-        snprintf(name, bytes, "%s", colon + 1 + strspn(colon + 1, " "));
-        break;
-    }
-    fclose(f);
-}
-
 static const char *describe(void *self)
 {
     cpu *c = self;
-    char name[96];
-    read_processor_name(name, sizeof name);
-    snprintf(c->text, sizeof c->text, "%s, %s, %lld thread%s, oneDNN %s", name, dr_cpu_instruction_set(),
+    snprintf(c->text, sizeof c->text, "%s, %s, %lld thread%s, oneDNN %s", dr_cpu_name(), dr_cpu_instruction_set(),
              (long long)c->threads, c->threads == 1 ? "" : "s", dr_onednn_version());
     return c->text;
 }

@@ -1,0 +1,115 @@
+/* conv2d_winograd.c: convolutions by Winograd's forms. A block of tiles is small enough for the second cache:
+ *   V[p] [tiles,K]  = transformed input, for each of the points p
+ *   M[p] [tiles,panel of outputs] = V[p] U[p],  U[p] [K,panel] = transformed weights
+ *   y = M transformed back, plus bias */
+#include "conv2d_winograd_sides.h"
+#include <omp.h>
+#include <string.h>
+
+/* ---- weights: U [panels][points^2][K][PANEL] ---------------------------------------------------------------------- */
+
+/* One input channel, LANES output channels */
+static void transform_weight(const winograd_conv *w, const float *weight, int64_t k, int64_t panel, int64_t half,
+                             float *u)
+{
+    int64_t phase, place[MOST_TAPS * MOST_TAPS];
+    const int64_t first = dr_winograd_panel(w, panel, &phase) + half * LANES, channels = w->out.C - first;
+    const int64_t ci = k % w->in.padded, taps = w->taps * w->taps;
+    vec taken[MOST_TAPS * MOST_TAPS] = { { 0 } };
+    dr_winograd_taps(w, k / w->in.padded, phase, place);
+    for (int64_t i = 0; i < taps; i++) {
+        float lane[LANES] = { 0 };
+        for (int64_t co = 0; co < LANES && co < channels; co++)
+            if (place[i] >= 0 && ci < w->in.C)
+                lane[co] = weight[(first + co) * w->weight_out + ci * w->weight_in + place[i]];
+        taken[i] = *(const vec_unaligned *)lane;
+    }
+    dr_winograd_from_weight(w->form, taken, u + (panel * w->points * w->points * w->K + k) * PANEL + half * LANES,
+                            w->K * PANEL);
+}
+
+/* ---- blocks of tiles ---------------------------------------------------------------------------------------------- */
+
+static const int64_t block_bytes = 512 << 10; /* of V and M */
+
+/* As many tiles as fit, in equal blocks, as many for each thread. */
+static int64_t tiles_at_once(const winograd_conv *w, int64_t threads)
+{
+    const int64_t fit = block_bytes / (w->points * w->points * (w->pitch_k + PANEL) * (int64_t)sizeof(float));
+    const int64_t most = fit < 2 * ROWS ? 2 * ROWS : fit / ROWS * ROWS;
+    const int64_t blocks = (w->tiles + most * threads - 1) / (most * threads) * threads;
+    return (w->tiles + blocks - 1) / blocks;
+}
+
+typedef struct sizes {                      /* in floats */
+    int64_t tiles, step_v, step_m, u, each; /* at once; from point to point; all of U; V and M of a thread */
+} sizes;
+
+static sizes sizes_of(const winograd_conv *w, int64_t threads)
+{
+    const int64_t points = w->points * w->points, tiles = tiles_at_once(w, threads);
+    sizes z = { .tiles = tiles, .step_v = tiles * w->pitch_k + LANES, .step_m = tiles * PANEL + LANES };
+    z.u = w->panels * points * w->K * PANEL;
+    z.each = points * (z.step_v + z.step_m);
+    return z;
+}
+
+static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t last, const float *u,
+                  const float *bias, float *zeros, float *v)
+{
+    const int64_t points = w->points * w->points;
+    float *m = v + points * z->step_v, *pixel[MOST_POINTS * MOST_POINTS];
+    for (int64_t t = first; t < last; t++)
+        for (int64_t phase = 0; phase < w->in.phases; phase++) {
+            dr_winograd_pixels(w, &w->in, t, phase, w->points, zeros, pixel);
+            dr_winograd_from_input(w->form, (const float *const *)pixel, w->in.C,
+                                   v + (t - first) * w->pitch_k + phase * w->in.padded, z->step_v);
+        }
+    for (int64_t panel = 0; panel < w->panels; panel++) {
+        int64_t phase;
+        const int64_t c = dr_winograd_panel(w, panel, &phase);
+        for (int64_t p = 0; p < points; p++)
+            dr_winograd_product(last - first, w->K, v + p * z->step_v, w->pitch_k,
+                                u + (panel * points + p) * w->K * PANEL, m + p * z->step_m);
+        for (int64_t t = first; t < last; t++) {
+            dr_winograd_pixels(w, &w->out, t, phase, w->tile, NULL, pixel);
+            for (int64_t i = 0; i < w->tile * w->tile; i++)
+                if (pixel[i]) pixel[i] += c;
+            dr_winograd_to_output(w->form, m + (t - first) * PANEL, z->step_m, bias ? bias + c : NULL, pixel,
+                                  dr_min64(PANEL, w->out.C - c));
+        }
+    }
+}
+
+static void convolve(const dr_kargs *a, const winograd_conv *w, const float *weight, const float *bias)
+{
+    const int64_t threads = omp_get_max_threads();
+    const sizes z = sizes_of(w, threads);
+    float *u = dr_cpu_workspace(a, (size_t)(z.u + w->pitch_k + threads * z.each) * sizeof(float));
+    if (!u) return;
+    float *zeros = u + z.u, *own = zeros + w->pitch_k;
+    memset(zeros, 0, (size_t)w->pitch_k * sizeof(float));
+#pragma omp parallel
+    {
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < w->panels * w->K; i++)
+            for (int64_t half = 0; half < 2; half++) transform_weight(w, weight, i % w->K, i / w->K, half, u);
+#pragma omp for schedule(static)
+        for (int64_t t = 0; t < w->tiles; t += z.tiles)
+            block(w, &z, t, dr_min64(t + z.tiles, w->tiles), u, bias, zeros, own + omp_get_thread_num() * z.each);
+    }
+}
+
+void dr_winograd_gather(const dr_kargs *a, const conv_shape *s, int form, dr_winograd_image large, const float *weight,
+                        const float *bias, dr_winograd_image small)
+{
+    const winograd_conv w = dr_winograd_gathering(s, form, large, small);
+    convolve(a, &w, weight, bias);
+}
+
+void dr_winograd_spread(const dr_kargs *a, const conv_shape *s, int form, dr_winograd_image small, const float *weight,
+                        const float *bias, dr_winograd_image large)
+{
+    const winograd_conv w = dr_winograd_spreading(s, form, small, large);
+    convolve(a, &w, weight, bias);
+}
