@@ -1,7 +1,7 @@
 /* ops_conv2d.c: y[b,co,i,j] = bias[co] + sum over ci,u,v of weight[co,ci,u,v] x[b,ci, i s - p + u, j s - p + v]
  * (cross-correlation, zeros outside x). x [B,Ci,H,W], weight [Co,Ci,k,k], y [B,Co,H',W'], H' = (H + 2p - k)/s + 1.
  * Its gradients are ops of their own; a transposed convolution is made of the same three. */
-#include "ops_shape.h"
+#include "ops_conv2d.h"
 
 #define LARGEST 1048576 /* 2^20: a stride, padding or image side beyond this is a mistake */
 static const dr_param params[] = {
@@ -32,12 +32,10 @@ static int64_t windows(int64_t n, int64_t kernel, int64_t stride, int64_t paddin
     return room < 0 ? 0 : room / stride + 1;
 }
 
-static dr_status infer(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset)
+dr_status dr_conv2d_infer(const char *op, const dr_view *in, int n_in, const dr_conv2d_attr *a, dr_view *out)
 {
-    const dr_infer c = { "conv2d", "x,weight,bias", in, n_in };
-    const dr_conv2d_attr *a = attr;
+    const dr_infer c = { op, "x,weight,bias", in, n_in };
     const dr_view *x = &in[0], *weight = &in[1];
-    (void)offset;
     if (dr_need_floats(&c) != DR_OK || dr_need_rank(&c, 0, 4) != DR_OK || check_weight(&c, 1) != DR_OK)
         return DR_ESHAPE;
     if (check_steps(&c, a->stride, a->padding) != DR_OK || dr_need_shape(&c, 2, 1, weight->shape) != DR_OK)
@@ -53,6 +51,12 @@ static dr_status infer(const dr_view *in, int n_in, const void *attr, dr_view *o
     }
     dr_shape_of(out, x->dtype, 4, (int64_t[]){ x->shape[0], weight->shape[0], H, W });
     return DR_OK;
+}
+
+static dr_status infer(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset)
+{
+    (void)offset;
+    return dr_conv2d_infer("conv2d", in, n_in, attr, out);
 }
 
 static dr_status backward(const dr_backward_args *b)

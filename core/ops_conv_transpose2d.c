@@ -1,6 +1,6 @@
 /* ops_conv_transpose2d.c: the transposed convolution: what conv2d's gradient in x does, as a layer.
  * x [B,Ci,H,W], weight [Ci,Co,k,k], bias [Co] -> y [B,Co,H',W'], H' = (H - 1) s - 2p + k. */
-#include "ops_shape.h"
+#include "ops_conv2d.h"
 
 #define LARGEST 1048576
 static const dr_param params[] = {
@@ -9,12 +9,11 @@ static const dr_param params[] = {
     DR_END,
 };
 
-static dr_status infer(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset)
+dr_status dr_conv_transpose2d_infer(const char *op, const dr_view *in, int n_in, const dr_conv_transpose2d_attr *a,
+                                    dr_view *out)
 {
-    const dr_infer c = { "conv_transpose2d", "x,weight,bias", in, n_in };
-    const dr_conv_transpose2d_attr *a = attr;
+    const dr_infer c = { op, "x,weight,bias", in, n_in };
     const dr_view *x = &in[0], *weight = &in[1];
-    (void)offset;
     if (dr_need_floats(&c) != DR_OK || dr_need_rank(&c, 0, 4) != DR_OK || dr_need_rank(&c, 1, 4) != DR_OK)
         return DR_ESHAPE;
     if (dr_need_shape(&c, 2, 1, &weight->shape[1]) != DR_OK) return DR_ESHAPE;
@@ -36,6 +35,12 @@ static dr_status infer(const dr_view *in, int n_in, const void *attr, dr_view *o
     }
     dr_shape_of(out, x->dtype, 4, (int64_t[]){ x->shape[0], weight->shape[1], H, W });
     return DR_OK;
+}
+
+static dr_status infer(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset)
+{
+    (void)offset;
+    return dr_conv_transpose2d_infer("conv_transpose2d", in, n_in, attr, out);
 }
 
 /* The convolution whose gradient this is has weight [Ci,Co,k,k] as it lies, from y's shape to x's. */

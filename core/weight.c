@@ -142,3 +142,11 @@ dr_module *dr_child(dr_builder *b, const char *name, const char *block, dr_args 
 {
     return dr_failed() ? NULL : dr_module_create(b->module, name, "block", block, args);
 }
+
+dr_tensor *dr_child_weight(dr_module *child, const char *name)
+{
+    for (int64_t i = 0; child && i < child->own_count; i++) {
+        if (strcmp(child->own[i].name, name) == 0) return child->own[i].tensor;
+    }
+    return NULL;
+}

@@ -1,9 +1,10 @@
-/* conv2d.c: convolution, its two gradients and transposed convolution, by oneDNN.
+/* conv2d.c: convolution, its two gradients and transposed convolution, by oneDNN; forward also with an activation.
  *   y[b,co,oy,ox] = bias[co] + sum over ci,ky,kx of x[b,ci,oy s - p + ky,ox s - p + kx] weight[co,ci,ky,kx]
  * Images lie channels-last, weights row-major; oneDNN chooses the weights' own layout and they are reordered at each
  * call, which costs under 1% of a layer. Some cases are faster otherwise: conv2d_whole.c (the kernel covers the image),
  * conv2d_thin.c (one channel on one side); and, as conv2d_choice.c finds, conv2d_weight.c (weight gradients of larger
  * images) and conv2d_winograd.c (kernels 3x3 and 4x4). */
+#include "conv2d_act.h"
 #include "conv2d_choice.h"
 #include "conv2d_thin.h"
 #include "conv2d_weight.h"
@@ -31,7 +32,7 @@ static conv_shape shape_between(const dr_view *x, const dr_view *y, int64_t k, i
 static dr_onednn_key key_of(dr_onednn_kind kind, const conv_shape *s)
 {
     const dr_onednn_key key = { { kind, s->B, s->Ci, s->H, s->W, s->Co, s->Ho, s->Wo, s->k, s->stride, s->padding,
-                                  s->bias } };
+                                  s->bias, s->act } };
     return key;
 }
 
@@ -69,7 +70,7 @@ static void descs_free(const conv_descs *d)
 }
 
 static dnnl_status_t forward_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, bool transpose, const conv_shape *s,
-                                  const conv_descs *d)
+                                  const conv_descs *d, const_dnnl_primitive_attr_t attr)
 {
     const dnnl_dims_t strides = { s->stride, s->stride }, dilation = { 0, 0 }, before = { s->padding, s->padding };
     /* What is added after the last row follows from the sizes: a stride need not use all of it. */
@@ -80,11 +81,22 @@ static dnnl_status_t forward_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, bool 
     return transpose
                ? dnnl_deconvolution_forward_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_forward_training,
                                                                   dnnl_deconvolution_direct, d->x, d->weight, d->bias,
-                                                                  d->y, strides, dilation, before, after,
-                                                                  dr_onednn_attr(o))
+                                                                  d->y, strides, dilation, before, after, attr)
                : dnnl_convolution_forward_primitive_desc_create(pd, dr_onednn_engine(o), dnnl_forward_training,
                                                                 dnnl_convolution_direct, d->x, d->weight, d->bias, d->y,
-                                                                strides, dilation, before, after, dr_onednn_attr(o));
+                                                                strides, dilation, before, after, attr);
+}
+
+/* The activation rides in the primitive, on what is still in registers. */
+static dnnl_status_t forward_act_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, bool transpose, const conv_shape *s,
+                                      const conv_descs *d)
+{
+    if (s->act == DR_ACT_NONE) return forward_desc(pd, o, transpose, s, d, dr_onednn_attr(o));
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t status = dr_conv2d_act_attr_of(&attr, o, s->act);
+    if (status == dnnl_success) status = forward_desc(pd, o, transpose, s, d, attr);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    return status;
 }
 
 static dnnl_status_t backward_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, dr_onednn_kind kind, const conv_shape *s,
@@ -94,7 +106,7 @@ static dnnl_status_t backward_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, dr_o
     const dnnl_dims_t after = { (s->Ho - 1) * s->stride + s->k - s->H - s->padding,
                                 (s->Wo - 1) * s->stride + s->k - s->W - s->padding };
     dnnl_primitive_desc_t hint = NULL;
-    dnnl_status_t status = forward_desc(&hint, o, false, s, d);
+    dnnl_status_t status = forward_desc(&hint, o, false, s, d, dr_onednn_attr(o));
     if (status != dnnl_success) return status;
     status =
         kind == DR_ONEDNN_CONV_BACKWARD_DATA
@@ -122,7 +134,7 @@ static dr_onednn_plan *conv_plan(const dr_kargs *a, dr_onednn_kind kind, const c
     dnnl_primitive_desc_t pd = NULL;
     const conv_descs any = descs_of(&status, s, transpose, dnnl_format_tag_any);
     if (status == dnnl_success)
-        status = forward ? forward_desc(&pd, o, transpose, s, &any) : backward_desc(&pd, o, kind, s, &any);
+        status = forward ? forward_act_desc(&pd, o, transpose, s, &any) : backward_desc(&pd, o, kind, s, &any);
     descs_free(&any);
     if (dr_onednn_check(a, status, "primitive descriptor") != DR_OK) return NULL;
 
@@ -169,7 +181,8 @@ static void run_form(const dr_kargs *a, const dr_conv_call *c, dr_conv_form form
         float *sums = dr_cpu_workspace(a, dr_conv2d_weight_bytes(s));
         if (sums) dr_conv2d_weight(s, c->x, c->y, c->weight, c->bias, sums);
     } else if (form == DR_CONV_ONEDNN && c->kind == DR_ONEDNN_CONV_TRANSPOSE) {
-        const conv_shape turned = { s->B, s->Co, s->Ho, s->Wo, s->Ci, s->H, s->W, s->k, s->stride, s->padding, s->bias };
+        const conv_shape turned = { s->B, s->Co,     s->Ho,      s->Wo,   s->Ci, s->H, s->W,
+                                    s->k, s->stride, s->padding, s->bias, s->act };
         run(a, c->kind, &turned, c->y, c->weight, c->bias, c->x);
     } else if (form == DR_CONV_ONEDNN) {
         run(a, c->kind, s, c->x, c->weight, c->bias, c->y);
@@ -194,21 +207,36 @@ static void run_best(const dr_kargs *a, dr_onednn_kind kind, const conv_shape *s
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
-static void conv2d_f32(const dr_kargs *a) /* x [B,Ci,H,W], weight [Co,Ci,k,k], bias [Co] or NULL -> y [B,Co,Ho,Wo] */
+/* x [B,Ci,H,W], weight [Co,Ci,k,k], bias [Co] or NULL -> act(y) [B,Co,Ho,Wo] */
+static void convolve(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act)
 {
-    const dr_conv2d_attr *attr = a->attr;
     const dr_view *x = &a->in[0], *y = &a->out[0];
-    const conv_shape s = shape_between(x, y, a->in[1].shape[2], attr->stride, attr->padding, dr_optional(a, 2) != NULL);
+    conv_shape s = shape_between(x, y, a->in[1].shape[2], stride, padding, dr_optional(a, 2) != NULL);
+    s.act = act;
     if (dr_numel(y) == 0) return;
     if (dr_conv2d_whole_suits(&s)) {
         dr_conv2d_whole_gather(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+        dr_conv2d_activate(act, dr_out(a, 0), dr_numel(y));
         return;
     }
     if (dr_conv2d_thin_forward_suits(&s)) {
         dr_conv2d_thin_forward(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+        dr_conv2d_activate(act, dr_out(a, 0), dr_numel(y));
         return;
     }
     run_best(a, DR_ONEDNN_CONV, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+}
+
+static void conv2d_f32(const dr_kargs *a)
+{
+    const dr_conv2d_attr *attr = a->attr;
+    convolve(a, attr->stride, attr->padding, DR_ACT_NONE);
+}
+
+static void conv2d_act_f32(const dr_kargs *a)
+{
+    const dr_conv2d_act_attr *attr = a->attr;
+    convolve(a, attr->stride, attr->padding, attr->act);
 }
 
 static void conv2d_backward_data_f32(const dr_kargs *a) /* dy [B,Co,Ho,Wo], weight [Co,Ci,k,k] -> dx [B,Ci,H,W] */
@@ -246,22 +274,37 @@ static void conv2d_backward_weight_f32(const dr_kargs *a)
     run_best(a, DR_ONEDNN_CONV_BACKWARD_WEIGHT, &s, dr_in(a, 0), dr_out(a, 0), dr_out(a, 1), dr_in(a, 1));
 }
 
-/* x [B,Ci,H,W], weight [Ci,Co,k,k], bias [Co] or NULL -> y [B,Co,Ho,Wo] */
-static void conv_transpose2d_f32(const dr_kargs *a)
+/* x [B,Ci,H,W], weight [Ci,Co,k,k], bias [Co] or NULL -> act(y) [B,Co,Ho,Wo] */
+static void convolve_transposed(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act)
 {
-    const dr_conv_transpose2d_attr *attr = a->attr;
     const dr_view *x = &a->in[0], *y = &a->out[0];
-    const conv_shape turned = shape_between(y, x, a->in[1].shape[2], attr->stride, attr->padding,
-                                            dr_optional(a, 2) != NULL); /* what this one transposes */
+    conv_shape turned = shape_between(y, x, a->in[1].shape[2], stride, padding,
+                                      dr_optional(a, 2) != NULL); /* what this one transposes */
+    turned.act = act;
     if (dr_numel(y) == 0) return;
     if (dr_conv2d_whole_suits(&turned)) {
         dr_conv2d_whole_spread(a, &turned, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+        dr_conv2d_activate(act, dr_out(a, 0), dr_numel(y));
         return;
     }
     run_best(a, DR_ONEDNN_CONV_TRANSPOSE, &turned, dr_out(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_in(a, 0));
 }
 
+static void conv_transpose2d_f32(const dr_kargs *a)
+{
+    const dr_conv_transpose2d_attr *attr = a->attr;
+    convolve_transposed(a, attr->stride, attr->padding, DR_ACT_NONE);
+}
+
+static void conv_transpose2d_act_f32(const dr_kargs *a)
+{
+    const dr_conv_transpose2d_act_attr *attr = a->attr;
+    convolve_transposed(a, attr->stride, attr->padding, attr->act);
+}
+
 DR_KERNEL(conv2d, DR_F32, conv2d_f32)
+DR_KERNEL(conv2d_act, DR_F32, conv2d_act_f32)
 DR_KERNEL(conv2d_backward_data, DR_F32, conv2d_backward_data_f32)
 DR_KERNEL(conv2d_backward_weight, DR_F32, conv2d_backward_weight_f32)
 DR_KERNEL(conv_transpose2d, DR_F32, conv_transpose2d_f32)
+DR_KERNEL(conv_transpose2d_act, DR_F32, conv_transpose2d_act_f32)

@@ -9,6 +9,7 @@ typedef struct conv_shape {
     int64_t Co, Ho, Wo, k; /* of the one on its output side, and the kernel */
     int64_t stride, padding;
     bool bias;
+    int64_t act; /* forward: DR_ACT_.. of what is written */
 } conv_shape;
 
 /* The output positions [first, last) of Wo that the kernel's column kx (or row) takes from inside the input's W. */

@@ -1,7 +1,8 @@
 /* conv2d_winograd.c: convolutions by Winograd's forms. A block of tiles is small enough for the second cache:
  *   V[p] [tiles,K]  = transformed input, for each of the points p
  *   M[p] [tiles,panel of outputs] = V[p] U[p],  U[p] [K,panel] = transformed weights
- *   y = M transformed back, plus bias */
+ *   y = act(M transformed back, plus bias) */
+#include "conv2d_act.h"
 #include "conv2d_winograd_sides.h"
 #include <omp.h>
 #include <string.h>
@@ -77,6 +78,7 @@ static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t
                 if (pixel[i]) pixel[i] += c;
             dr_winograd_to_output(w->form, m + (t - first) * PANEL, z->step_m, bias ? bias + c : NULL, pixel,
                                   dr_min64(PANEL, w->out.C - c));
+            dr_conv2d_activate_pixels(w->act, pixel, w->tile * w->tile, dr_min64(PANEL, w->out.C - c));
         }
     }
 }

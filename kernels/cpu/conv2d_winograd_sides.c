@@ -17,7 +17,8 @@ static winograd_conv common(const conv_shape *s, int form)
     const int chosen = forms[taps_of(s) == 3][form];
     const winograd_form *f = &dr_winograd_forms[chosen];
     return (winograd_conv){
-        .form = chosen, .points = f->points, .tile = f->tile, .taps = f->taps, .B = s->B, .stride = s->stride, .k = s->k
+        .form = chosen, .points = f->points, .tile = f->tile, .taps = f->taps, .B = s->B, .stride = s->stride, .k = s->k,
+        .act = s->act
     };
 }
 

@@ -24,6 +24,7 @@ typedef struct winograd_conv {
     int64_t panels;     /* of output channels, all phases */
     int64_t stride, k, weight_in, weight_out; /* the weight: [weight_out, weight_in steps][k,k] */
     bool spread;
+    int64_t act;
 } winograd_conv;
 
 winograd_conv dr_winograd_gathering(const conv_shape *s, int form, dr_winograd_image large, dr_winograd_image small);

@@ -1,10 +1,10 @@
 /* down_conv.c: DownConv(i,o), which halves the image.
  *   y = GELU(BatchNorm(conv2d k3 s2 p1 (x)))     [B,i,H,W] -> [B,o,H/2,W/2] */
-#include <drift/plugin.h>
+#include "conv_norm.h"
 
 typedef struct {
     int64_t in_channels, out_channels;
-    dr_module *conv, *norm;
+    conv_norm layers;
 } down_conv;
 
 static const dr_param params[] = {
@@ -16,17 +16,15 @@ static const dr_param params[] = {
 static dr_status create(void *self, dr_builder *b)
 {
     down_conv *c = self;
-    c->conv = dr_child(b, "conv.0", "conv2d",
-                       DR_ARGS(DR_I("in_channels", c->in_channels), DR_I("out_channels", c->out_channels),
-                               DR_I("kernel_size", 3), DR_I("stride", 2), DR_I("padding", 1)));
-    c->norm = dr_child(b, "conv.1", "batch_norm", DR_ARGS(DR_I("num_features", c->out_channels), DR_S("act", "gelu")));
-    return dr_failed();
+    c->layers = (conv_norm){ .in_channels = c->in_channels, .out_channels = c->out_channels, .kernel_size = 3,
+                             .stride = 2, .padding = 1, .act = DR_ACT_GELU };
+    return conv_norm_create(&c->layers, b);
 }
 
 static dr_tensor *forward(void *self, dr_tensor *x, dr_ctx *ctx)
 {
     const down_conv *c = self;
-    return dr_call(c->norm, dr_call(c->conv, x, ctx), ctx); /* [B,i,H,W] -> [B,o,H/2,W/2] */
+    return conv_norm_forward(&c->layers, x, ctx); /* [B,i,H,W] -> [B,o,H/2,W/2] */
 }
 
 DR_BLOCK(down_conv, "DownConv: 3x3 convolution of stride 2, BatchNorm, GELU", params, .create = create,

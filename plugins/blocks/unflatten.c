@@ -1,10 +1,10 @@
 /* unflatten.c: Unflatten(c), which spreads one pixel over the bottleneck again.
  *   y = GELU(BatchNorm(conv_transpose2d k7 s7 (x)))     [B,c,1,1] -> [B,c,7,7] */
-#include <drift/plugin.h>
+#include "conv_norm.h"
 
 typedef struct {
     int64_t channels, kernel_size;
-    dr_module *conv, *norm;
+    conv_norm layers;
 } unflatten;
 
 static const dr_param params[] = {
@@ -16,17 +16,15 @@ static const dr_param params[] = {
 static dr_status create(void *self, dr_builder *b)
 {
     unflatten *u = self;
-    u->conv = dr_child(b, "conv.0", "conv_transpose2d",
-                       DR_ARGS(DR_I("in_channels", u->channels), DR_I("out_channels", u->channels),
-                               DR_I("kernel_size", u->kernel_size), DR_I("stride", u->kernel_size)));
-    u->norm = dr_child(b, "conv.1", "batch_norm", DR_ARGS(DR_I("num_features", u->channels), DR_S("act", "gelu")));
-    return dr_failed();
+    u->layers = (conv_norm){ .in_channels = u->channels, .out_channels = u->channels, .kernel_size = u->kernel_size,
+                             .stride = u->kernel_size, .padding = 0, .transposed = 1, .act = DR_ACT_GELU };
+    return conv_norm_create(&u->layers, b);
 }
 
 static dr_tensor *forward(void *self, dr_tensor *x, dr_ctx *ctx)
 {
     const unflatten *u = self;
-    return dr_call(u->norm, dr_call(u->conv, x, ctx), ctx); /* [B,c,1,1] -> [B,c,7,7] */
+    return conv_norm_forward(&u->layers, x, ctx); /* [B,c,1,1] -> [B,c,7,7] */
 }
 
 DR_BLOCK(unflatten, "Unflatten: 7x7 transposed convolution of stride 7, BatchNorm, GELU", params, .create = create,

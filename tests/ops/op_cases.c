@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CASES = 800 };
+enum { MOST_CASES = 1200 };
 static op_case cases[MOST_CASES];
 static int case_count;
 
@@ -265,6 +265,41 @@ static void transposed(int64_t B, int64_t Ci, int64_t Co, int64_t H, int64_t W, 
         INPUTS(SHAPED(NORMAL, B, Ci, H, W), SHAPED(NORMAL, Ci, Co, k, k), bias ? SHAPED(NORMAL, Co) : NONE));
 }
 
+/* With the activation that follows: each, on both kinds. */
+static void convolutions_act(void)
+{
+    for (int64_t act = DR_ACT_NONE; act <= DR_ACT_SILU; act++) {
+        for (int i = 0; i <= CHANNEL_COUNT; i++) {
+            const int64_t C = i < CHANNEL_COUNT ? CHANNELS[i] : 130, D = CHANNELS[(i + 3 + act) % CHANNEL_COUNT];
+            const bool bias = (i + act) % 3 != 0;
+            add("conv2d_act", ATTR(dr_conv2d_act_attr, 1, 1, act),
+                INPUTS(SHAPED(NORMAL, 2, C, 5, 7), SHAPED(NORMAL, D, C, 3, 3), bias ? SHAPED(NORMAL, D) : NONE));
+            add("conv_transpose2d_act", ATTR(dr_conv_transpose2d_act_attr, 2, 1, act),
+                INPUTS(SHAPED(NORMAL, 2, D, 3, 4), SHAPED(NORMAL, D, C, 4, 4), bias ? SHAPED(NORMAL, C) : NONE));
+        }
+        add("conv2d_act", ATTR(dr_conv2d_act_attr, 2, 1, act),
+            INPUTS(SHAPED(NORMAL, 1, 17, 6, 5), SHAPED(NORMAL, 130, 17, 3, 3), SHAPED(NORMAL, 130)));
+        add("conv2d_act", ATTR(dr_conv2d_act_attr, 1, 0, act),
+            INPUTS(SHAPED(NORMAL, 3, 33, 1, 1), SHAPED(NORMAL, 5, 33, 1, 1), SHAPED(NORMAL, 5)));
+        add("conv2d_act", ATTR(dr_conv2d_act_attr, 1, 0, act), /* the kernel is the whole image */
+            INPUTS(SHAPED(NORMAL, 2, 5, 4, 4), SHAPED(NORMAL, 17, 5, 4, 4), SHAPED(NORMAL, 17)));
+        add("conv_transpose2d_act", ATTR(dr_conv_transpose2d_act_attr, 7, 0, act),
+            INPUTS(SHAPED(NORMAL, 3, 17, 1, 1), SHAPED(NORMAL, 17, 5, 7, 7), SHAPED(NORMAL, 5)));
+    }
+}
+
+static void folds(void)
+{
+    for (int i = 0; i < CHANNEL_COUNT; i++) {
+        const int64_t C = CHANNELS[i], D = CHANNELS[(i + 2) % CHANNEL_COUNT], k = 1 + i % 4;
+        for (int transposed_ = 0; transposed_ < 2; transposed_++) {
+            add("fold_batch_norm", ATTR(dr_fold_batch_norm_attr, 1e-3, transposed_ != 0),
+                INPUTS(transposed_ ? SHAPED(NORMAL, D, C, k, k) : SHAPED(NORMAL, C, D, k, k), SHAPED(NORMAL, C),
+                       SHAPED(NORMAL, C), SHAPED(NORMAL, C), SHAPED(POSITIVE, C), i % 2 ? NONE : SHAPED(NORMAL, C)));
+        }
+    }
+}
+
 static void convolutions(void)
 {
     for (int i = 0; i < CHANNEL_COUNT; i++) {
@@ -516,6 +551,8 @@ int op_case_count(void)
     memory_and_views();
     reductions();
     convolutions();
+    convolutions_act();
+    folds();
     products();
     normalisation();
     scores();

@@ -152,6 +152,12 @@ static inline dr_tensor *dr_conv_transpose2d(dr_tensor *x, dr_tensor *weight, dr
 {
     return dr_apply1("conv_transpose2d", (dr_tensor *[]){ x, weight, bias }, 3, &(dr_conv_transpose2d_attr){ stride, padding });
 }
+/* With the activation that follows, in one launch; where a gradient is wanted, as two ops. */
+typedef struct dr_conv2d_act_attr { int64_t stride, padding, act; } dr_conv2d_act_attr;
+typedef dr_conv2d_act_attr dr_conv_transpose2d_act_attr;
+/* weight, gamma, beta, running_mean, running_var, bias (or NULL) -> the weight and bias of the convolution that does what
+ * convolution and normalisation do: weight' = s weight, bias' = s (bias - mean) + beta, s = gamma/sqrt(var + eps) */
+typedef struct dr_fold_batch_norm_attr { double eps; _Bool transposed; } dr_fold_batch_norm_attr;
 
 /* ---- products ---------------------------------------------------------------------------------------------------------- */
 typedef struct dr_matmul_attr { _Bool transpose_a, transpose_b; } dr_matmul_attr; /* [..,M,K] [..,K,N], leading axes broadcast */
