@@ -1,7 +1,7 @@
 /* apply.c: an op's way from its name to a kernel.
  *   check inputs -> infer (shapes) -> bring inputs into the layout that kernels want -> allocate outputs -> launch, or
  *   run the composed form where the device has no kernel -> record for backward
- * A device without a kernel for an op that has no composed form is an error naming both: nothing is ever computed on
+ * Where the device has a kernel for f32 but none for bf16 or f16, that one runs on copies in f32. A device without a kernel for an op that has no composed form is an error naming both: nothing is ever computed on
  * another device in silence. */
 #include "tensor.h"
 
@@ -29,6 +29,8 @@ typedef struct call { /* one application of an op */
     dr_dtype dtype; /* decides the kernel */
     bool compose;   /* run the composed form even if there is a kernel */
 } call;
+
+static bool is_half(int32_t dtype) { return dtype == DR_BF16 || dtype == DR_F16; }
 
 static bool is_float(int32_t dtype) { return dtype == DR_F32 || dtype == DR_F64 || dtype == DR_BF16 || dtype == DR_F16; }
 
@@ -201,11 +203,25 @@ static void choose_dtype(call *c)
     }
 }
 
-static dr_status run_kernel(call *c, dr_kernel kernel)
+/* DR_OP_ONE_DTYPE: f32 inputs beside half ones take their dtype; what modulates an activation is small beside it. */
+static dr_status unify_dtypes(call *c)
 {
-    if (lay_inputs(c) != DR_OK) return dr_failed();
+    dr_dtype half = DR_F32;
+    for (int i = 0; i < c->n_in && half == DR_F32; i++) {
+        if (c->in[i] && is_half(c->view[i].dtype)) half = (dr_dtype)c->view[i].dtype;
+    }
+    for (int i = 0; i < c->n_in && half != DR_F32; i++) {
+        if (!c->in[i] || c->view[i].dtype != DR_F32) continue;
+        c->in[i] = dr_cast(c->in[i], half);
+        if (!c->in[i]) return dr_failed();
+        c->view[i] = c->in[i]->view;
+    }
+    return DR_OK;
+}
+
+static dr_status launch(call *c, dr_kernel kernel) /* inputs and out_view are laid out */
+{
     for (int j = 0; j < c->op->n_out; j++) {
-        lay_output(c, j, &c->out_view[j]);
         c->out[j] = dr_tensor_make(c->device, &c->out_view[j]);
         if (!c->out[j]) return dr_failed();
         c->out_view[j] = c->out[j]->view;
@@ -220,15 +236,58 @@ static dr_status run_kernel(call *c, dr_kernel kernel)
     return dr_launch_kernel(&launch);
 }
 
+static dr_status lay(call *c)
+{
+    if (lay_inputs(c) != DR_OK) return dr_failed();
+    for (int j = 0; j < c->op->n_out; j++) lay_output(c, j, &c->out_view[j]);
+    return DR_OK;
+}
+
+static dr_status run_kernel(call *c, dr_kernel kernel) { return lay(c) == DR_OK ? launch(c, kernel) : dr_failed(); }
+
+/* The kernel for f32 on copies of half inputs; half results are rounded. The copies die with the call, and the tape
+ * keeps the half inputs. */
+static dr_status run_in_f32(call *c, dr_kernel kernel)
+{
+    if (lay(c) != DR_OK) return dr_failed();
+    call wide = *c;
+    wide.in = malloc((size_t)(c->n_in + 1) * sizeof *wide.in);
+    wide.view = malloc((size_t)(c->n_in + 1) * sizeof *wide.view);
+    dr_status status = wide.in && wide.view ? DR_OK : dr_fail(DR_ENOMEM, "%s: out of memory", c->component->name);
+    for (int i = 0; i < c->n_in && status == DR_OK; i++) {
+        const bool half = c->in[i] && is_half(c->view[i].dtype);
+        wide.in[i] = half ? dr_cast(c->in[i], DR_F32) : c->in[i];
+        wide.view[i] = wide.in[i] ? wide.in[i]->view : c->view[i];
+        status = dr_failed();
+    }
+    for (int j = 0; j < c->op->n_out; j++) {
+        if (is_half(c->out_view[j].dtype)) wide.out_view[j].dtype = DR_F32;
+    }
+    if (status == DR_OK) status = launch(&wide, kernel);
+    for (int j = 0; j < c->op->n_out && status == DR_OK; j++) {
+        const bool half = is_half(c->out_view[j].dtype);
+        c->out[j] = half ? dr_cast(wide.out[j], (dr_dtype)c->out_view[j].dtype) : wide.out[j];
+        status = dr_failed();
+    }
+    free(wide.in);
+    free(wide.view);
+    return status;
+}
+
 static dr_status run(call *c)
 {
     const dr_op *op = c->op;
     if (op->flags & DR_OP_VIEW) return make_view(c);
     int64_t offset = 0;
     if (op->infer(c->view, c->n_in, c->attr, c->out_view, &offset) != DR_OK || dr_failed()) return dr_failed();
+    if ((op->flags & DR_OP_ONE_DTYPE) && unify_dtypes(c) != DR_OK) return dr_failed();
     choose_dtype(c);
-    dr_kernel kernel = op->compose && c->compose ? NULL : dr_device_kernel(c->device, c->component->name, c->dtype);
+    const bool composed = op->compose && c->compose;
+    dr_kernel kernel = composed ? NULL : dr_device_kernel(c->device, c->component->name, c->dtype);
     if (kernel) return run_kernel(c, kernel);
+    const bool widens = !composed && is_half((int32_t)c->dtype) && !(op->flags & DR_OP_MUTATES);
+    if (widens) kernel = dr_device_kernel(c->device, c->component->name, DR_F32);
+    if (kernel) return run_in_f32(c, kernel);
     if (op->compose) {
         if (op->compose(c->in, c->n_in, c->attr, c->out) != DR_OK || dr_failed()) return dr_failed();
         return c->out[0] || op->n_out == 0 ? DR_OK : dr_fail(DR_EINTERNAL, "%s: its composed form made no output", c->component->name);

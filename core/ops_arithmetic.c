@@ -1,5 +1,6 @@
 /* ops_arithmetic.c: add, sub, mul, div, axpy, maximum, minimum, greater, where; NumPy's broadcasting. A gradient is
- * summed over the axes along which its input was broadcast. */
+ * summed over the axes along which its input was broadcast. Of f32 beside bf16 or f16 the result is half: what modulates
+ * an activation is rounded to its dtype, and takes an f32 gradient. */
 #include "ops_shape.h"
 
 #include <math.h>
@@ -21,7 +22,7 @@ BROADCAST_INFER(greater, "a,b")
 BROADCAST_INFER(where, "condition,a,b")
 
 #define ELEMENTWISE(n) \
-    .n_in = n, .n_out = 1, .in_layout = { DR_LAYOUT_DENSE, DR_LAYOUT_DENSE, DR_LAYOUT_DENSE }, \
+    .flags = DR_OP_ONE_DTYPE, .n_in = n, .n_out = 1, .in_layout = { DR_LAYOUT_DENSE, DR_LAYOUT_DENSE, DR_LAYOUT_DENSE }, \
     .out_layout = { DR_LAYOUT_DENSE }
 
 static dr_status add_backward(const dr_backward_args *b)
@@ -97,8 +98,9 @@ DR_OP_COMPONENT(maximum, "maximum(a, b): the larger one; where they are equal, e
                 ELEMENTWISE(2), .infer = maximum_infer, .backward = maximum_backward, .save_in = 1 | 2)
 DR_OP_COMPONENT(minimum, "minimum(a, b): the smaller one; where they are equal, each takes half the gradient", NULL,
                 ELEMENTWISE(2), .infer = minimum_infer, .backward = minimum_backward, .save_in = 1 | 2)
-DR_OP_COMPONENT(greater, "greater(a, b): 1 where a > b, else 0", NULL, ELEMENTWISE(2), .flags = DR_OP_NONDIFF,
-                .infer = greater_infer)
+DR_OP_COMPONENT(greater, "greater(a, b): 1 where a > b, else 0", NULL, .flags = DR_OP_ONE_DTYPE | DR_OP_NONDIFF,
+                .n_in = 2, .n_out = 1, .in_layout = { DR_LAYOUT_DENSE, DR_LAYOUT_DENSE },
+                .out_layout = { DR_LAYOUT_DENSE }, .infer = greater_infer)
 
 static dr_status where_backward(const dr_backward_args *b)
 {

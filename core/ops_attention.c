@@ -14,7 +14,8 @@ static dr_status infer(const dr_view *in, int n_in, const void *attr, dr_view *o
 {
     const dr_infer c = { "attention", "q,k,v,mask", in, n_in };
     (void)attr, (void)offset;
-    if (dr_need_floats(&c) != DR_OK) return DR_ESHAPE;
+    int32_t dtype;
+    if (dr_need_mixable(&c, &dtype) != DR_OK) return DR_ESHAPE;
     for (int i = 0; i < 3; i++) {
         if (dr_need_rank(&c, i, 4) != DR_OK) return DR_ESHAPE;
     }
@@ -33,7 +34,7 @@ static dr_status infer(const dr_view *in, int n_in, const void *attr, dr_view *o
                              (long long)q[1], (long long)q[2], (long long)k[2]);
         }
     }
-    dr_shape_like(out, &in[0]);
+    dr_shape_of(out, dtype, 4, q);
     return DR_OK;
 }
 

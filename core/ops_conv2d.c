@@ -1,6 +1,7 @@
 /* ops_conv2d.c: y[b,co,i,j] = bias[co] + sum over ci,u,v of weight[co,ci,u,v] x[b,ci, i s - p + u, j s - p + v]
  * (cross-correlation, zeros outside x). x [B,Ci,H,W], weight [Co,Ci,k,k], y [B,Co,H',W'], H' = (H + 2p - k)/s + 1.
- * Its gradients are ops of their own; a transposed convolution is made of the same three. */
+ * Its gradients are ops of their own; a transposed convolution is made of the same three.
+ * Beside a half x, weight and bias may be f32: kernels read the weights that the optimizer writes. */
 #include "ops_conv2d.h"
 
 #define LARGEST 1048576 /* 2^20: a stride, padding or image side beyond this is a mistake */
@@ -36,7 +37,7 @@ dr_status dr_conv2d_infer(const char *op, const dr_view *in, int n_in, const dr_
 {
     const dr_infer c = { op, "x,weight,bias", in, n_in };
     const dr_view *x = &in[0], *weight = &in[1];
-    if (dr_need_floats(&c) != DR_OK || dr_need_rank(&c, 0, 4) != DR_OK || check_weight(&c, 1) != DR_OK)
+    if (dr_need_weights(&c) != DR_OK || dr_need_rank(&c, 0, 4) != DR_OK || check_weight(&c, 1) != DR_OK)
         return DR_ESHAPE;
     if (check_steps(&c, a->stride, a->padding) != DR_OK || dr_need_shape(&c, 2, 1, weight->shape) != DR_OK)
         return DR_ESHAPE;
@@ -73,10 +74,10 @@ static dr_status backward(const dr_backward_args *b)
         const dr_conv2d_backward_weight_attr w = { a->stride, a->padding, weight->shape[2], has_bias };
         dr_tensor *grad[2] = { NULL };
         dr_apply("conv2d_backward_weight", (dr_tensor *[]){ b->in[0], dy }, 2, &w, grad);
-        b->din[1] = grad[0];
-        if (has_bias) b->din[2] = grad[1];
+        b->din[1] = dr_to_dtype(grad[0], weight->dtype);
+        if (has_bias) b->din[2] = dr_to_dtype(grad[1], b->in_view[2].dtype);
     } else if (has_bias) {
-        b->din[2] = dr_sum(dy, 3, (int64_t[]){ 0, 2, 3 }, false);
+        b->din[2] = dr_to_dtype(dr_sum(dy, 3, (int64_t[]){ 0, 2, 3 }, false), b->in_view[2].dtype);
     }
     return dr_failed();
 }
@@ -101,7 +102,7 @@ static dr_status data_infer(const dr_view *in, int n_in, const void *attr, dr_vi
     const dr_conv2d_backward_data_attr *a = attr;
     const dr_view *dy = &in[0], *weight = &in[1];
     (void)offset;
-    if (dr_need_floats(&c) != DR_OK || dr_need_rank(&c, 0, 4) != DR_OK || check_weight(&c, 1) != DR_OK)
+    if (dr_need_weights(&c) != DR_OK || dr_need_rank(&c, 0, 4) != DR_OK || check_weight(&c, 1) != DR_OK)
         return DR_ESHAPE;
     if (check_steps(&c, a->stride, a->padding) != DR_OK) return DR_ESHAPE;
     if (weight->shape[0] != dy->shape[1]) {
@@ -124,7 +125,8 @@ static dr_status data_backward(const dr_backward_args *b)
     if (b->need[0]) b->din[0] = dr_conv2d(dx, b->in[1], NULL, a->stride, a->padding);
     if (b->need[1]) {
         const dr_conv2d_backward_weight_attr w = { a->stride, a->padding, b->in_view[1].shape[2], 0 };
-        b->din[1] = dr_apply1("conv2d_backward_weight", (dr_tensor *[]){ dx, b->in[0] }, 2, &w);
+        dr_tensor *dw = dr_apply1("conv2d_backward_weight", (dr_tensor *[]){ dx, b->in[0] }, 2, &w);
+        b->din[1] = dr_to_dtype(dw, b->in_view[1].dtype);
     }
     return dr_failed();
 }
@@ -133,7 +135,8 @@ DR_OP_COMPONENT(conv2d_backward_data, "conv2d_backward_data(dy, weight) -> dx", 
                 .in_layout = { DR_LAYOUT_CL, DR_LAYOUT_ROW }, .out_layout = { DR_LAYOUT_CL }, .infer = data_infer,
                 .backward = data_backward, .save_in = 1 | 2)
 
-/* ---- gradients in weight and bias: x [B,Ci,H,W], dy [B,Co,H',W'] -> dw [Co,Ci,k,k], db [Co] ---------------------- */
+/* ---- gradients in weight and bias: x [B,Ci,H,W], dy [B,Co,H',W'] -> dw [Co,Ci,k,k], db [Co] in the statistics'
+ * dtype: sums over a batch of half images are f32 ------------------------------------------------------------------- */
 
 static const dr_param weight_params[] = {
     DR_INT(dr_conv2d_backward_weight_attr, stride, 1, 1, LARGEST, "as in conv2d"),
@@ -158,8 +161,8 @@ static dr_status weight_infer(const dr_view *in, int n_in, const void *attr, dr_
         return dr_refuse(&c, "dy is not what x gives with kernel %lld, stride %lld, padding %lld", (long long)a->kernel,
                          (long long)a->stride, (long long)a->padding);
     }
-    dr_shape_of(&out[0], x->dtype, 4, (int64_t[]){ dy->shape[1], x->shape[1], a->kernel, a->kernel });
-    dr_shape_of(&out[1], x->dtype, 1, (int64_t[]){ a->bias ? dy->shape[1] : 0 });
+    dr_shape_of(&out[0], dr_stat_dtype(x->dtype), 4, (int64_t[]){ dy->shape[1], x->shape[1], a->kernel, a->kernel });
+    dr_shape_of(&out[1], dr_stat_dtype(x->dtype), 1, (int64_t[]){ a->bias ? dy->shape[1] : 0 });
     return DR_OK;
 }
 

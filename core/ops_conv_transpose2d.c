@@ -14,7 +14,7 @@ dr_status dr_conv_transpose2d_infer(const char *op, const dr_view *in, int n_in,
 {
     const dr_infer c = { op, "x,weight,bias", in, n_in };
     const dr_view *x = &in[0], *weight = &in[1];
-    if (dr_need_floats(&c) != DR_OK || dr_need_rank(&c, 0, 4) != DR_OK || dr_need_rank(&c, 1, 4) != DR_OK)
+    if (dr_need_weights(&c) != DR_OK || dr_need_rank(&c, 0, 4) != DR_OK || dr_need_rank(&c, 1, 4) != DR_OK)
         return DR_ESHAPE;
     if (dr_need_shape(&c, 2, 1, &weight->shape[1]) != DR_OK) return DR_ESHAPE;
     if (weight->shape[0] != x->shape[1]) {
@@ -64,9 +64,11 @@ static dr_status backward(const dr_backward_args *b)
     if (b->need[0]) b->din[0] = dr_conv2d(dy, b->in[1], NULL, a->stride, a->padding);
     if (b->need[1]) {
         const dr_conv2d_backward_weight_attr w = { a->stride, a->padding, b->in_view[1].shape[2], 0 };
-        b->din[1] = dr_apply1("conv2d_backward_weight", (dr_tensor *[]){ dy, b->in[0] }, 2, &w);
+        dr_tensor *dw = dr_apply1("conv2d_backward_weight", (dr_tensor *[]){ dy, b->in[0] }, 2, &w);
+        b->din[1] = dr_to_dtype(dw, b->in_view[1].dtype);
     }
-    if (dr_given(b->in_view, b->n_in, 2) && b->need[2]) b->din[2] = dr_sum(dy, 3, (int64_t[]){ 0, 2, 3 }, false);
+    if (dr_given(b->in_view, b->n_in, 2) && b->need[2])
+        b->din[2] = dr_to_dtype(dr_sum(dy, 3, (int64_t[]){ 0, 2, 3 }, false), b->in_view[2].dtype);
     return dr_failed();
 }
 

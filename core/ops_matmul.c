@@ -1,9 +1,11 @@
-/* ops_matmul.c: matmul over the last two axes, leading axes broadcast; and linear, y = x weight^T + bias. */
+/* ops_matmul.c: matmul over the last two axes, leading axes broadcast; and linear, y = x weight^T + bias. Beside
+ * half matrices others may be f32: the result is half, but for the gradients of those, which are f32. */
 #include "ops_shape.h"
 
 static const dr_param params[] = {
     DR_BOOL(dr_matmul_attr, transpose_a, false, "a is [..,K,M]"),
     DR_BOOL(dr_matmul_attr, transpose_b, false, "b is [..,N,K]"),
+    DR_BOOL(dr_matmul_attr, wide, false, "the result of bf16 or f16 matrices is f32"),
     DR_END,
 };
 
@@ -11,8 +13,9 @@ static dr_status matmul_infer(const dr_view *in, int n_in, const void *attr, dr_
 {
     const dr_infer c = { "matmul", "a,b", in, n_in };
     const dr_matmul_attr *t = attr;
+    int32_t dtype;
     (void)offset;
-    if (dr_need_floats(&c) != DR_OK) return DR_ESHAPE;
+    if (dr_need_mixable(&c, &dtype) != DR_OK) return DR_ESHAPE;
     if (in[0].rank < 2 || in[1].rank < 2) return dr_refuse(&c, "a and b must have two axes or more");
     const int64_t *a = &in[0].shape[in[0].rank - 2], *b = &in[1].shape[in[1].rank - 2];
     const int64_t M = a[t->transpose_a], K = a[!t->transpose_a], N = b[!t->transpose_b];
@@ -26,7 +29,15 @@ static dr_status matmul_infer(const dr_view *in, int n_in, const void *attr, dr_
     if (dr_broadcast(&(dr_infer){ "matmul", "leading axes of a,of b", lead, 2 }, out) != DR_OK) return DR_ESHAPE;
     out->shape[out->rank++] = M;
     out->shape[out->rank++] = N;
+    out->dtype = t->wide ? (int32_t)dr_stat_dtype(dtype) : dtype;
     return DR_OK;
+}
+
+/* a b, in f32 where `like` is: the gradient of an f32 weight in a network that computes in half precision */
+static dr_tensor *product_like(dr_tensor *a, dr_tensor *b, bool transpose_a, bool transpose_b, const dr_view *like)
+{
+    const dr_matmul_attr attr = { transpose_a, transpose_b, like->dtype == DR_F32 };
+    return dr_apply1("matmul", (dr_tensor *[]){ a, b }, 2, &attr);
 }
 
 /* With A = op(a), B = op(b): dA = dy B^T, dB = A^T dy; each written so that no transpose is made in memory. */
@@ -34,20 +45,22 @@ static dr_status matmul_backward(const dr_backward_args *args)
 {
     const dr_matmul_attr *t = args->attr;
     dr_tensor *a = args->in[0], *b = args->in[1], *dy = args->dout[0];
+    const dr_view *like = args->in_view;
     if (args->need[0]) {
-        dr_tensor *da =
-            t->transpose_a ? dr_matmul(b, dy, t->transpose_b, true) : dr_matmul(dy, b, false, !t->transpose_b);
-        args->din[0] = dr_sum_like(da, &args->in_view[0]);
+        dr_tensor *da = t->transpose_a ? product_like(b, dy, t->transpose_b, true, &like[0])
+                                       : product_like(dy, b, false, !t->transpose_b, &like[0]);
+        args->din[0] = dr_sum_like(da, &like[0]);
     }
     if (args->need[1]) {
-        dr_tensor *db =
-            t->transpose_b ? dr_matmul(dy, a, true, t->transpose_a) : dr_matmul(a, dy, !t->transpose_a, false);
-        args->din[1] = dr_sum_like(db, &args->in_view[1]);
+        dr_tensor *db = t->transpose_b ? product_like(dy, a, true, t->transpose_a, &like[1])
+                                       : product_like(a, dy, !t->transpose_a, false, &like[1]);
+        args->din[1] = dr_sum_like(db, &like[1]);
     }
     return dr_failed();
 }
 
-DR_OP_COMPONENT(matmul, "matmul(a, b): [..,M,K] [..,K,N] -> [..,M,N]", params, .n_in = 2, .n_out = 1,
+DR_OP_COMPONENT(matmul, "matmul(a, b): [..,M,K] [..,K,N] -> [..,M,N]", params, .flags = DR_OP_ONE_DTYPE, .n_in = 2,
+                .n_out = 1,
                 .in_layout = { DR_LAYOUT_ROW, DR_LAYOUT_ROW }, .infer = matmul_infer, .backward = matmul_backward,
                 .save_in = 1 | 2)
 
@@ -58,7 +71,7 @@ static dr_status linear_infer(const dr_view *in, int n_in, const void *attr, dr_
     const dr_infer c = { "linear", "x,weight,bias", in, n_in };
     const dr_view *x = &in[0], *weight = &in[1];
     (void)attr, (void)offset;
-    if (dr_need_floats(&c) != DR_OK || dr_need_rank(&c, 1, 2) != DR_OK ||
+    if (dr_need_weights(&c) != DR_OK || dr_need_rank(&c, 1, 2) != DR_OK ||
         dr_need_shape(&c, 2, 1, weight->shape) != DR_OK)
         return DR_ESHAPE;
     if (x->rank < 1) return dr_refuse(&c, "x must have an axis of features");
@@ -96,8 +109,9 @@ static dr_status linear_backward(const dr_backward_args *b)
 {
     dr_tensor *dy = rows_of(b->dout[0]); /* [M,N] */
     if (b->need[0]) b->din[0] = dr_reshape_like(dr_matmul(dy, b->in[1], false, false), &b->in_view[0]);
-    if (b->need[1]) b->din[1] = dr_matmul(dy, rows_of(b->in[0]), true, false);
-    if (dr_given(b->in_view, b->n_in, 2) && b->need[2]) b->din[2] = dr_sum(dy, 1, (int64_t[]){ 0 }, false);
+    if (b->need[1]) b->din[1] = product_like(dy, rows_of(b->in[0]), true, false, &b->in_view[1]);
+    if (dr_given(b->in_view, b->n_in, 2) && b->need[2])
+        b->din[2] = dr_to_dtype(dr_sum(dy, 1, (int64_t[]){ 0 }, false), b->in_view[2].dtype);
     return dr_failed();
 }
 

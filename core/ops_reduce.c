@@ -1,4 +1,5 @@
-/* ops_reduce.c: sum, mean, amax over some axes (none named: all), and sum_to, which undoes broadcasting. */
+/* ops_reduce.c: sum, mean, amax over some axes (none named: all), and sum_to, which undoes broadcasting. Sums and
+ * means of bf16 and f16 are f32. */
 #include "ops_shape.h"
 
 static const dr_param params[] = {
@@ -19,12 +20,13 @@ static dr_status reduced_axes(const dr_infer *c, const dr_ints *dims, bool reduc
     return DR_OK;
 }
 
-static dr_status reduce_infer(const char *op, const dr_view *in, int n_in, const dr_reduce_attr *a, dr_view *out)
+static dr_status reduce_infer(const char *op, const dr_view *in, int n_in, const dr_reduce_attr *a, int32_t dtype,
+                              dr_view *out)
 {
     const dr_infer c = { op, "x", in, n_in };
     bool reduced[DR_MAX_RANK];
     if (dr_need_float(&c, 0) != DR_OK || reduced_axes(&c, &a->dims, reduced) != DR_OK) return DR_ESHAPE;
-    *out = (dr_view){ .dtype = in->dtype };
+    *out = (dr_view){ .dtype = dtype };
     for (int i = 0; i < in->rank; i++) {
         if (!reduced[i]) out->shape[out->rank++] = in->shape[i];
         else if (a->keepdim) out->shape[out->rank++] = 1;
@@ -52,13 +54,13 @@ static dr_tensor *with_kept_axes(const dr_backward_args *b, dr_tensor *y, int64_
 static dr_status sum_infer(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset)
 {
     (void)offset;
-    return reduce_infer("sum", in, n_in, attr, out);
+    return reduce_infer("sum", in, n_in, attr, dr_stat_dtype(in->dtype), out);
 }
 
 static dr_status sum_backward(const dr_backward_args *b)
 {
     int64_t count;
-    dr_tensor *dy = with_kept_axes(b, b->dout[0], &count);
+    dr_tensor *dy = dr_to_dtype(with_kept_axes(b, b->dout[0], &count), b->in_view[0].dtype);
     return dr_yield(&b->din[0], dr_expand(dy, b->in_view[0].rank, b->in_view[0].shape));
 }
 
@@ -69,7 +71,7 @@ DR_OP_COMPONENT(sum, "sum(x) over axes", params, .n_in = 1, .n_out = 1, .in_layo
 static dr_status mean_infer(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset)
 {
     (void)offset;
-    return reduce_infer("mean", in, n_in, attr, out);
+    return reduce_infer("mean", in, n_in, attr, dr_stat_dtype(in->dtype), out);
 }
 
 static dr_status mean_compose(dr_tensor *const *in, int n_in, const void *attr, dr_tensor **out)
@@ -88,8 +90,9 @@ static dr_status mean_compose(dr_tensor *const *in, int n_in, const void *attr, 
 static dr_status mean_backward(const dr_backward_args *b)
 {
     int64_t count;
-    dr_tensor *dy = with_kept_axes(b, b->dout[0], &count);
-    return dr_yield(&b->din[0], dr_expand(dr_scale(1.0 / (double)count, dy), b->in_view[0].rank, b->in_view[0].shape));
+    dr_tensor *dy = dr_scale(1.0 / (double)count, with_kept_axes(b, b->dout[0], &count));
+    dy = dr_to_dtype(dy, b->in_view[0].dtype);
+    return dr_yield(&b->din[0], dr_expand(dy, b->in_view[0].rank, b->in_view[0].shape));
 }
 
 DR_OP_COMPONENT(mean, "mean(x) over axes", params, .n_in = 1, .n_out = 1, .in_layout = { DR_LAYOUT_DENSE },
@@ -103,7 +106,7 @@ static dr_status amax_infer(const dr_view *in, int n_in, const void *attr, dr_vi
     for (int i = 0; i < in->rank; i++) {
         if (in->shape[i] == 0) return dr_refuse(&c, "an empty tensor has no maximum");
     }
-    return reduce_infer("amax", in, n_in, attr, out);
+    return reduce_infer("amax", in, n_in, attr, in->dtype, out);
 }
 
 static dr_status amax_backward(const dr_backward_args *b)
@@ -135,13 +138,14 @@ static dr_status sum_to_infer(const dr_view *in, int n_in, const void *attr, dr_
     for (int64_t i = 1; fits && i <= want->n; i++)
         fits = want->v[want->n - i] == 1 || want->v[want->n - i] == in->shape[in->rank - i];
     char text[128];
-    dr_shape_of(out, in->dtype, want->n < DR_MAX_RANK ? (int)want->n : DR_MAX_RANK, want->v);
+    dr_shape_of(out, dr_stat_dtype(in->dtype), want->n < DR_MAX_RANK ? (int)want->n : DR_MAX_RANK, want->v);
     return fits ? DR_OK : dr_refuse(&c, "does not sum to %s", dr_view_text(out, text, sizeof text));
 }
 
 static dr_status sum_to_backward(const dr_backward_args *b)
 {
-    return dr_yield(&b->din[0], dr_expand(b->dout[0], b->in_view[0].rank, b->in_view[0].shape));
+    dr_tensor *dy = dr_to_dtype(b->dout[0], b->in_view[0].dtype);
+    return dr_yield(&b->din[0], dr_expand(dy, b->in_view[0].rank, b->in_view[0].shape));
 }
 
 DR_OP_COMPONENT(sum_to, "sum_to(x): x summed to a shape that broadcasts to x's", sum_to_params, .n_in = 1, .n_out = 1,

@@ -33,6 +33,8 @@ dr_status dr_refuse(const dr_infer *c, const char *format, ...)
 
 bool dr_given(const dr_view *in, int n_in, int i) { return i < n_in && in[i].rank >= 0; }
 
+bool dr_is_half(int32_t dtype) { return dtype == DR_BF16 || dtype == DR_F16; }
+
 bool dr_is_float(int32_t dtype) { return dtype == DR_F32 || dtype == DR_F64 || dtype == DR_BF16 || dtype == DR_F16; }
 
 dr_dtype dr_stat_dtype(int32_t dtype) { return dtype == DR_F64 ? DR_F64 : DR_F32; }
@@ -53,15 +55,45 @@ dr_status dr_need_float(const dr_infer *c, int i)
                      dr_dtype_name((dr_dtype)c->in[i].dtype));
 }
 
+static dr_status refuse_two_dtypes(const dr_infer *c, int i, int j)
+{
+    char a[32], b[32];
+    return dr_refuse(c, "%s is %s and %s is %s: cast one of them", nth_name(c->names, i, a, sizeof a),
+                     dr_dtype_name((dr_dtype)c->in[i].dtype), nth_name(c->names, j, b, sizeof b),
+                     dr_dtype_name((dr_dtype)c->in[j].dtype));
+}
+
 dr_status dr_need_floats(const dr_infer *c)
 {
     if (dr_need_float(c, 0) != DR_OK) return DR_ESHAPE;
     for (int i = 1; i < c->n_in; i++) {
-        char name[32], first[32];
-        if (!dr_given(c->in, c->n_in, i) || c->in[i].dtype == c->in[0].dtype) continue;
-        return dr_refuse(c, "%s is %s and %s is %s: cast one of them", nth_name(c->names, 0, first, sizeof first),
-                         dr_dtype_name((dr_dtype)c->in[0].dtype), nth_name(c->names, i, name, sizeof name),
-                         dr_dtype_name((dr_dtype)c->in[i].dtype));
+        if (dr_given(c->in, c->n_in, i) && c->in[i].dtype != c->in[0].dtype) return refuse_two_dtypes(c, 0, i);
+    }
+    return DR_OK;
+}
+
+dr_status dr_need_weights(const dr_infer *c)
+{
+    if (dr_need_float(c, 0) != DR_OK) return DR_ESHAPE;
+    const bool half = dr_is_half(c->in[0].dtype);
+    for (int i = 1; i < c->n_in; i++) {
+        if (!dr_given(c->in, c->n_in, i) || (half && c->in[i].dtype == DR_F32)) continue;
+        if (c->in[i].dtype != c->in[0].dtype) return refuse_two_dtypes(c, 0, i);
+    }
+    return DR_OK;
+}
+
+dr_status dr_need_mixable(const dr_infer *c, int32_t *dtype)
+{
+    int first = 0; /* the input that decides: the first half one, or else the first */
+    for (int i = 0; i < c->n_in; i++) {
+        if (dr_need_float(c, i) != DR_OK) return DR_ESHAPE;
+        if (dr_given(c->in, c->n_in, i) && dr_is_half(c->in[i].dtype) && !dr_is_half(c->in[first].dtype)) first = i;
+    }
+    *dtype = c->in[first].dtype;
+    for (int i = 0; i < c->n_in; i++) {
+        if (!dr_given(c->in, c->n_in, i) || (dr_is_half(*dtype) && c->in[i].dtype == DR_F32)) continue;
+        if (c->in[i].dtype != *dtype) return i < first ? refuse_two_dtypes(c, i, first) : refuse_two_dtypes(c, first, i);
     }
     return DR_OK;
 }
@@ -156,8 +188,10 @@ dr_status dr_infer_same(const char *op, const char *names, const dr_view *in, in
 dr_status dr_infer_broadcast(const char *op, const char *names, const dr_view *in, int n_in, dr_view *out)
 {
     const dr_infer c = { op, names, in, n_in };
-    if (dr_need_floats(&c) != DR_OK) return DR_ESHAPE;
-    return dr_broadcast(&c, out);
+    int32_t dtype;
+    if (dr_need_mixable(&c, &dtype) != DR_OK || dr_broadcast(&c, out) != DR_OK) return DR_ESHAPE;
+    out->dtype = dtype;
+    return DR_OK;
 }
 
 /* ---- short forms ------------------------------------------------------------------------------------------------- */
@@ -172,7 +206,7 @@ dr_tensor *dr_sum_like(dr_tensor *x, const dr_view *v)
 {
     const dr_view *have = dr_tensor_view(x);
     if (!have) return NULL;
-    return dr_same_shape(have, v) ? x : dr_sum_to(x, v->rank, v->shape);
+    return dr_to_dtype(dr_same_shape(have, v) ? x : dr_sum_to(x, v->rank, v->shape), v->dtype);
 }
 
 dr_tensor *dr_reshape_like(dr_tensor *x, const dr_view *v) { return dr_reshape(x, v->rank, v->shape); }

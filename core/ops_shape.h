@@ -20,7 +20,10 @@ __attribute__((format(printf, 2, 3))) dr_status dr_refuse(const dr_infer *c, con
 bool dr_given(const dr_view *in, int n_in, int i); /* input i is there (optional ones may not be) */
 bool dr_is_float(int32_t dtype);
 dr_dtype dr_stat_dtype(int32_t dtype);             /* of statistics and losses: f64 stays, all else is f32 */
+bool dr_is_half(int32_t dtype);                    /* bf16 or f16 */
 dr_status dr_need_floats(const dr_infer *c);       /* all given inputs are floating and of the first one's dtype */
+dr_status dr_need_weights(const dr_infer *c);      /* the same, but inputs beside a half first one may be f32 */
+dr_status dr_need_mixable(const dr_infer *c, int32_t *dtype); /* the same, but any may be f32: dtype is the half one */
 dr_status dr_need_float(const dr_infer *c, int i); /* input i is floating */
 dr_status dr_need_dtype(const dr_infer *c, int i, dr_dtype dtype);
 dr_status dr_need_rank(const dr_infer *c, int i, int rank);
@@ -33,13 +36,14 @@ void dr_shape_of(dr_view *out, int32_t dtype, int rank, const int64_t *shape);
 void dr_shape_like(dr_view *out, const dr_view *v);      /* dtype and shape, not strides */
 dr_status dr_broadcast(const dr_infer *c, dr_view *out); /* NumPy's rule over all inputs; dtype of the first */
 
-/* The plain rules, for floating inputs: all of one shape, which the output has; or broadcast to it. */
+/* The plain rules, for floating inputs: all of one shape, which the output has; or broadcast to it, where half inputs
+ * stand beside those in f32 as dr_need_mixable says. */
 dr_status dr_infer_same(const char *op, const char *names, const dr_view *in, int n_in, dr_view *out);
 dr_status dr_infer_broadcast(const char *op, const char *names, const dr_view *in, int n_in, dr_view *out);
 
 /* ---- short forms for composed forms and gradients ---- */
 dr_tensor *dr_scalar_like(dr_tensor *x, double value);  /* [] of x's dtype */
-dr_tensor *dr_sum_like(dr_tensor *x, const dr_view *v); /* undoes broadcasting; x itself where there was none */
+dr_tensor *dr_sum_like(dr_tensor *x, const dr_view *v); /* undoes broadcasting, in v's dtype; x itself where it fits */
 dr_tensor *dr_reshape_like(dr_tensor *x, const dr_view *v);
 dr_tensor *dr_per_channel(dr_tensor *v, int rank);                         /* [C] -> [1,C,1,..] of that rank */
 dr_tensor *dr_to_dtype(dr_tensor *x, int32_t dtype);                       /* x itself where it is of that dtype */

@@ -1,7 +1,9 @@
 /* cast_copy.c: cast (to another dtype), copy (to another memory order), fill and assign (in place).
- * Plain copies move bits; conversions go through double, element by element (i64 to i32 directly):
+ * Plain copies move bits; conversions go through double, element by element (i64 to i32, and f32 to and from bf16,
+ * directly):
  * floats round to nearest even; integers cut off the fraction and stop at the ends of their
  * range (NaN becomes 0); bool is x != 0. */
+#include "bfloat.h"
 #include "walk.h"
 #include <math.h>
 #include <string.h>
@@ -11,14 +13,6 @@ static const size_t size_of[DR_DTYPE_COUNT] = {
 };
 
 /* ---- one element ------------------------------------------------------------------------------------------------- */
-
-static float from_bf16(uint16_t bits)
-{
-    const uint32_t wide = (uint32_t)bits << 16;
-    float x;
-    memcpy(&x, &wide, sizeof x);
-    return x;
-}
 
 static uint16_t to_16(double x, int fraction) /* fraction bits: 10 for f16, 7 for bf16 */
 {
@@ -49,7 +43,7 @@ static double load(int32_t dtype, const void *from)
     switch (dtype) {
     case DR_F32: return (double)*(const float *)from;
     case DR_F64: return *(const double *)from;
-    case DR_BF16: return (double)from_bf16(*(const uint16_t *)from);
+    case DR_BF16: return (double)dr_bf16_value(*(const uint16_t *)from);
     case DR_F16: return from_f16(*(const uint16_t *)from);
     case DR_I32: return *(const int32_t *)from;
     case DR_I64: return (double)*(const int64_t *)from;
@@ -88,7 +82,8 @@ typedef struct move { /* from -> to, a walk's tensors 1 and 0 */
     int32_t to_type, from_type;
 } move;
 
-/* Same dtype: bits are moved, not numbers, so nothing can be lost. Four-byte elements have loops of their own. */
+/* Same dtype: bits are moved, not numbers, so nothing can be lost. Elements of two and four bytes have loops of
+ * their own. */
 static void same_run(const void *ctx, int64_t n, const int64_t *offset, const int64_t *stride)
 {
     const move *m = ctx;
@@ -97,6 +92,10 @@ static void same_run(const void *ctx, int64_t n, const int64_t *offset, const in
     const char *from = (const char *)m->from + offset[1] * (int64_t)size;
     if (stride[0] == 1 && stride[1] == 1) {
         memcpy(to, from, (size_t)n * size);
+    } else if (size == 2) {
+        uint16_t *restrict t = (uint16_t *)to;
+        const uint16_t *restrict f = (const uint16_t *)from;
+        for (int64_t i = 0; i < n; i++) t[i * stride[0]] = f[i * stride[1]];
     } else if (size == 4) {
         uint32_t *restrict t = (uint32_t *)to;
         const uint32_t *restrict f = (const uint32_t *)from;
@@ -105,6 +104,16 @@ static void same_run(const void *ctx, int64_t n, const int64_t *offset, const in
         for (int64_t i = 0; i < n; i++)
             memcpy(to + i * stride[0] * (int64_t)size, from + i * stride[1] * (int64_t)size, size);
     }
+}
+
+static void narrow_run(const float *restrict from, uint16_t *restrict to, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) to[i] = dr_bf16_nearest(from[i]);
+}
+
+static void widen_run(const uint16_t *restrict from, float *restrict to, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) to[i] = dr_bf16_value(from[i]);
 }
 
 static void convert_run(const void *ctx, int64_t n, const int64_t *offset, const int64_t *stride)
@@ -119,6 +128,14 @@ static void convert_run(const void *ctx, int64_t n, const int64_t *offset, const
             const int64_t x = *(const int64_t *)(from + i * from_step);
             *(int32_t *)(to + i * to_step) = (int32_t)(x < INT32_MIN ? INT32_MIN : x > INT32_MAX ? INT32_MAX : x);
         }
+        return;
+    }
+    if (stride[0] == 1 && stride[1] == 1 && m->from_type == DR_F32 && m->to_type == DR_BF16) {
+        narrow_run((const float *)from, (uint16_t *)to, n);
+        return;
+    }
+    if (stride[0] == 1 && stride[1] == 1 && m->from_type == DR_BF16 && m->to_type == DR_F32) {
+        widen_run((const uint16_t *)from, (float *)to, n);
         return;
     }
     for (int64_t i = 0; i < n; i++) store(m->to_type, to + i * to_step, load(m->from_type, from + i * from_step));
@@ -146,6 +163,10 @@ static void fill_run(const void *ctx, int64_t n, const int64_t *offset, const in
         uint32_t element;
         memcpy(&element, &c->bits, sizeof element);
         for (int64_t i = 0; i < n; i++) ((uint32_t *)to)[i * stride[0]] = element;
+    } else if (size == 2) {
+        uint16_t element;
+        memcpy(&element, &c->bits, sizeof element);
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i * stride[0]] = element;
     } else {
         for (int64_t i = 0; i < n; i++) memcpy(to + i * stride[0] * (int64_t)size, &c->bits, size);
     }

@@ -3,7 +3,8 @@
  * Images lie channels-last, weights row-major; oneDNN chooses the weights' own layout and they are reordered at each
  * call, which costs under 1% of a layer. Some cases are faster otherwise: conv2d_whole.c (the kernel covers the image),
  * conv2d_thin.c (one channel on one side); and, as conv2d_choice.c finds, conv2d_weight.c (weight gradients of larger
- * images) and conv2d_winograd.c (kernels 3x3 and 4x4). */
+ * images) and conv2d_winograd.c (kernels 3x3 and 4x4). In bf16 the reordering also rounds the f32 weights, gradients of
+ * weights are f32, and oneDNN's own forms are the faster ones. */
 #include "conv2d_act.h"
 #include "conv2d_choice.h"
 #include "conv2d_thin.h"
@@ -26,13 +27,24 @@ static conv_shape shape_between(const dr_view *x, const dr_view *y, int64_t k, i
                          .k = k,
                          .stride = stride,
                          .padding = padding,
-                         .bias = bias };
+                         .bias = bias,
+                         .dtype = x->dtype };
 }
+
+/* weight and bias, NULL where there is none, as the caller has them */
+static conv_shape with_weights(conv_shape s, const dr_view *weight, const dr_view *bias)
+{
+    s.weight_dtype = weight->dtype;
+    s.bias_dtype = bias ? bias->dtype : DR_F32;
+    return s;
+}
+
+static const dr_view *bias_view(const dr_kargs *a) { return dr_optional(a, 2) ? &a->in[2] : NULL; }
 
 static dr_onednn_key key_of(dr_onednn_kind kind, const conv_shape *s)
 {
     const dr_onednn_key key = { { kind, s->B, s->Ci, s->H, s->W, s->Co, s->Ho, s->Wo, s->k, s->stride, s->padding,
-                                  s->bias, s->act } };
+                                  s->bias, s->act, s->dtype, s->weight_dtype, s->bias_dtype } };
     return key;
 }
 
@@ -40,24 +52,27 @@ typedef struct conv_descs {
     dnnl_memory_desc_t x, weight, bias, y;
 } conv_descs;
 
-static dnnl_memory_desc_t desc(dnnl_status_t *status, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+static dnnl_memory_desc_t desc(dnnl_status_t *status, int rank, const dnnl_dims_t dims, int32_t dtype,
+                               dnnl_format_tag_t tag)
 {
     dnnl_memory_desc_t d = NULL;
-    if (*status == dnnl_success) *status = dnnl_memory_desc_create_with_tag(&d, rank, dims, dnnl_f32, tag);
+    const dnnl_data_type_t type = dtype == DR_BF16 ? dnnl_bf16 : dnnl_f32;
+    if (*status == dnnl_success) *status = dnnl_memory_desc_create_with_tag(&d, rank, dims, type, tag);
     return d;
 }
 
-static conv_descs descs_of(dnnl_status_t *status, const conv_shape *s, bool transpose, dnnl_format_tag_t weight_tag)
+static conv_descs descs_of(dnnl_status_t *status, const conv_shape *s, bool transpose, int32_t weight_dtype,
+                           dnnl_format_tag_t weight_tag)
 {
     const dnnl_dims_t input = { s->B, s->Ci, s->H, s->W }, output = { s->B, s->Co, s->Ho, s->Wo }, channels = { s->Co };
     const dnnl_dims_t weight = { s->Co, s->Ci, s->k,
                                  s->k }; /* oneDNN names output channels first, also when transposed */
     if (transpose && weight_tag == dnnl_oihw) weight_tag = dnnl_iohw;
     return (conv_descs){
-        .x = desc(status, 4, input, dnnl_nhwc),
-        .weight = desc(status, 4, weight, weight_tag),
-        .bias = s->bias ? desc(status, 1, channels, dnnl_a) : NULL,
-        .y = desc(status, 4, output, dnnl_nhwc),
+        .x = desc(status, 4, input, s->dtype, dnnl_nhwc),
+        .weight = desc(status, 4, weight, weight_dtype, weight_tag),
+        .bias = s->bias ? desc(status, 1, channels, s->bias_dtype, dnnl_a) : NULL,
+        .y = desc(status, 4, output, s->dtype, dnnl_nhwc),
     };
 }
 
@@ -106,7 +121,10 @@ static dnnl_status_t backward_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, dr_o
     const dnnl_dims_t after = { (s->Ho - 1) * s->stride + s->k - s->H - s->padding,
                                 (s->Wo - 1) * s->stride + s->k - s->W - s->padding };
     dnnl_primitive_desc_t hint = NULL;
-    dnnl_status_t status = forward_desc(&hint, o, false, s, d, dr_onednn_attr(o));
+    dnnl_status_t status = dnnl_success;
+    const conv_descs forward = descs_of(&status, s, false, s->dtype, dnnl_format_tag_any);
+    if (status == dnnl_success) status = forward_desc(&hint, o, false, s, &forward, dr_onednn_attr(o));
+    descs_free(&forward);
     if (status != dnnl_success) return status;
     status =
         kind == DR_ONEDNN_CONV_BACKWARD_DATA
@@ -132,13 +150,14 @@ static dr_onednn_plan *conv_plan(const dr_kargs *a, dr_onednn_kind kind, const c
     const bool forward = transpose || kind == DR_ONEDNN_CONV, to_x = kind == DR_ONEDNN_CONV_BACKWARD_DATA;
     dnnl_status_t status = dnnl_success;
     dnnl_primitive_desc_t pd = NULL;
-    const conv_descs any = descs_of(&status, s, transpose, dnnl_format_tag_any);
+    const bool to_weight = kind == DR_ONEDNN_CONV_BACKWARD_WEIGHT; /* a sum over the batch: f32 */
+    const conv_descs any = descs_of(&status, s, transpose, to_weight ? DR_F32 : s->dtype, dnnl_format_tag_any);
     if (status == dnnl_success)
         status = forward ? forward_act_desc(&pd, o, transpose, s, &any) : backward_desc(&pd, o, kind, s, &any);
     descs_free(&any);
     if (dr_onednn_check(a, status, "primitive descriptor") != DR_OK) return NULL;
 
-    const conv_descs plain = descs_of(&status, s, transpose, dnnl_oihw);
+    const conv_descs plain = descs_of(&status, s, transpose, s->weight_dtype, dnnl_oihw);
     if (dr_onednn_check(a, status, "memory descriptor") != DR_OK) {
         descs_free(&plain);
         dnnl_primitive_desc_destroy(pd);
@@ -301,6 +320,57 @@ static void conv_transpose2d_act_f32(const dr_kargs *a)
     const dr_conv_transpose2d_act_attr *attr = a->attr;
     convolve_transposed(a, attr->stride, attr->padding, attr->act);
 }
+
+/* ---- bf16: weights of any dtype in, gradients of weights out in f32 ---------------------------------------------- */
+
+#if defined(__AVX512BF16__) || defined(__AMX_BF16__)
+static void conv2d_bf16(const dr_kargs *a) /* shapes as above */
+{
+    const dr_conv2d_attr *attr = a->attr;
+    const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
+    const conv_shape s = shape_between(x, y, weight->shape[2], attr->stride, attr->padding, bias != NULL);
+    const conv_shape typed = with_weights(s, weight, bias);
+    if (dr_numel(y) > 0) run(a, DR_ONEDNN_CONV, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+}
+
+static void conv2d_backward_data_bf16(const dr_kargs *a)
+{
+    const dr_conv2d_backward_data_attr *attr = a->attr;
+    const dr_view *x = &a->out[0], *y = &a->in[0], *weight = &a->in[1];
+    const conv_shape s = shape_between(x, y, weight->shape[2], attr->stride, attr->padding, false);
+    const conv_shape typed = with_weights(s, weight, NULL);
+    if (dr_numel(x) > 0) run(a, DR_ONEDNN_CONV_BACKWARD_DATA, &typed, dr_out(a, 0), dr_in(a, 1), NULL, dr_in(a, 0));
+}
+
+static void conv2d_backward_weight_bf16(const dr_kargs *a)
+{
+    const dr_conv2d_backward_weight_attr *attr = a->attr;
+    const dr_view *x = &a->in[0], *y = &a->in[1];
+    const conv_shape s = shape_between(x, y, attr->kernel, attr->stride, attr->padding, attr->bias != 0);
+    if (dr_numel(x) > 0 && dr_numel(y) > 0) {
+        run(a, DR_ONEDNN_CONV_BACKWARD_WEIGHT, &s, dr_in(a, 0), dr_out(a, 0), dr_out(a, 1), dr_in(a, 1));
+        return;
+    }
+    for (int j = 0; j < 2; j++) { /* an empty batch */
+        if (dr_numel(&a->out[j]) > 0) memset(dr_out(a, j), 0, (size_t)dr_numel(&a->out[j]) * sizeof(float));
+    }
+}
+
+static void conv_transpose2d_bf16(const dr_kargs *a)
+{
+    const dr_conv_transpose2d_attr *attr = a->attr;
+    const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
+    const conv_shape s = shape_between(x, y, weight->shape[2], attr->stride, attr->padding, bias != NULL);
+    const conv_shape typed = with_weights(s, weight, bias);
+    if (dr_numel(y) == 0) return;
+    run(a, DR_ONEDNN_CONV_TRANSPOSE, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+}
+
+DR_KERNEL(conv2d, DR_BF16, conv2d_bf16)
+DR_KERNEL(conv2d_backward_data, DR_BF16, conv2d_backward_data_bf16)
+DR_KERNEL(conv2d_backward_weight, DR_BF16, conv2d_backward_weight_bf16)
+DR_KERNEL(conv_transpose2d, DR_BF16, conv_transpose2d_bf16)
+#endif
 
 DR_KERNEL(conv2d, DR_F32, conv2d_f32)
 DR_KERNEL(conv2d_act, DR_F32, conv2d_act_f32)

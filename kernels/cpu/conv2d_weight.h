@@ -10,6 +10,7 @@ typedef struct conv_shape {
     int64_t stride, padding;
     bool bias;
     int64_t act; /* forward: DR_ACT_.. of what is written */
+    int32_t dtype, weight_dtype, bias_dtype; /* dr_dtype: of both images, and of weight and bias as the caller has them */
 } conv_shape;
 
 /* The output positions [first, last) of Wo that the kernel's column kx (or row) takes from inside the input's W. */

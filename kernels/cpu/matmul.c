@@ -1,11 +1,13 @@
-/* matmul.c: products by oneDNN: matmul [..,M,K] [..,K,N], leading axes broadcast, and linear y = x W^T + bias. */
+/* matmul.c: products by oneDNN: matmul [..,M,K] [..,K,N], leading axes broadcast, and linear y = x W^T + bias. In bf16
+ * linear takes its weights in f32 (the optimizer's) and rounds them on the way in. */
 #include "matmul.h"
+#include "bfloat.h"
 #include "onednn.h"
 #include <string.h>
 
 /* [lead.., rows, columns], dense; transposed: memory holds [lead.., columns, rows] */
-static dnnl_status_t matrix_desc(dnnl_memory_desc_t *d, int leading, const int64_t *lead, int64_t rows, int64_t columns,
-                                 bool transposed)
+static dnnl_status_t matrix_desc(dnnl_memory_desc_t *d, int32_t dtype, int leading, const int64_t *lead, int64_t rows,
+                                 int64_t columns, bool transposed)
 {
     dnnl_dims_t dims = { 0 }, strides = { 0 };
     for (int i = 0; i < leading; i++) dims[i] = lead[i];
@@ -18,7 +20,7 @@ static dnnl_status_t matrix_desc(dnnl_memory_desc_t *d, int leading, const int64
         strides[i] = stride;
         stride *= dims[i];
     }
-    return dnnl_memory_desc_create_with_strides(d, leading + 2, dims, dnnl_f32, strides);
+    return dnnl_memory_desc_create_with_strides(d, leading + 2, dims, dtype == DR_BF16 ? dnnl_bf16 : dnnl_f32, strides);
 }
 
 static dr_onednn_plan *product_plan(const dr_kargs *a, const dr_product *p, bool has_bias)
@@ -32,18 +34,22 @@ static dr_onednn_plan *product_plan(const dr_kargs *a, const dr_product *p, bool
         key.v[11 + i] = p->lead_b[i];
         lead_y[i] = p->lead_a[i] > p->lead_b[i] ? p->lead_a[i] : p->lead_b[i];
     }
+    const int32_t dtypes[] = { p->dtype, p->b_dtype, p->bias_dtype, p->y_dtype };
+    for (int i = 0; i < 4; i++) key.v[14 + i] = dtypes[i];
     dr_onednn_plan *plan = dr_onednn_find(o, &key);
     if (plan) return plan;
 
     static const int64_t ones[3] = { 1, 1, 1 };
-    dnnl_memory_desc_t A = NULL, B = NULL, bias = NULL, y = NULL;
+    dnnl_memory_desc_t A = NULL, B = NULL, inner_B = NULL, bias = NULL, y = NULL;
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t s = matrix_desc(&A, p->leading, p->lead_a, p->M, p->K, p->transpose_a);
-    if (s == dnnl_success) s = matrix_desc(&B, p->leading, p->lead_b, p->K, p->N, p->transpose_b);
-    if (s == dnnl_success && has_bias) s = matrix_desc(&bias, p->leading, ones, 1, p->N, false);
-    if (s == dnnl_success) s = matrix_desc(&y, p->leading, lead_y, p->M, p->N, false);
+    dnnl_status_t s = matrix_desc(&A, p->dtype, p->leading, p->lead_a, p->M, p->K, p->transpose_a);
+    if (s == dnnl_success) s = matrix_desc(&B, p->b_dtype, p->leading, p->lead_b, p->K, p->N, p->transpose_b);
+    if (s == dnnl_success) s = matrix_desc(&inner_B, p->dtype, p->leading, p->lead_b, p->K, p->N, p->transpose_b);
+    if (s == dnnl_success && has_bias) s = matrix_desc(&bias, p->bias_dtype, p->leading, ones, 1, p->N, false);
+    if (s == dnnl_success) s = matrix_desc(&y, p->y_dtype, p->leading, lead_y, p->M, p->N, false);
     if (s == dnnl_success)
-        s = dnnl_matmul_primitive_desc_create(&pd, dr_onednn_engine(o), A, B, bias, y, dr_onednn_attr(o));
+        s = dnnl_matmul_primitive_desc_create(&pd, dr_onednn_engine(o), A, inner_B, bias, y, dr_onednn_attr(o));
+    if (inner_B) dnnl_memory_desc_destroy(inner_B);
     if (dr_onednn_check(a, s, "primitive descriptor") != DR_OK) {
         const dnnl_memory_desc_t made[] = { A, B, bias, y };
         for (int i = 0; i < 4; i++) {
@@ -86,7 +92,7 @@ static void fold(dr_product *p)
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
-static void matmul_f32(const dr_kargs *a) /* a [..,M,K], b [..,K,N] -> y [..,M,N] */
+static void matmul_any(const dr_kargs *a) /* a [..,M,K], b [..,K,N] -> y [..,M,N] */
 {
     const dr_matmul_attr *attr = a->attr;
     const dr_view *A = &a->in[0], *B = &a->in[1], *y = &a->out[0];
@@ -95,7 +101,10 @@ static void matmul_f32(const dr_kargs *a) /* a [..,M,K], b [..,K,N] -> y [..,M,N
                      .K = A->shape[attr->transpose_a ? A->rank - 2 : A->rank - 1],
                      .transpose_a = attr->transpose_a,
                      .transpose_b = attr->transpose_b,
-                     .leading = y->rank - 2 };
+                     .leading = y->rank - 2,
+                     .dtype = A->dtype,
+                     .b_dtype = B->dtype,
+                     .y_dtype = y->dtype };
     for (int i = 0; i < p.leading; i++) {
         const int in_a = i - (y->rank - A->rank), in_b = i - (y->rank - B->rank); /* axes align at the right */
         p.lead_a[i] = in_a < 0 ? 1 : A->shape[in_a];
@@ -103,18 +112,33 @@ static void matmul_f32(const dr_kargs *a) /* a [..,M,K], b [..,K,N] -> y [..,M,N
     }
     if (dr_numel(y) == 0) return;
     if (p.K == 0) {
-        memset(y->data, 0, (size_t)dr_numel(y) * sizeof(float));
+        memset(y->data, 0, (size_t)dr_numel(y) * (y->dtype == DR_BF16 ? 2 : sizeof(float)));
         return;
     }
     fold(&p);
     dr_multiply(a, &p, A->data, B->data, NULL, y->data);
 }
 
+static void matmul_f32(const dr_kargs *a) { matmul_any(a); }
+
+static dr_product linear_product(const dr_kargs *a)
+{
+    const dr_view *x = &a->in[0], *weight = &a->in[1];
+    return (dr_product){ .M = dr_count(x, 0, x->rank - 1),
+                         .N = weight->shape[0],
+                         .K = weight->shape[1],
+                         .transpose_b = true,
+                         .dtype = x->dtype,
+                         .b_dtype = weight->dtype,
+                         .bias_dtype = dr_optional(a, 2) ? a->in[2].dtype : DR_F32,
+                         .y_dtype = a->out[0].dtype };
+}
+
 static void linear_f32(const dr_kargs *a) /* x [..,K], weight [N,K], bias [N] or NULL -> y [..,N] */
 {
     const dr_view *x = &a->in[0], *y = &a->out[0];
-    const int64_t N = a->in[1].shape[0], K = a->in[1].shape[1];
-    const dr_product p = { .M = dr_count(x, 0, x->rank - 1), .N = N, .K = K, .transpose_b = true };
+    const dr_product p = linear_product(a);
+    const int64_t N = p.N, K = p.K;
     const float *bias = dr_optional(a, 2);
     if (dr_numel(y) == 0) return;
     if (K == 0) {
@@ -124,6 +148,30 @@ static void linear_f32(const dr_kargs *a) /* x [..,K], weight [N,K], bias [N] or
     }
     dr_multiply(a, &p, x->data, dr_in(a, 1), dr_optional(a, 2), y->data);
 }
+
+#if defined(__AVX512BF16__) || defined(__AMX_BF16__)
+static void matmul_bf16(const dr_kargs *a) { matmul_any(a); }
+
+static void linear_bf16(const dr_kargs *a)
+{
+    const dr_product p = linear_product(a);
+    if (dr_numel(&a->out[0]) == 0) return;
+    if (p.K > 0) {
+        dr_multiply(a, &p, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+        return;
+    }
+    const void *bias = dr_optional(a, 2); /* no features: the bias is all there is */
+    const bool narrow = p.bias_dtype == DR_BF16;
+    for (int64_t i = 0; i < p.M; i++)
+        for (int64_t n = 0; n < p.N; n++) {
+            const float value = !bias ? 0.0f : narrow ? dr_bf16_value(((const uint16_t *)bias)[n]) : ((const float *)bias)[n];
+            ((uint16_t *)dr_out(a, 0))[i * p.N + n] = dr_bf16_nearest(value);
+        }
+}
+
+DR_KERNEL(matmul, DR_BF16, matmul_bf16)
+DR_KERNEL(linear, DR_BF16, linear_bf16)
+#endif
 
 DR_KERNEL(matmul, DR_F32, matmul_f32)
 DR_KERNEL(linear, DR_F32, linear_f32)

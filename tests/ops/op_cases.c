@@ -339,17 +339,17 @@ static void products(void)
         } size[] = { { 5, 3, 17 }, { 1, 1, 1 }, { 33, 65, 5 }, { 1, 17, 3 } };
         for (int i = 0; i < 4; i++) {
             const int64_t M = size[i].M, K = size[i].K, N = size[i].N;
-            add("matmul", ATTR(dr_matmul_attr, ta, tb),
+            add("matmul", ATTR(dr_matmul_attr, ta, tb, 0),
                 INPUTS(ta ? SHAPED(NORMAL, K, M) : SHAPED(NORMAL, M, K),
                        tb ? SHAPED(NORMAL, N, K) : SHAPED(NORMAL, K, N)));
         }
-        add("matmul", ATTR(dr_matmul_attr, ta, tb),
+        add("matmul", ATTR(dr_matmul_attr, ta, tb, 0),
             INPUTS(ta ? SHAPED(NORMAL, 2, 1, 3, 5) : SHAPED(NORMAL, 2, 1, 5, 3),
                    tb ? SHAPED(NORMAL, 1, 4, 7, 3) : SHAPED(NORMAL, 1, 4, 3, 7)));
-        add("matmul", ATTR(dr_matmul_attr, ta, tb),
+        add("matmul", ATTR(dr_matmul_attr, ta, tb, 0),
             INPUTS(ta ? SHAPED(NORMAL, 3, 5) : SHAPED(NORMAL, 5, 3),
                    tb ? SHAPED(NORMAL, 3, 7, 3) : SHAPED(NORMAL, 3, 3, 7)));
-        add("matmul", ATTR(dr_matmul_attr, ta, tb),
+        add("matmul", ATTR(dr_matmul_attr, ta, tb, 0),
             INPUTS(ta ? SHAPED(NORMAL, 3, 4, 5) : SHAPED(NORMAL, 3, 5, 4),
                    tb ? SHAPED(NORMAL, 3, 6, 4) : SHAPED(NORMAL, 3, 4, 6)));
     }

@@ -53,11 +53,13 @@ typedef struct case_result {
     dr_view view[CASE_INPUTS];
     double *out[CASE_INPUTS];
     double *grad[CASE_INPUTS]; /* NULL: none */
+    int32_t grad_dtype[CASE_INPUTS];
 } case_result;
 
 typedef struct case_run {
     dr_device *device;
     dr_dtype dtype; /* of floating inputs */
+    uint32_t wide;  /* bit i: input i is f32 all the same */
     bool round;     /* their values are those that rounded_to holds */
     dr_dtype rounded_to;
     dr_layout layout; /* of rank-4 floating inputs */

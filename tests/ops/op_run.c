@@ -153,7 +153,8 @@ static dr_tensor *make_input(const op_case *c, const case_run *run, int i)
     if (run->nudged == i) values[run->at] += run->by;
     if (run->round) round_values(values, input_count(in), dtype_of(in, run->rounded_to));
     const dr_layout layout = in->rank == 4 ? run->layout : DR_LAYOUT_ROW;
-    dr_tensor *t = tensor_of(in->rank, in->shape, dtype_of(in, run->dtype), layout, values);
+    const dr_dtype floats = run->wide >> i & 1 ? DR_F32 : run->dtype;
+    dr_tensor *t = tensor_of(in->rank, in->shape, dtype_of(in, floats), layout, values);
     free(values);
     if (wants_gradient(in) && (run->holes >> i & 1)) t = with_holes(t);
     if (wants_gradient(in) && (run->need >> i & 1)) dr_requires_grad(t, true);
@@ -187,7 +188,10 @@ static void backward_of(const op_case *c, dr_tensor **in, dr_tensor *y, case_res
     dr_tensor *dy = upstream ? tensor_of(v->rank, v->shape, (dr_dtype)v->dtype, DR_LAYOUT_ROW, upstream) : NULL;
     if (dy) dr_backward(y, dy);
     for (int i = 0; i < c->n_in && !dr_failed(); i++) {
-        if (in[i] && dr_grad(in[i])) result->grad[i] = read(dr_grad(in[i]));
+        if (in[i] && dr_grad(in[i])) {
+            result->grad[i] = read(dr_grad(in[i]));
+            result->grad_dtype[i] = dr_tensor_view(dr_grad(in[i]))->dtype;
+        }
         if (in[i]) dr_zero_grad(in[i]);
     }
     free(upstream);

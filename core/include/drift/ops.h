@@ -160,11 +160,12 @@ typedef dr_conv2d_act_attr dr_conv_transpose2d_act_attr;
 typedef struct dr_fold_batch_norm_attr { double eps; _Bool transposed; } dr_fold_batch_norm_attr;
 
 /* ---- products ---------------------------------------------------------------------------------------------------------- */
-typedef struct dr_matmul_attr { _Bool transpose_a, transpose_b; } dr_matmul_attr; /* [..,M,K] [..,K,N], leading axes broadcast */
+/* [..,M,K] [..,K,N], leading axes broadcast; wide: the result of bf16 or f16 matrices is f32 */
+typedef struct dr_matmul_attr { _Bool transpose_a, transpose_b, wide; } dr_matmul_attr;
 typedef dr_none_attr dr_linear_attr;                                              /* x [..,K], weight [N,K], bias [N] or NULL -> [..,N] */
 static inline dr_tensor *dr_matmul(dr_tensor *a, dr_tensor *b, _Bool transpose_a, _Bool transpose_b)
 {
-    return dr_apply1("matmul", (dr_tensor *[]){ a, b }, 2, &(dr_matmul_attr){ transpose_a, transpose_b });
+    return dr_apply1("matmul", (dr_tensor *[]){ a, b }, 2, &(dr_matmul_attr){ transpose_a, transpose_b, 0 });
 }
 static inline dr_tensor *dr_linear(dr_tensor *x, dr_tensor *weight, dr_tensor *bias)
 {
