@@ -98,6 +98,7 @@ dr_device *dr_device_current(void) { return current; }
 void dr_device_use(dr_device *d) { current = d; }
 const char *dr_device_name(const dr_device *d) { return d->name; }
 const char *dr_device_describe(dr_device *d) { return d->api->describe ? d->api->describe(d->self) : d->name; }
+bool dr_device_computes(dr_device *d, dr_dtype dtype) { return dr_device_kernel(d, "conv2d", dtype) != NULL; }
 dr_status dr_device_sync(dr_device *d) { return d->api->sync ? d->api->sync(d->self) : DR_OK; }
 
 void dr_device_memory(const dr_device *d, size_t *in_use, size_t *peak, size_t *reserved)

@@ -30,6 +30,7 @@ dr_device *dr_device_current(void); /* where new tensors go */
 void dr_device_use(dr_device *d);
 const char *dr_device_name(const dr_device *d);
 const char *dr_device_describe(dr_device *d);
+bool dr_device_computes(dr_device *d, dr_dtype dtype); /* has arithmetic of its own in it, not casts around f32 */
 dr_status dr_device_sync(dr_device *d);
 void dr_device_memory(const dr_device *d, size_t *in_use, size_t *peak, size_t *reserved);
 

@@ -57,6 +57,18 @@ static int device_sync(lua_State *L)
     return 0;
 }
 
+/* computes(dtype): whether it has arithmetic of its own in that, rather than casts around arithmetic in f32 */
+static int device_computes(lua_State *L)
+{
+    dr_device *d = check_device(L, 1);
+    const char *name = luaL_checkstring(L, 2);
+    int dtype = 0;
+    while (dtype < DR_DTYPE_COUNT && strcmp(dr_dtype_name((dr_dtype)dtype), name) != 0) dtype++;
+    if (dtype == DR_DTYPE_COUNT) return bind_error(L, "there is no dtype \"%s\"", name);
+    lua_pushboolean(L, dr_device_computes(d, (dr_dtype)dtype));
+    return 1;
+}
+
 static int device_memory(lua_State *L)
 {
     size_t in_use, peak, reserved;
@@ -101,7 +113,11 @@ void bind_open_device(lua_State *L)
 {
     static const luaL_Reg functions[] = { { "device", core_device }, { "use", core_use }, { NULL, NULL } };
     static const luaL_Reg methods[] = {
-        { "describe", device_describe }, { "sync", device_sync }, { "memory", device_memory }, { NULL, NULL }
+        { "describe", device_describe },
+        { "sync", device_sync },
+        { "computes", device_computes },
+        { "memory", device_memory },
+        { NULL, NULL },
     };
     luaL_setfuncs(L, functions, 0);
     bind_class(L, "drift.device", methods, NULL);

@@ -26,7 +26,7 @@ static const char usage[] = "drift run SCRIPT [key=value ...]   runs an experime
                             "\n"
                             "  --set key=value   the same as key=value: a parameter of the script\n"
                             "  --device NAME     cpu (default), ref, null, cuda:0, ...\n"
-                            "  --precision f32   arithmetic of training\n"
+                            "  --precision P     what networks compute in: f32 (default) or bf16, on processors that have it\n"
                             "  --seed N          of weights, noise and data order (default 0)\n"
                             "  --threads N       threads of the device\n"
                             "  --out DIR         folder of the run's files\n"
@@ -343,7 +343,8 @@ static int run_command(const char *command, settings *s, const char *rest[], int
     const bool run = strcmp(command, "run") == 0;
     if (run && n_rest == 0) return complain("run which script?  drift run SCRIPT [key=value ...]", NULL);
     if (n_rest > 1) return complain("one argument too many: ", rest[1]);
-    if (s->precision && strcmp(s->precision, "f32") != 0) return complain("--precision is f32, not ", s->precision);
+    if (s->precision && strcmp(s->precision, "f32") != 0 && strcmp(s->precision, "bf16") != 0)
+        return complain("--precision is f32 or bf16, not ", s->precision);
     if (load_plugins() != DR_OK) return report();
     if (run && open_device(s) != DR_OK) return report();
     s->script = run ? rest[0] : NULL;

@@ -5,7 +5,8 @@
 --   run.epochs, run.lr                               the values, after preset and command line
 --
 -- What counts, weakest first: the script's own values, the preset, the run that is resumed, the command line. A key
--- that the script does not have, or a value of another type, is an error.
+-- that the script does not have, or a value of another type, is an error. `precision` ("f32" or "bf16", see
+-- precision.lua) is a parameter of every script, and --precision another way to set it.
 local drift = require "drift"
 local run_directory = require "drift.run"
 
@@ -59,7 +60,14 @@ local function preset_of(defaults)
   drift.fail("preset '%s': this script has %s", name, table.concat(known, ", ") .. (presets.paper and "" or ", paper"))
 end
 
-return function(defaults)
+local function with_precision(given)
+  local defaults = { precision = "f32" }
+  for key, value in pairs(given) do defaults[key] = value end
+  return defaults
+end
+
+return function(given_defaults)
+  local defaults = with_precision(given_defaults)
   local names = names_of(defaults)
   local preset, changes = preset_of(defaults)
   local values = {}
@@ -81,8 +89,7 @@ return function(defaults)
   end
   apply(values, given, defaults, names, "--set")
 
-  if drift.options.precision and drift.options.precision ~= "f32" then
-    drift.fail("--precision %s: this Drift trains and samples in f32 only", drift.options.precision)
-  end
+  values.precision = drift.options.precision or values.precision
+  drift.precision(values.precision)
   return run_directory.open { name = defaults.name, parameters = values, preset = preset }
 end

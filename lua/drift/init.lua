@@ -19,10 +19,12 @@ end
 local spec = require "drift.spec"
 local net = require "drift.net"
 local help = require "drift.help"
+local precision = require "drift.precision"
 
 drift.is_spec, drift.instance, drift.build = spec.is_spec, core.door(spec.instance), core.door(spec.build)
 drift.net, drift.optimizer = core.door(net.net), core.door(net.optimizer)
 drift.help, drift.list = help.help, help.list
+drift.precision = core.door(function(name) return precision(name) end)
 
 -- parse(text): a number, true, false, nil or a list of such; anything else is the text itself.
 local function parse(text)
@@ -40,6 +42,8 @@ local function parse(text)
     return text
 end
 drift.parse = parse
+
+if drift.options.script and drift.options.precision then precision(drift.options.precision) end
 
 -- ---- autoload -------------------------------------------------------------------------------------------------------
 local root = core.home .. "/lua/drift/"

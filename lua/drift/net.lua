@@ -2,11 +2,13 @@
 -- written in Lua, from blocks and ops; drift.build makes a module of it, or of a block or conditioning alone. The core owns the weights, by
 -- their paths ("d1.c.c1.conv.0.weight", PyTorch's names); here are the calls.
 local core = require "drift.core"
+local precision = require "drift.precision"
 local data = core.spec_data
 
 local net = {}
 local methods = {}
 local meta = { __name = "drift.module" }
+local roots = setmetatable({}, { __mode = "k" }) -- nets that were built alone: where the precision changes
 local reserved = {                              -- fields of a built net, which children cannot have for names
     handle = true, spec = true, name = true, place = true, path = true, config = true, kind = true, forward = true,
     named_list = true,
@@ -137,16 +139,22 @@ end
 function net.build(spec, options)
     local d = data(spec)
     local root = core.module.root(d.name, options and options.seed or core.seed())
-    if d.net then return fill(root, spec, d.name) end
-    return attach(root, "", spec, d.name)
+    local module = d.net and fill(root, spec, d.name) or attach(root, "", spec, d.name)
+    roots[module] = true
+    return module
 end
 
 -- ---- calls ----------------------------------------------------------------------------------------------------------
-meta.__call = core.door(function(self, ...)
+local function call(self, ...)
     if self.kind ~= "net" then return core.module.forward(self.handle, ...) end
     local forward = rawget(self, "forward")
     if not forward then core.fail("net %s has no forward", self.place) end
     return core.module.call(self.place, forward, self, ...)
+end
+
+meta.__call = core.door(function(self, ...)
+    if roots[self] then return precision.around(call, self, ...) end
+    return call(self, ...)
 end)
 
 function meta.__index(self, key)
