@@ -200,8 +200,9 @@ static void run_form(const dr_kargs *a, const dr_conv_call *c, dr_conv_form form
         float *sums = dr_cpu_workspace(a, dr_conv2d_weight_bytes(s));
         if (sums) dr_conv2d_weight(s, c->x, c->y, c->weight, c->bias, sums);
     } else if (form == DR_CONV_ONEDNN && c->kind == DR_ONEDNN_CONV_TRANSPOSE) {
-        const conv_shape turned = { s->B, s->Co,     s->Ho,      s->Wo,   s->Ci, s->H, s->W,
-                                    s->k, s->stride, s->padding, s->bias, s->act };
+        conv_shape turned = *s;
+        turned.Ci = s->Co, turned.H = s->Ho, turned.W = s->Wo;
+        turned.Co = s->Ci, turned.Ho = s->H, turned.Wo = s->W;
         run(a, c->kind, &turned, c->y, c->weight, c->bias, c->x);
     } else if (form == DR_CONV_ONEDNN) {
         run(a, c->kind, s, c->x, c->weight, c->bias, c->y);
