@@ -1,26 +1,30 @@
 /* batch_norm.c: y = act(gamma (x - mean)/sqrt(var + eps) + beta), per channel.     Ioffe & Szegedy 2015
  * x is channels-last, so a matrix of n rows (pixels of all images) and C columns; [B,C,L] is row-major and works by
- * planes of L values. Statistics take one pass over memory: a few rows at a time, while they are in the first cache,
- * give their mean and their squared distances from it, which are then joined (Chan et al. 1983), so a large mean
- * cancels nowhere. Backward works z and act'(z) out again from x rather than keeping them. */
+ * planes of L values. x and y are f32 or bf16, all else is f32. Statistics take one pass over memory: rows are summed
+ * as distances from the mean of the rows before them, and joined to those (Chan et al. 1983), so a large mean cancels
+ * nowhere. What follows goes through memory backwards, so that it begins with what the caches still hold. Backward
+ * works z and act'(z) out again from x rather than keeping them. */
+#include "bf16.h"
 #include "cpu_backend.h"
-#include "vector_math.h"
 
 typedef struct norm_shape {
-    int64_t n, C, planes, L;
-} norm_shape; /* values per channel; planes of L where L > 0, else rows */
+    int64_t n, C, planes, L; /* values per channel; planes of L where L > 0, else rows */
+    int type;                /* of x and y: DR_F32 or DR_BF16 */
+} norm_shape;
 
 static norm_shape shape_of(const dr_view *x)
 {
     const int64_t rest = dr_count(x, 2, x->rank);
     const bool by_planes = x->rank == 3;
-    return (norm_shape){
-        .n = x->shape[0] * rest, .C = x->shape[1], .planes = by_planes ? x->shape[0] : 0, .L = by_planes ? rest : 0
-    };
+    return (norm_shape){ .n = x->shape[0] * rest,
+                         .C = x->shape[1],
+                         .planes = by_planes ? x->shape[0] : 0,
+                         .L = by_planes ? rest : 0,
+                         .type = x->dtype };
 }
 
 static int64_t
-rows_at_once(int64_t C) /* about 16 KiB of x, but no float sum over more than 64 values: that rounds too much */
+rows_at_once(int64_t C) /* about 16 KiB of f32, but no float sum over more than 64 values: that rounds too much */
 {
     const int64_t rows = 4096 / C;
     return rows < 8 ? 8 : dr_min64(rows, 64);
@@ -32,53 +36,92 @@ rows_at_once(int64_t C) /* about 16 KiB of x, but no float sum over more than 64
 static inline void join(double *mean, double *squares, int64_t before, double new_mean, double new_squares,
                         int64_t count)
 {
-    const double delta = new_mean - *mean, total = (double)(before + count);
-    *mean += delta * (double)count / total;
-    *squares += new_squares + delta * delta * (double)before * (double)count / total;
+    const double delta = new_mean - *mean, share = (double)count / (double)(before + count);
+    *mean += delta * share;
+    *squares += new_squares + delta * delta * ((double)before * share);
 }
 
-/* rows [first, last) of x: mean and squares [C]; sum and square [C] are scratch */
-static void row_moments(const float *x, int64_t first, int64_t last, int64_t C, double *mean, double *squares,
-                        float *restrict sum, float *restrict square)
+/* Rows [row, row + count): sums of x - origin and of its square, [C] each. */
+VM_INLINE void sum_distances(int type, const void *x, int64_t row, int64_t count, int64_t C,
+                             const float *restrict origin, float *restrict sum, float *restrict square)
+{
+    for (int64_t c = 0; c < C; c++) sum[c] = square[c] = 0;
+    int64_t r = row;
+    for (; r + 4 <= row + count; r += 4) /* four at a time: fewer sums to load and store */
+        for (int64_t c = 0; c < C; c++) {
+            const float d0 = dr_load(type, x, r * C + c) - origin[c],
+                        d1 = dr_load(type, x, (r + 1) * C + c) - origin[c];
+            const float d2 = dr_load(type, x, (r + 2) * C + c) - origin[c],
+                        d3 = dr_load(type, x, (r + 3) * C + c) - origin[c];
+            sum[c] += (d0 + d1) + (d2 + d3);
+            square[c] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+        }
+    for (; r < row + count; r++)
+        for (int64_t c = 0; c < C; c++) {
+            const float d = dr_load(type, x, r * C + c) - origin[c];
+            sum[c] += d;
+            square[c] += d * d;
+        }
+}
+
+/* Rows [first, last) of x: mean and squares [C]; scratch [3 C]. The squares of some rows about their own mean are those
+ * about the origin less count (mean - origin)^2. What that cancels is no larger than what joining then adds for the
+ * distance between the two means; at first, where the origin is the first row, 64 times what that row adds. */
+VM_INLINE void row_moments_of(int type, const void *x, int64_t first, int64_t last, int64_t C, double *mean,
+                              double *squares, float *scratch)
 {
     const int64_t step = rows_at_once(C);
-    for (int64_t c = 0; c < C; c++) mean[c] = squares[c] = 0;
+    float *origin = scratch, *sum = scratch + C, *square = scratch + 2 * C;
+    for (int64_t c = 0; c < C; c++) {
+        mean[c] = squares[c] = 0;
+        origin[c] = dr_load(type, x, first * C + c);
+    }
     for (int64_t row = first; row < last; row += step) {
         const int64_t count = dr_min64(step, last - row);
-        const float share = 1.0f / (float)count;
-        for (int64_t c = 0; c < C; c++) sum[c] = square[c] = 0;
-        for (int64_t r = row; r < row + count; r++)
-            for (int64_t c = 0; c < C; c++) sum[c] += x[r * C + c];
-        for (int64_t c = 0; c < C; c++) sum[c] *= share; /* now the mean of these rows */
-        for (int64_t r = row; r < row + count; r++)
-            for (int64_t c = 0; c < C; c++) {
-                const float d = x[r * C + c] - sum[c];
-                square[c] += d * d;
-            }
-        for (int64_t c = 0; c < C; c++) join(&mean[c], &squares[c], row - first, sum[c], square[c], count);
+        sum_distances(type, x, row, count, C, origin, sum, square);
+        for (int64_t c = 0; c < C; c++) {
+            const double shift = (double)sum[c] / (double)count,
+                         own = (double)square[c] - shift * shift * (double)count;
+            join(&mean[c], &squares[c], row - first, (double)origin[c] + shift, own > 0 ? own : 0, count);
+            origin[c] = (float)mean[c];
+        }
     }
 }
 
+static void row_moments(int type, const void *x, int64_t first, int64_t last, int64_t C, double *mean, double *squares,
+                        float *scratch)
+{
+    if (type == DR_BF16) row_moments_of(DR_BF16, x, first, last, C, mean, squares, scratch);
+    else row_moments_of(DR_F32, x, first, last, C, mean, squares, scratch);
+}
+
 /* one channel of planes: the runs x[(b C + c) L .. + L) for every b */
-static void plane_moments(const float *x, const norm_shape *s, int64_t c, double *mean, double *squares)
+VM_INLINE void plane_moments_of(int type, const void *x, const norm_shape *s, int64_t c, double *mean, double *squares)
 {
     *mean = *squares = 0;
     for (int64_t b = 0; b < s->planes; b++) {
-        const float *run = x + (b * s->C + c) * s->L;
+        const int64_t run = (b * s->C + c) * s->L;
         double sum = 0, square = 0;
-        for (int64_t i = 0; i < s->L; i++) sum += (double)run[i];
+        for (int64_t i = 0; i < s->L; i++) sum += (double)dr_load(type, x, run + i);
         sum /= (double)s->L;
         for (int64_t i = 0; i < s->L; i++) {
-            const double d = (double)run[i] - sum;
+            const double d = (double)dr_load(type, x, run + i) - sum;
             square += d * d;
         }
         join(mean, squares, b * s->L, sum, square, s->L);
     }
 }
 
-static bool moments(const dr_kargs *a, const float *x, const norm_shape *s, float *mean, float *var)
+static void plane_moments(const void *x, const norm_shape *s, int64_t c, double *mean, double *squares)
+{
+    if (s->type == DR_BF16) plane_moments_of(DR_BF16, x, s, c, mean, squares);
+    else plane_moments_of(DR_F32, x, s, c, mean, squares);
+}
+
+static bool moments(const dr_kargs *a, const norm_shape *s, float *mean, float *var)
 {
     const int64_t C = s->C, n = s->n;
+    const void *x = dr_in(a, 0);
     if (s->L > 0) {
 #pragma omp parallel for schedule(static) if (n * C > DR_CPU_PARALLEL)
         for (int64_t c = 0; c < C; c++) {
@@ -90,14 +133,13 @@ static bool moments(const dr_kargs *a, const float *x, const norm_shape *s, floa
         return true;
     }
     const dr_blocks blocks = dr_cut(n, rows_at_once(C));
-    const int64_t doubles = 2 * C + C; /* mean, squares; and two rows of floats */
+    const int64_t doubles = 2 * C + (3 * C + 1) / 2; /* mean, squares; and three rows of floats */
     double *partial = dr_cpu_workspace(a, (size_t)(blocks.count * doubles) * sizeof(double));
     if (!partial) return false;
 #pragma omp parallel for schedule(static) if (n * C > DR_CPU_PARALLEL)
     for (int64_t k = 0; k < blocks.count; k++) {
         double *p = partial + k * doubles;
-        float *scratch = (float *)(p + 2 * C);
-        row_moments(x, k * blocks.size, dr_min64(n, (k + 1) * blocks.size), C, p, p + C, scratch, scratch + C);
+        row_moments(s->type, x, k * blocks.size, dr_min64(n, (k + 1) * blocks.size), C, p, p + C, (float *)(p + 2 * C));
     }
     for (int64_t c = 0; c < C; c++) {
         double m = 0, squares = 0;
@@ -114,28 +156,38 @@ static bool moments(const dr_kargs *a, const float *x, const norm_shape *s, floa
 /* ---- forward: y = act((x - mean) scale + beta), scale = gamma/sqrt(var + eps) ------------------------------------ */
 
 typedef struct norm_args {
-    const float *x, *mean, *scale, *beta;
-    float *y;                       /* forward */
-    const float *dy, *level, *tilt; /* backward */
-    float *dx;
+    const void *x;
+    const float *mean, *scale, *beta;
+    void *y;        /* forward */
+    const void *dy; /* backward */
+    const float *level, *tilt;
+    void *dx;
 } norm_args;
 
 /* rows, or planes, [first, last) */
-VM_INLINE void forward_with(int act, const norm_args *m, const norm_shape *s, int64_t first, int64_t last)
+VM_INLINE void forward_of(int type, int act, const norm_args *m, const norm_shape *s, int64_t first, int64_t last)
 {
     const int64_t C = s->C, L = s->L;
     const float *restrict mean = m->mean, *restrict scale = m->scale, *restrict beta = m->beta;
     for (int64_t plane = first; L > 0 && plane < last; plane++) {
-        const float *restrict x = m->x + plane * L;
-        float *restrict y = m->y + plane * L;
+        const void *restrict x = dr_from(type, m->x, plane * L);
+        void *restrict y = dr_into(type, m->y, plane * L);
         const float centre = mean[plane % C], slope = scale[plane % C], shift = beta[plane % C];
-        for (int64_t i = 0; i < L; i++) y[i] = vm_act(act, (x[i] - centre) * slope + shift);
+        for (int64_t i = 0; i < L; i++)
+            dr_store(type, y, i, vm_act_to(type, act, (dr_load(type, x, i) - centre) * slope + shift));
     }
     for (int64_t row = first; L == 0 && row < last; row++) {
-        const float *restrict x = m->x + row * C;
-        float *restrict y = m->y + row * C;
-        for (int64_t c = 0; c < C; c++) y[c] = vm_act(act, (x[c] - mean[c]) * scale[c] + beta[c]);
+        const void *restrict x = dr_from(type, m->x, row * C);
+        void *restrict y = dr_into(type, m->y, row * C);
+        for (int64_t c = 0; c < C; c++)
+            dr_store(type, y, c, vm_act_to(type, act, (dr_load(type, x, c) - mean[c]) * scale[c] + beta[c]));
     }
+}
+
+VM_INLINE void forward_with(int act, const norm_args *m, const norm_shape *s, int64_t first, int64_t last)
+{
+    if (s->type == DR_BF16) forward_of(DR_BF16, act, m, s, first, last);
+    else forward_of(DR_F32, act, m, s, first, last);
 }
 
 static void forward_part(int64_t act, const norm_args *m, const norm_shape *s, int64_t first, int64_t last)
@@ -149,7 +201,7 @@ static void forward_part(int64_t act, const norm_args *m, const norm_shape *s, i
     }
 }
 
-/* Rows, or planes, in parts of about 8192 values. */
+/* Rows, or planes, in parts of about 8192 values, from the last one to the first. */
 typedef struct parts {
     int64_t items, each, count;
 } parts;
@@ -165,7 +217,7 @@ static void forward(int64_t act, const norm_args *m, const norm_shape *s)
 {
     const parts p = parts_of(s);
 #pragma omp parallel for schedule(static) if (s->n * s->C > DR_CPU_PARALLEL)
-    for (int64_t k = 0; k < p.count; k++) forward_part(act, m, s, k * p.each, dr_min64(p.items, (k + 1) * p.each));
+    for (int64_t k = p.count - 1; k >= 0; k--) forward_part(act, m, s, k * p.each, dr_min64(p.items, (k + 1) * p.each));
 }
 
 static void scales(const float *gamma, const float *var, double eps, int64_t C, float *scale)
@@ -173,11 +225,11 @@ static void scales(const float *gamma, const float *var, double eps, int64_t C, 
     for (int64_t c = 0; c < C; c++) scale[c] = (float)((double)gamma[c] / sqrt((double)var[c] + eps));
 }
 
-static void batch_norm_act_f32(const dr_kargs *a) /* x, gamma [C], beta [C] -> y, mean [C], var [C] */
+static void batch_norm_act(const dr_kargs *a) /* x, gamma [C], beta [C] -> y, mean [C], var [C] */
 {
     const norm_shape s = shape_of(&a->in[0]);
     float *mean = dr_out(a, 1), *var = dr_out(a, 2);
-    if (s.n == 0 || s.C == 0 || !moments(a, dr_in(a, 0), &s, mean, var)) return;
+    if (s.n == 0 || s.C == 0 || !moments(a, &s, mean, var)) return;
     float *scale = dr_cpu_workspace(a, (size_t)s.C * sizeof(float));
     if (!scale) return;
     scales(dr_in(a, 1), var, ((const dr_batch_norm_act_attr *)a->attr)->eps, s.C, scale);
@@ -185,7 +237,7 @@ static void batch_norm_act_f32(const dr_kargs *a) /* x, gamma [C], beta [C] -> y
     forward(((const dr_batch_norm_act_attr *)a->attr)->act, &m, &s);
 }
 
-static void batch_norm_eval_f32(const dr_kargs *a) /* x, gamma, beta, running_mean [C], running_var [C] -> y */
+static void batch_norm_eval(const dr_kargs *a) /* x, gamma, beta, running_mean [C], running_var [C] -> y */
 {
     const norm_shape s = shape_of(&a->in[0]);
     if (s.n == 0 || s.C == 0) return;
@@ -203,7 +255,7 @@ static void batch_norm_eval_f32(const dr_kargs *a) /* x, gamma, beta, running_me
  * dx = scale (dz - dbeta/n - d rstd dgamma/n): two passes over x and dy, the first for the sums. */
 
 /* rows [first, last): sums of dz and of dz d, [C] each */
-VM_INLINE void row_sums(int act, const norm_args *m, int64_t C, int64_t first, int64_t last, double *sum_dz,
+VM_INLINE void row_sums(int type, int act, const norm_args *m, int64_t C, int64_t first, int64_t last, double *sum_dz,
                         double *sum_dzd, float *restrict dz_part, float *restrict dzd_part)
 {
     const float *restrict mean = m->mean, *restrict scale = m->scale, *restrict beta = m->beta;
@@ -212,9 +264,10 @@ VM_INLINE void row_sums(int act, const norm_args *m, int64_t C, int64_t first, i
     for (int64_t row = first; row < last; row += step) {
         for (int64_t c = 0; c < C; c++) dz_part[c] = dzd_part[c] = 0;
         for (int64_t r = row; r < dr_min64(row + step, last); r++) {
-            const float *restrict x = m->x + r * C, *restrict dy = m->dy + r * C;
+            const void *restrict x = dr_from(type, m->x, r * C), *restrict dy = dr_from(type, m->dy, r * C);
             for (int64_t c = 0; c < C; c++) {
-                const float d = x[c] - mean[c], dz = vm_act_slope(act, d * scale[c] + beta[c]) * dy[c];
+                const float d = dr_load(type, x, c) - mean[c],
+                            dz = vm_act_slope_to(type, act, d * scale[c] + beta[c]) * dr_load(type, dy, c);
                 dz_part[c] += dz;
                 dzd_part[c] += dz * d;
             }
@@ -226,15 +279,18 @@ VM_INLINE void row_sums(int act, const norm_args *m, int64_t C, int64_t first, i
     }
 }
 
-VM_INLINE void plane_sums(int act, const norm_args *m, const norm_shape *s, int64_t c, double *sum_dz, double *sum_dzd)
+VM_INLINE void plane_sums(int type, int act, const norm_args *m, const norm_shape *s, int64_t c, double *sum_dz,
+                          double *sum_dzd)
 {
     const float mean = m->mean[c], scale = m->scale[c], beta = m->beta[c];
     *sum_dz = *sum_dzd = 0;
     for (int64_t b = 0; b < s->planes; b++) {
-        const float *x = m->x + (b * s->C + c) * s->L, *dy = m->dy + (b * s->C + c) * s->L;
+        const int64_t run = (b * s->C + c) * s->L;
+        const void *x = dr_from(type, m->x, run), *dy = dr_from(type, m->dy, run);
         double dz_part = 0, dzd_part = 0;
         for (int64_t i = 0; i < s->L; i++) {
-            const float d = x[i] - mean, dz = vm_act_slope(act, d * scale + beta) * dy[i];
+            const float d = dr_load(type, x, i) - mean,
+                        dz = vm_act_slope_to(type, act, d * scale + beta) * dr_load(type, dy, i);
             dz_part += (double)dz;
             dzd_part += (double)dz * (double)d;
         }
@@ -244,16 +300,23 @@ VM_INLINE void plane_sums(int act, const norm_args *m, const norm_shape *s, int6
 }
 
 /* Item k: a block of rows, whose sums and scratch lie in partial[3 C k ..]; or channel k of planes, at partial[k]. */
-VM_INLINE void sums_with(int act, const norm_args *m, const norm_shape *s, dr_blocks blocks, int64_t k, double *partial)
+VM_INLINE void sums_of(int type, int act, const norm_args *m, const norm_shape *s, dr_blocks blocks, int64_t k,
+                       double *partial)
 {
     const int64_t C = s->C;
     if (s->L > 0) {
-        plane_sums(act, m, s, k, &partial[k], &partial[C + k]);
+        plane_sums(type, act, m, s, k, &partial[k], &partial[C + k]);
         return;
     }
     double *p = partial + k * 3 * C;
     float *scratch = (float *)(p + 2 * C);
-    row_sums(act, m, C, k * blocks.size, dr_min64(s->n, (k + 1) * blocks.size), p, p + C, scratch, scratch + C);
+    row_sums(type, act, m, C, k * blocks.size, dr_min64(s->n, (k + 1) * blocks.size), p, p + C, scratch, scratch + C);
+}
+
+VM_INLINE void sums_with(int act, const norm_args *m, const norm_shape *s, dr_blocks blocks, int64_t k, double *partial)
+{
+    if (s->type == DR_BF16) sums_of(DR_BF16, act, m, s, blocks, k, partial);
+    else sums_of(DR_F32, act, m, s, blocks, k, partial);
 }
 
 static void sums_part(int64_t act, const norm_args *m, const norm_shape *s, dr_blocks blocks, int64_t k,
@@ -276,28 +339,37 @@ static void sums(int64_t act, const norm_args *m, const norm_shape *s, dr_blocks
 }
 
 /* rows, or planes, [first, last); level [C] = dbeta/n, tilt [C] = rstd dgamma/n */
-VM_INLINE void gradient_with(int act, const norm_args *m, const norm_shape *s, int64_t first, int64_t last)
+VM_INLINE void gradient_of(int type, int act, const norm_args *m, const norm_shape *s, int64_t first, int64_t last)
 {
     const int64_t C = s->C, L = s->L;
     const float *restrict mean = m->mean, *restrict scale = m->scale, *restrict beta = m->beta;
     const float *restrict level = m->level, *restrict tilt = m->tilt;
     for (int64_t plane = first; L > 0 && plane < last; plane++) {
-        const float *restrict x = m->x + plane * L, *restrict dy = m->dy + plane * L;
-        float *restrict dx = m->dx + plane * L;
+        const void *restrict x = dr_from(type, m->x, plane * L), *restrict dy = dr_from(type, m->dy, plane * L);
+        void *restrict dx = dr_into(type, m->dx, plane * L);
         const int64_t c = plane % C;
+        const float k0 = mean[c], k1 = scale[c], k2 = beta[c], k3 = level[c], k4 = tilt[c];
         for (int64_t i = 0; i < L; i++) {
-            const float d = x[i] - mean[c], dz = vm_act_slope(act, d * scale[c] + beta[c]) * dy[i];
-            dx[i] = scale[c] * (dz - level[c] - d * tilt[c]);
+            const float d = dr_load(type, x, i) - k0,
+                        dz = vm_act_slope_to(type, act, d * k1 + k2) * dr_load(type, dy, i);
+            dr_store(type, dx, i, k1 * (dz - k3 - d * k4));
         }
     }
     for (int64_t row = first; L == 0 && row < last; row++) {
-        const float *restrict x = m->x + row * C, *restrict dy = m->dy + row * C;
-        float *restrict dx = m->dx + row * C;
+        const void *restrict x = dr_from(type, m->x, row * C), *restrict dy = dr_from(type, m->dy, row * C);
+        void *restrict dx = dr_into(type, m->dx, row * C);
         for (int64_t c = 0; c < C; c++) {
-            const float d = x[c] - mean[c], dz = vm_act_slope(act, d * scale[c] + beta[c]) * dy[c];
-            dx[c] = scale[c] * (dz - level[c] - d * tilt[c]);
+            const float d = dr_load(type, x, c) - mean[c],
+                        dz = vm_act_slope_to(type, act, d * scale[c] + beta[c]) * dr_load(type, dy, c);
+            dr_store(type, dx, c, scale[c] * (dz - level[c] - d * tilt[c]));
         }
     }
+}
+
+VM_INLINE void gradient_with(int act, const norm_args *m, const norm_shape *s, int64_t first, int64_t last)
+{
+    if (s->type == DR_BF16) gradient_of(DR_BF16, act, m, s, first, last);
+    else gradient_of(DR_F32, act, m, s, first, last);
 }
 
 static void gradient_part(int64_t act, const norm_args *m, const norm_shape *s, int64_t first, int64_t last)
@@ -315,10 +387,11 @@ static void gradient(int64_t act, const norm_args *m, const norm_shape *s)
 {
     const parts p = parts_of(s);
 #pragma omp parallel for schedule(static) if (s->n * s->C > DR_CPU_PARALLEL)
-    for (int64_t k = 0; k < p.count; k++) gradient_part(act, m, s, k * p.each, dr_min64(p.items, (k + 1) * p.each));
+    for (int64_t k = p.count - 1; k >= 0; k--)
+        gradient_part(act, m, s, k * p.each, dr_min64(p.items, (k + 1) * p.each));
 }
 
-static void batch_norm_act_backward_f32(const dr_kargs *a) /* x, gamma, beta, mean, var, dy -> dx, dgamma, dbeta */
+static void batch_norm_act_backward(const dr_kargs *a) /* x, gamma, beta, mean, var, dy -> dx, dgamma, dbeta */
 {
     const dr_batch_norm_act_backward_attr *attr = a->attr;
     const norm_shape s = shape_of(&a->in[0]);
@@ -374,7 +447,10 @@ static void batch_norm_update_f32(const dr_kargs *a)
     if (batches) *batches += 1;
 }
 
-DR_KERNEL(batch_norm_act, DR_F32, batch_norm_act_f32)
-DR_KERNEL(batch_norm_act_backward, DR_F32, batch_norm_act_backward_f32)
-DR_KERNEL(batch_norm_eval, DR_F32, batch_norm_eval_f32)
+DR_KERNEL(batch_norm_act, DR_F32, batch_norm_act)
+DR_KERNEL(batch_norm_act, DR_BF16, batch_norm_act)
+DR_KERNEL(batch_norm_act_backward, DR_F32, batch_norm_act_backward)
+DR_KERNEL(batch_norm_act_backward, DR_BF16, batch_norm_act_backward)
+DR_KERNEL(batch_norm_eval, DR_F32, batch_norm_eval)
+DR_KERNEL(batch_norm_eval, DR_BF16, batch_norm_eval)
 DR_KERNEL(batch_norm_update, DR_F32, batch_norm_update_f32)

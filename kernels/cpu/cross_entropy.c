@@ -1,6 +1,7 @@
-/* cross_entropy.c: loss = mean over rows of -log softmax(logits)[label]. */
+/* cross_entropy.c: loss = mean over rows of -log softmax(logits)[label]. logits are f32 or bf16, all else is
+ * f32. */
+#include "bf16.h"
 #include "cpu_backend.h"
-#include "vector_math.h"
 #include <stdbool.h>
 
 static bool labels_fit(const dr_kargs *a, const int32_t *label, int64_t B, int64_t K)
@@ -14,28 +15,33 @@ static bool labels_fit(const dr_kargs *a, const int32_t *label, int64_t B, int64
     return true;
 }
 
-static void log_softmax(const float *logits, float *restrict log_p, int64_t K)
+VM_INLINE void log_softmax(int type, const void *logits, float *restrict log_p, int64_t K)
 {
     float largest = -INFINITY;
     double sum = 0;
+    for (int64_t k = 0; k < K; k++) log_p[k] = dr_load(type, logits, k);
 #pragma omp simd reduction(max : largest)
-    for (int64_t k = 0; k < K; k++) largest = logits[k] > largest ? logits[k] : largest;
+    for (int64_t k = 0; k < K; k++) largest = log_p[k] > largest ? log_p[k] : largest;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t k = 0; k < K; k++) sum += (double)vm_exp(logits[k] - largest);
+    for (int64_t k = 0; k < K; k++) sum += (double)vm_exp(log_p[k] - largest);
     const float log_sum = (float)log(sum);
-    for (int64_t k = 0; k < K; k++) log_p[k] = (logits[k] - largest) - log_sum;
+    for (int64_t k = 0; k < K; k++) log_p[k] = (log_p[k] - largest) - log_sum;
 }
 
-static void cross_entropy_f32(const dr_kargs *a) /* logits [B,K], label i32 [B] -> loss [], log-probabilities [B,K] */
+static void cross_entropy(const dr_kargs *a) /* logits [B,K], label i32 [B] -> loss [], log-probabilities [B,K] */
 {
     const int64_t B = a->in[0].shape[0], K = a->in[0].shape[1];
-    const float *logits = dr_in(a, 0);
+    const void *logits = dr_in(a, 0);
     const int32_t *label = dr_in(a, 1);
     float *loss = dr_out(a, 0), *log_p = dr_out(a, 1);
+    const bool narrow = a->in[0].dtype == DR_BF16;
     double sum = 0;
     if (!labels_fit(a, label, B, K)) return;
 #pragma omp parallel for schedule(static) if (B * K > DR_CPU_PARALLEL / 4)
-    for (int64_t b = 0; b < B; b++) log_softmax(logits + b * K, log_p + b * K, K);
+    for (int64_t b = 0; b < B; b++) {
+        if (narrow) log_softmax(DR_BF16, dr_from(DR_BF16, logits, b * K), log_p + b * K, K);
+        else log_softmax(DR_F32, dr_from(DR_F32, logits, b * K), log_p + b * K, K);
+    }
     for (int64_t b = 0; b < B; b++) sum -= (double)log_p[b * K + label[b]];
     *loss = (float)(sum / (double)B);
 }
@@ -55,5 +61,6 @@ static void cross_entropy_backward_f32(const dr_kargs *a) /* log-probabilities, 
     }
 }
 
-DR_KERNEL(cross_entropy, DR_F32, cross_entropy_f32)
+DR_KERNEL(cross_entropy, DR_F32, cross_entropy)
+DR_KERNEL(cross_entropy, DR_BF16, cross_entropy)
 DR_KERNEL(cross_entropy_backward, DR_F32, cross_entropy_backward_f32)

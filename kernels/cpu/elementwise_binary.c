@@ -1,6 +1,6 @@
 /* elementwise_binary.c: add, sub, mul, div, maximum, minimum, greater, where, axpy, with NumPy's broadcasting. The walk
- * cuts the output into runs along which each input is contiguous, one number, or (rarely) strided. */
-#include "vector_math.h"
+ * cuts the output into runs along which each input is contiguous, one number, or (rarely) strided. f32 or bf16. */
+#include "bf16.h"
 #include "walk.h"
 
 typedef enum function { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, GREATER, AXPY } function;
@@ -20,22 +20,24 @@ VM_INLINE float combine(function f, float scale, float a, float b)
 }
 
 /* a, b -> y; a and b may be one tensor, y is another */
-VM_INLINE void run(function f, const dr_kargs *k, int64_t n, const int64_t *offset, const int64_t *stride)
+VM_INLINE void run(int type, function f, const dr_kargs *k, int64_t n, const int64_t *offset, const int64_t *stride)
 {
     const float scale = f == AXPY ? (float)((const dr_axpy_attr *)k->attr)->scale : 0.0f;
-    const float *a = (const float *)dr_in(k, 0) + offset[1], *b = (const float *)dr_in(k, 1) + offset[2];
+    const void *a = dr_from(type, dr_in(k, 0), offset[1]), *b = dr_from(type, dr_in(k, 1), offset[2]);
     const int64_t step_a = stride[1], step_b = stride[2];
-    float *restrict y = (float *)dr_out(k, 0) + offset[0]; /* dense: its last stride is 1 */
+    void *restrict y = dr_into(type, dr_out(k, 0), offset[0]); /* dense: its last stride is 1 */
     if (step_a == 1 && step_b == 1) {
-        for (int64_t i = 0; i < n; i++) y[i] = combine(f, scale, a[i], b[i]);
+        for (int64_t i = 0; i < n; i++)
+            dr_store(type, y, i, combine(f, scale, dr_load(type, a, i), dr_load(type, b, i)));
     } else if (step_a == 1 && step_b == 0) {
-        const float one = *b;
-        for (int64_t i = 0; i < n; i++) y[i] = combine(f, scale, a[i], one);
+        const float one = dr_load(type, b, 0);
+        for (int64_t i = 0; i < n; i++) dr_store(type, y, i, combine(f, scale, dr_load(type, a, i), one));
     } else if (step_a == 0 && step_b == 1) {
-        const float one = *a;
-        for (int64_t i = 0; i < n; i++) y[i] = combine(f, scale, one, b[i]);
+        const float one = dr_load(type, a, 0);
+        for (int64_t i = 0; i < n; i++) dr_store(type, y, i, combine(f, scale, one, dr_load(type, b, i)));
     } else {
-        for (int64_t i = 0; i < n; i++) y[i] = combine(f, scale, a[i * step_a], b[i * step_b]);
+        for (int64_t i = 0; i < n; i++)
+            dr_store(type, y, i, combine(f, scale, dr_load(type, a, i * step_a), dr_load(type, b, i * step_b)));
     }
 }
 
@@ -45,13 +47,14 @@ static void walk(const dr_kargs *a, dr_run each)
     dr_walk_run(&w, each, a);
 }
 
-#define BINARY(op, f) \
-    static void op##_run(const void *a, int64_t n, const int64_t *offset, const int64_t *stride) \
+#define BINARY_OF(op, f, suffix, type) \
+    static void op##_run_##suffix(const void *a, int64_t n, const int64_t *offset, const int64_t *stride) \
     { \
-        run(f, a, n, offset, stride); \
+        run(type, f, a, n, offset, stride); \
     } \
-    static void op##_f32(const dr_kargs *a) { walk(a, op##_run); } \
-    DR_KERNEL(op, DR_F32, op##_f32)
+    static void op##_##suffix(const dr_kargs *a) { walk(a, op##_run_##suffix); } \
+    DR_KERNEL(op, type, op##_##suffix)
+#define BINARY(op, f) BINARY_OF(op, f, f32, DR_F32) BINARY_OF(op, f, bf16, DR_BF16)
 
 BINARY(add, ADD)
 BINARY(sub, SUB)
@@ -62,25 +65,38 @@ BINARY(minimum, MINIMUM)
 BINARY(greater, GREATER)
 BINARY(axpy, AXPY)
 
-static void where_run(const void *ctx, int64_t n, const int64_t *offset,
-                      const int64_t *stride) /* condition, a, b -> y */
+VM_INLINE void choose(int type, const dr_kargs *k, int64_t n, const int64_t *offset, const int64_t *stride)
 {
-    const dr_kargs *k = ctx;
-    const float *condition = (const float *)dr_in(k, 0) + offset[1];
-    const float *a = (const float *)dr_in(k, 1) + offset[2], *b = (const float *)dr_in(k, 2) + offset[3];
+    const void *condition = dr_from(type, dr_in(k, 0), offset[1]);
+    const void *a = dr_from(type, dr_in(k, 1), offset[2]), *b = dr_from(type, dr_in(k, 2), offset[3]);
     const int64_t step_c = stride[1], step_a = stride[2], step_b = stride[3];
-    float *restrict y = (float *)dr_out(k, 0) + offset[0];
+    void *restrict y = dr_into(type, dr_out(k, 0), offset[0]);
     if (step_c == 1 && step_a == 1 && step_b == 1) {
-        for (int64_t i = 0; i < n; i++) y[i] = condition[i] != 0.0f ? a[i] : b[i];
+        for (int64_t i = 0; i < n; i++)
+            dr_store(type, y, i, dr_load(type, condition, i) != 0.0f ? dr_load(type, a, i) : dr_load(type, b, i));
     } else {
-        for (int64_t i = 0; i < n; i++) y[i] = condition[i * step_c] != 0.0f ? a[i * step_a] : b[i * step_b];
+        for (int64_t i = 0; i < n; i++) {
+            const bool yes = dr_load(type, condition, i * step_c) != 0.0f;
+            dr_store(type, y, i, yes ? dr_load(type, a, i * step_a) : dr_load(type, b, i * step_b));
+        }
     }
 }
 
-static void where_f32(const dr_kargs *a)
+static void where_run_f32(const void *a, int64_t n, const int64_t *offset, const int64_t *stride)
 {
-    const dr_walk w = dr_walk_of((const dr_view *const[]){ &a->out[0], &a->in[0], &a->in[1], &a->in[2] }, 4);
-    dr_walk_run(&w, where_run, a);
+    choose(DR_F32, a, n, offset, stride);
 }
 
-DR_KERNEL(where, DR_F32, where_f32)
+static void where_run_bf16(const void *a, int64_t n, const int64_t *offset, const int64_t *stride)
+{
+    choose(DR_BF16, a, n, offset, stride);
+}
+
+static void where(const dr_kargs *a) /* condition, a, b -> y */
+{
+    const dr_walk w = dr_walk_of((const dr_view *const[]){ &a->out[0], &a->in[0], &a->in[1], &a->in[2] }, 4);
+    dr_walk_run(&w, a->out[0].dtype == DR_BF16 ? where_run_bf16 : where_run_f32, a);
+}
+
+DR_KERNEL(where, DR_F32, where)
+DR_KERNEL(where, DR_BF16, where)

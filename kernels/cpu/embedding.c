@@ -1,5 +1,6 @@
-/* embedding.c: y = the rows of a table that ids name; the gradient adds up where an id is repeated. */
-#include "cpu_backend.h"
+/* embedding.c: y = the rows of a table that ids name; the gradient adds up where an id is repeated. f32 or bf16. */
+#include "bf16.h"
+#include "memory_order.h"
 #include <stdbool.h>
 #include <string.h>
 
@@ -14,38 +15,40 @@ static bool ids_fit(const dr_kargs *a, const int32_t *ids, int64_t n, int64_t ro
     return true;
 }
 
-static void embedding_f32(const dr_kargs *a) /* weight [N,D], ids i32 [..] -> y [..,D] */
+static void embedding(const dr_kargs *a) /* weight [N,D], ids i32 [..] -> y [..,D] */
 {
     const int64_t N = a->in[0].shape[0], D = a->in[0].shape[1], n = dr_numel(&a->in[1]);
-    const float *weight = dr_in(a, 0);
+    const int64_t bytes = D * dr_element_size(a->in[0].dtype); /* of a row */
+    const char *weight = dr_in(a, 0);
     const int32_t *ids = dr_in(a, 1);
-    float *y = dr_out(a, 0);
+    char *y = dr_out(a, 0);
     if (!ids_fit(a, ids, n, N) || D == 0) return;
 #pragma omp parallel for schedule(static) if (n * D > DR_CPU_PARALLEL)
-    for (int64_t i = 0; i < n; i++) memcpy(y + i * D, weight + ids[i] * D, (size_t)D * sizeof(float));
+    for (int64_t i = 0; i < n; i++) memcpy(y + i * bytes, weight + ids[i] * bytes, (size_t)bytes);
 }
 
 enum { TILE = 256 };
 
 /* One row of the table: the sum of dy's rows in `list`, in doubles, since an id may be repeated very often. */
-static void sum_of_rows(const float *dy, const int64_t *list, int64_t count, int64_t D, int64_t width,
-                        float *restrict to)
+VM_INLINE void sum_of_rows(int type, const void *dy, const int64_t *list, int64_t count, int64_t D, int64_t width,
+                           void *restrict to)
 {
     double sum[TILE];
     for (int64_t d = 0; d < width; d++) sum[d] = 0;
     for (int64_t k = 0; k < count; k++) {
-        const float *row = dy + list[k] * D;
-        for (int64_t d = 0; d < width; d++) sum[d] += (double)row[d];
+        const void *row = dr_from(type, dy, list[k] * D);
+        for (int64_t d = 0; d < width; d++) sum[d] += (double)dr_load(type, row, d);
     }
-    for (int64_t d = 0; d < width; d++) to[d] = (float)sum[d];
+    for (int64_t d = 0; d < width; d++) dr_store(type, to, d, (float)sum[d]);
 }
 
-static void embedding_backward_f32(const dr_kargs *a) /* dy [..,D], ids i32 [..] -> dweight [N,D] */
+static void embedding_backward(const dr_kargs *a) /* dy [..,D], ids i32 [..] -> dweight [N,D] */
 {
     const int64_t N = a->out[0].shape[0], D = a->out[0].shape[1], n = dr_numel(&a->in[1]);
-    const float *dy = dr_in(a, 0);
+    const void *dy = dr_in(a, 0);
     const int32_t *ids = dr_in(a, 1);
-    float *dweight = dr_out(a, 0);
+    void *dweight = dr_out(a, 0);
+    const bool narrow = a->in[0].dtype == DR_BF16;
     if (!ids_fit(a, ids, n, N)) return;
 
     /* Positions sorted by id: those of id r are list[first[r]] to before list[first[r + 1]]. */
@@ -62,10 +65,18 @@ static void embedding_backward_f32(const dr_kargs *a) /* dy [..,D], ids i32 [..]
 #pragma omp parallel for collapse(2) schedule(dynamic, 16) if (n * D > DR_CPU_PARALLEL)
     for (int64_t t = 0; t < tiles; t++)
         for (int64_t r = 0; r < N; r++) {
-            const int64_t from = t * TILE, count = first[r + 1] - first[r];
-            sum_of_rows(dy + from, list + first[r], count, D, dr_min64(TILE, D - from), dweight + r * D + from);
+            const int64_t from = t * TILE, count = first[r + 1] - first[r], width = dr_min64(TILE, D - from);
+            const int64_t *own = list + first[r];
+            if (narrow)
+                sum_of_rows(DR_BF16, dr_from(DR_BF16, dy, from), own, count, D, width,
+                            dr_into(DR_BF16, dweight, r * D + from));
+            else
+                sum_of_rows(DR_F32, dr_from(DR_F32, dy, from), own, count, D, width,
+                            dr_into(DR_F32, dweight, r * D + from));
         }
 }
 
-DR_KERNEL(embedding, DR_F32, embedding_f32)
-DR_KERNEL(embedding_backward, DR_F32, embedding_backward_f32)
+DR_KERNEL(embedding, DR_F32, embedding)
+DR_KERNEL(embedding, DR_BF16, embedding)
+DR_KERNEL(embedding_backward, DR_F32, embedding_backward)
+DR_KERNEL(embedding_backward, DR_BF16, embedding_backward)

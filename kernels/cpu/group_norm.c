@@ -3,10 +3,11 @@
  *   dgamma = sum dz h,  dbeta = sum dz,  dx = rstd (gamma dz - (sum gamma dz)/S - h (sum gamma dz h)/S)
  * Rank 4 (and [B,C]) is channels-last: an image is L pixels of C channels, cut into blocks of pixels. Other ranks are
  * row-major: a channel is a run of L values. Either way the first pass makes two sums for each channel, in doubles; the
- * sums of a group's channels are joined; the second pass writes. The first pass of backward leaves dz in dx.
+ * sums of a group's channels are joined; the second pass writes. x and y are f32 or bf16, all else is f32. The first
+ * pass of backward leaves dz in dx where that is f32; bf16 would round it, so there the second works it out again.
  * gamma and beta are [C], or [B,C] where each image has its own; then so are their gradients. */
+#include "bf16.h"
 #include "cpu_backend.h"
-#include "vector_math.h"
 #include <omp.h>
 #include <stdbool.h>
 
@@ -18,6 +19,7 @@ typedef struct norm_shape {
     dr_blocks cut;       /* of an image's pixels */
     double eps;
     int64_t act;
+    int type; /* of x and y: DR_F32 or DR_BF16 */
 } norm_shape;
 
 /* The attributes of backward are those of forward. */
@@ -35,14 +37,16 @@ static norm_shape shape_of(const dr_view *x, const dr_view *gamma, const dr_grou
                          .runs = runs,
                          .cut = dr_cut(L, runs ? L : 1 + 32768 / C),
                          .eps = attr->eps,
-                         .act = attr->act };
+                         .act = attr->act,
+                         .type = x->dtype };
 }
 
 /* One image. z = (x - centre) scale + shift; dx = scale dz + (x - centre) tilt + level. The mean of x is subtracted in
  * two parts in forward: as centre, and what its rounding left out within shift. */
 typedef struct image {
-    const float *x, *dy, *gamma, *beta;
-    float *y;                                     /* dx in backward */
+    const void *x, *dy;
+    const float *gamma, *beta;
+    void *y;                                      /* dx in backward */
     double *sums;                                 /* [blocks,2,C]: of x and x^2; of dz and dz (x - centre) */
     float *centre, *scale, *shift, *tilt, *level; /* [C] */
     float *mean, *rstd;                           /* [G] */
@@ -56,14 +60,14 @@ static size_t bytes_of_image(const norm_shape *s)
 static image image_at(const norm_shape *s, const image *first, int64_t b)
 {
     const int64_t at = b * s->L * s->C;
-    image m = { .x = first->x + at,
+    image m = { .x = dr_from(s->type, first->x, at),
                 .gamma = first->gamma + b * s->own,
                 .beta = first->beta + b * s->own,
-                .y = first->y + at,
+                .y = dr_into(s->type, first->y, at),
                 .sums = (double *)((char *)first->sums + (size_t)b * bytes_of_image(s)),
                 .mean = first->mean + b * s->G,
                 .rstd = first->rstd + b * s->G };
-    if (first->dy) m.dy = first->dy + at;
+    if (first->dy) m.dy = dr_from(s->type, first->dy, at);
     m.centre = (float *)(m.sums + s->cut.count * 2 * s->C);
     m.scale = m.centre + s->C;
     m.shift = m.scale + s->C;
@@ -120,15 +124,15 @@ static void join_blocks(const norm_shape *s, const image *m)
 
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
-static void sum_x(const norm_shape *s, const image *m, int64_t block)
+VM_INLINE void sum_x_of(int type, const norm_shape *s, const image *m, int64_t block)
 {
     const int64_t C = s->C, L = s->L, from = block * s->cut.size, to = dr_min64(from + s->cut.size, L);
-    const float *x = m->x;
+    const void *x = m->x;
     double *restrict sum = m->sums + block * 2 * C, *restrict square = sum + C;
     for (int64_t c = 0; c < C; c++) sum[c] = square[c] = 0;
     for (int64_t p = from; !s->runs && p < to; p++)
         for (int64_t c = 0; c < C; c++) {
-            const double v = (double)x[p * C + c];
+            const double v = (double)dr_load(type, x, p * C + c);
             sum[c] += v;
             square[c] += v * v;
         }
@@ -136,13 +140,19 @@ static void sum_x(const norm_shape *s, const image *m, int64_t block)
         double own = 0, own_square = 0;
 #pragma omp simd reduction(+ : own, own_square)
         for (int64_t i = c * L; i < (c + 1) * L; i++) {
-            const double v = (double)x[i];
+            const double v = (double)dr_load(type, x, i);
             own += v;
             own_square += v * v;
         }
         sum[c] = own;
         square[c] = own_square;
     }
+}
+
+static void sum_x(const norm_shape *s, const image *m, int64_t block)
+{
+    if (s->type == DR_BF16) sum_x_of(DR_BF16, s, m, block);
+    else sum_x_of(DR_F32, s, m, block);
 }
 
 static void join_x(const norm_shape *s, const image *m)
@@ -169,18 +179,28 @@ static void join_x(const norm_shape *s, const image *m)
     }
 }
 
-VM_INLINE void write_y_with(int act, const norm_shape *s, const image *m, int64_t block)
+VM_INLINE void write_y_of(int type, int act, const norm_shape *s, const image *m, int64_t block)
 {
     const int64_t C = s->C, L = s->L, from = block * s->cut.size, to = dr_min64(from + s->cut.size, L);
-    const float *restrict x = m->x, *restrict centre = m->centre, *restrict scale = m->scale,
-                          *restrict shift = m->shift;
-    float *restrict y = m->y;
+    const void *restrict x = m->x;
+    const float *restrict centre = m->centre, *restrict scale = m->scale, *restrict shift = m->shift;
+    void *restrict y = m->y;
     for (int64_t p = from; !s->runs && p < to; p++)
-        for (int64_t c = 0; c < C; c++) y[p * C + c] = vm_act(act, (x[p * C + c] - centre[c]) * scale[c] + shift[c]);
+        for (int64_t c = 0; c < C; c++) {
+            const float z = (dr_load(type, x, p * C + c) - centre[c]) * scale[c] + shift[c];
+            dr_store(type, y, p * C + c, vm_act_to(type, act, z));
+        }
     for (int64_t c = 0; s->runs && c < C; c++) {
         const float k0 = centre[c], k1 = scale[c], k2 = shift[c];
-        for (int64_t i = c * L; i < (c + 1) * L; i++) y[i] = vm_act(act, (x[i] - k0) * k1 + k2);
+        for (int64_t i = c * L; i < (c + 1) * L; i++)
+            dr_store(type, y, i, vm_act_to(type, act, (dr_load(type, x, i) - k0) * k1 + k2));
     }
+}
+
+VM_INLINE void write_y_with(int act, const norm_shape *s, const image *m, int64_t block)
+{
+    if (s->type == DR_BF16) write_y_of(DR_BF16, act, s, m, block);
+    else write_y_of(DR_F32, act, s, m, block);
 }
 
 static void write_y(const norm_shape *s, const image *m, int64_t block)
@@ -194,7 +214,7 @@ static void write_y(const norm_shape *s, const image *m, int64_t block)
     }
 }
 
-static void group_norm_act_f32(const dr_kargs *a) /* x, gamma, beta -> y, mean [B,G], rstd [B,G] */
+static void group_norm_act(const dr_kargs *a) /* x, gamma, beta -> y, mean [B,G], rstd [B,G] */
 {
     if (dr_numel(&a->in[0]) == 0) return;
     const norm_shape s = shape_of(&a->in[0], &a->in[1], a->attr);
@@ -220,18 +240,19 @@ static void begin_backward(const norm_shape *s, const image *m)
     }
 }
 
-VM_INLINE void sum_dz_with(int act, const norm_shape *s, const image *m, int64_t block)
+VM_INLINE void sum_dz_of(int type, int act, const norm_shape *s, const image *m, int64_t block)
 {
     const int64_t C = s->C, L = s->L, from = block * s->cut.size, to = dr_min64(from + s->cut.size, L);
-    const float *restrict x = m->x, *restrict dy = m->dy, *restrict centre = m->centre, *restrict scale = m->scale,
-                          *restrict beta = m->beta;
+    const void *restrict x = m->x, *restrict dy = m->dy;
+    const float *restrict centre = m->centre, *restrict scale = m->scale, *restrict beta = m->beta;
     float *restrict dz = m->y;
     double *restrict sum = m->sums + block * 2 * C, *restrict moment = sum + C;
     for (int64_t c = 0; c < C; c++) sum[c] = moment[c] = 0;
     for (int64_t p = from; !s->runs && p < to; p++)
         for (int64_t c = 0; c < C; c++) {
-            const float d = x[p * C + c] - centre[c], own = dy[p * C + c] * vm_act_slope(act, d * scale[c] + beta[c]);
-            dz[p * C + c] = own;
+            const float d = dr_load(type, x, p * C + c) - centre[c];
+            const float own = dr_load(type, dy, p * C + c) * vm_act_slope_to(type, act, d * scale[c] + beta[c]);
+            if (type == DR_F32) dz[p * C + c] = own;
             sum[c] += (double)own;
             moment[c] += (double)own * (double)d;
         }
@@ -240,14 +261,21 @@ VM_INLINE void sum_dz_with(int act, const norm_shape *s, const image *m, int64_t
         double own_sum = 0, own_moment = 0;
 #pragma omp simd reduction(+ : own_sum, own_moment)
         for (int64_t i = c * L; i < (c + 1) * L; i++) {
-            const float d = x[i] - k0, own = dy[i] * vm_act_slope(act, d * k1 + k2);
-            dz[i] = own;
+            const float d = dr_load(type, x, i) - k0,
+                        own = dr_load(type, dy, i) * vm_act_slope_to(type, act, d * k1 + k2);
+            if (type == DR_F32) dz[i] = own;
             own_sum += (double)own;
             own_moment += (double)own * (double)d;
         }
         sum[c] = own_sum;
         moment[c] = own_moment;
     }
+}
+
+VM_INLINE void sum_dz_with(int act, const norm_shape *s, const image *m, int64_t block)
+{
+    if (s->type == DR_BF16) sum_dz_of(DR_BF16, act, s, m, block);
+    else sum_dz_of(DR_F32, act, s, m, block);
 }
 
 static void sum_dz(const norm_shape *s, const image *m, int64_t block)
@@ -283,7 +311,7 @@ static void join_dz(const norm_shape *s, const image *m)
     }
 }
 
-static void write_dx(const norm_shape *s, const image *m, int64_t block)
+static void write_dx_f32(const norm_shape *s, const image *m, int64_t block)
 {
     const int64_t C = s->C, L = s->L, from = block * s->cut.size, to = dr_min64(from + s->cut.size, L);
     const float *restrict x = m->x, *restrict centre = m->centre, *restrict scale = m->scale, *restrict tilt = m->tilt;
@@ -298,8 +326,42 @@ static void write_dx(const norm_shape *s, const image *m, int64_t block)
     }
 }
 
+VM_INLINE void write_dx_bf16_with(int act, const norm_shape *s, const image *m, int64_t block)
+{
+    const int64_t C = s->C, L = s->L, from = block * s->cut.size, to = dr_min64(from + s->cut.size, L);
+    const void *restrict x = m->x, *restrict dy = m->dy;
+    const float *restrict centre = m->centre, *restrict scale = m->scale, *restrict beta = m->beta;
+    const float *restrict tilt = m->tilt, *restrict level = m->level;
+    void *restrict dx = m->y;
+    for (int64_t p = from; !s->runs && p < to; p++)
+        for (int64_t c = 0; c < C; c++) {
+            const float d = dr_load(DR_BF16, x, p * C + c) - centre[c], z = d * scale[c] + beta[c];
+            const float dz = dr_load(DR_BF16, dy, p * C + c) * vm_act_slope_to(DR_BF16, act, z);
+            dr_store(DR_BF16, dx, p * C + c, scale[c] * dz + (d * tilt[c] + level[c]));
+        }
+    for (int64_t c = 0; s->runs && c < C; c++) {
+        const float k0 = centre[c], k1 = scale[c], k2 = tilt[c], k3 = level[c], k4 = beta[c];
+        for (int64_t i = c * L; i < (c + 1) * L; i++) {
+            const float d = dr_load(DR_BF16, x, i) - k0;
+            const float dz = dr_load(DR_BF16, dy, i) * vm_act_slope_to(DR_BF16, act, d * k1 + k4);
+            dr_store(DR_BF16, dx, i, k1 * dz + (d * k2 + k3));
+        }
+    }
+}
+
+static void write_dx_bf16(const norm_shape *s, const image *m, int64_t block)
+{
+    switch (s->act) {
+    case DR_ACT_RELU: write_dx_bf16_with(DR_ACT_RELU, s, m, block); break;
+    case DR_ACT_GELU: write_dx_bf16_with(DR_ACT_GELU, s, m, block); break;
+    case DR_ACT_GELU_TANH: write_dx_bf16_with(DR_ACT_GELU_TANH, s, m, block); break;
+    case DR_ACT_SILU: write_dx_bf16_with(DR_ACT_SILU, s, m, block); break;
+    default: write_dx_bf16_with(DR_ACT_NONE, s, m, block); break;
+    }
+}
+
 /* x, gamma, beta, mean, rstd, dy -> dx, dgamma, dbeta */
-static void group_norm_act_backward_f32(const dr_kargs *a)
+static void group_norm_act_backward(const dr_kargs *a)
 {
     const int64_t C = a->in[0].shape[1];
     float *dgamma = dr_out(a, 1), *dbeta = dr_out(a, 2);
@@ -318,7 +380,8 @@ static void group_norm_act_backward_f32(const dr_kargs *a)
                           .sums = memory,
                           .mean = dr_in(a, 3),
                           .rstd = dr_in(a, 4) };
-    over_images(&s, &first, &(passes){ begin_backward, sum_dz, join_dz, write_dx });
+    over_images(&s, &first,
+                &(passes){ begin_backward, sum_dz, join_dz, s.type == DR_BF16 ? write_dx_bf16 : write_dx_f32 });
     for (int64_t b = 0; s.own && b < s.B; b++) {
         const image m = image_at(&s, &first, b);
         for (int64_t c = 0; c < C; c++) {
@@ -339,5 +402,7 @@ static void group_norm_act_backward_f32(const dr_kargs *a)
     }
 }
 
-DR_KERNEL(group_norm_act, DR_F32, group_norm_act_f32)
-DR_KERNEL(group_norm_act_backward, DR_F32, group_norm_act_backward_f32)
+DR_KERNEL(group_norm_act, DR_F32, group_norm_act)
+DR_KERNEL(group_norm_act, DR_BF16, group_norm_act)
+DR_KERNEL(group_norm_act_backward, DR_F32, group_norm_act_backward)
+DR_KERNEL(group_norm_act_backward, DR_BF16, group_norm_act_backward)

@@ -1,75 +1,87 @@
 /* layer_norm.c: y = gamma (x - mean)/sqrt(var + eps) + beta over the last axis.     Ba, Kiros, Hinton 2016
- * Sums are doubles; a mean is subtracted in two parts, high + low, so that its own rounding does not show in y. */
+ * Sums are doubles; a mean is subtracted in two parts, high + low, so that its own rounding does not show in y. x and y
+ * are f32 or bf16, all else is f32. */
+#include "bf16.h"
 #include "cpu_backend.h"
-#include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
-static void row(const float *x, const float *gamma, const float *beta, float *restrict y, float *mean_out,
-                float *rstd_out, int64_t D, double eps)
+VM_INLINE void row(int type, const void *x, const float *gamma, const float *beta, void *restrict y, float *mean_out,
+                   float *rstd_out, int64_t D, double eps)
 {
     double sum = 0, squares = 0;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < D; i++) sum += (double)x[i];
+    for (int64_t i = 0; i < D; i++) sum += (double)dr_load(type, x, i);
     const double mean = sum / (double)D;
     const float high = (float)mean, low = (float)(mean - (double)high);
 #pragma omp simd reduction(+ : squares)
     for (int64_t i = 0; i < D; i++) {
-        const double d = (double)((x[i] - high) - low);
+        const double d = (double)((dr_load(type, x, i) - high) - low);
         squares += d * d;
     }
     const double rstd = 1 / sqrt(squares / (double)D + eps);
     const float scale = (float)rstd;
-    if (gamma)
-        for (int64_t i = 0; i < D; i++) y[i] = gamma[i] * (((x[i] - high) - low) * scale);
-    else
-        for (int64_t i = 0; i < D; i++) y[i] = ((x[i] - high) - low) * scale;
-    if (beta)
-        for (int64_t i = 0; i < D; i++) y[i] += beta[i];
+    for (int64_t i = 0; i < D; i++) {
+        const float h = ((dr_load(type, x, i) - high) - low) * scale, z = gamma ? gamma[i] * h : h;
+        dr_store(type, y, i, beta ? z + beta[i] : z);
+    }
     *mean_out = high;
     *rstd_out = scale;
 }
 
 /* x [..,D], gamma [D] or NULL, beta [D] or NULL -> y, mean [..], rstd [..] */
-static void layer_norm_f32(const dr_kargs *a)
+static void layer_norm(const dr_kargs *a)
 {
     const double eps = ((const dr_layer_norm_attr *)a->attr)->eps;
     const dr_view *view = &a->in[0];
     const int64_t rows = dr_count(view, 0, view->rank - 1), D = view->shape[view->rank - 1];
-    const float *x = dr_in(a, 0), *gamma = a->n_in > 1 ? dr_in(a, 1) : NULL, *beta = a->n_in > 2 ? dr_in(a, 2) : NULL;
-    float *y = dr_out(a, 0), *mean = dr_out(a, 1), *rstd = dr_out(a, 2);
+    const void *x = dr_in(a, 0);
+    const float *gamma = dr_optional(a, 1), *beta = dr_optional(a, 2);
+    void *y = dr_out(a, 0);
+    float *mean = dr_out(a, 1), *rstd = dr_out(a, 2);
+    const bool narrow = view->dtype == DR_BF16;
 #pragma omp parallel for schedule(static) if (rows * D > DR_CPU_PARALLEL)
-    for (int64_t r = 0; r < rows; r++) row(x + r * D, gamma, beta, y + r * D, mean + r, rstd + r, D, eps);
+    for (int64_t r = 0; r < rows; r++) {
+        if (narrow)
+            row(DR_BF16, dr_from(DR_BF16, x, r * D), gamma, beta, dr_into(DR_BF16, y, r * D), mean + r, rstd + r, D,
+                eps);
+        else row(DR_F32, dr_from(DR_F32, x, r * D), gamma, beta, dr_into(DR_F32, y, r * D), mean + r, rstd + r, D, eps);
+    }
 }
 
 /* dx of one row, and what it adds to dgamma and dbeta. With h = (x - mean) rstd and dh = gamma dy:
  * dx = rstd (dh - (sum dh)/D - h (sum dh h)/D). */
-static void row_backward(const float *x, const float *dy, const float *gamma, float mean, float rstd,
-                         float *restrict dx, double *restrict dgamma, double *restrict dbeta, int64_t D)
+VM_INLINE void row_backward(int type, const void *x, const void *dy, const float *gamma, float mean, float rstd,
+                            void *restrict dx, double *restrict dgamma, double *restrict dbeta, int64_t D)
 {
     double sum_dh = 0, sum_dh_h = 0;
 #pragma omp simd reduction(+ : sum_dh, sum_dh_h)
     for (int64_t i = 0; i < D; i++) {
-        const float h = (x[i] - mean) * rstd, dh = gamma ? gamma[i] * dy[i] : dy[i];
-        dgamma[i] += (double)(dy[i] * h);
-        dbeta[i] += (double)dy[i];
+        const float h = (dr_load(type, x, i) - mean) * rstd, own = dr_load(type, dy, i);
+        const float dh = gamma ? gamma[i] * own : own;
+        dgamma[i] += (double)(own * h);
+        dbeta[i] += (double)own;
         sum_dh += (double)dh;
         sum_dh_h += (double)(dh * h);
     }
     const float mean_dh = (float)(sum_dh / (double)D), mean_dh_h = (float)(sum_dh_h / (double)D);
     for (int64_t i = 0; i < D; i++) {
-        const float h = (x[i] - mean) * rstd, dh = gamma ? gamma[i] * dy[i] : dy[i];
-        dx[i] = rstd * (dh - mean_dh - h * mean_dh_h);
+        const float h = (dr_load(type, x, i) - mean) * rstd, own = dr_load(type, dy, i);
+        const float dh = gamma ? gamma[i] * own : own;
+        dr_store(type, dx, i, rstd * (dh - mean_dh - h * mean_dh_h));
     }
 }
 
 /* x, mean, rstd, dy, gamma or NULL -> dx, dgamma, dbeta */
-static void layer_norm_backward_f32(const dr_kargs *a)
+static void layer_norm_backward(const dr_kargs *a)
 {
     const dr_view *view = &a->in[0];
     const int64_t rows = dr_count(view, 0, view->rank - 1), D = view->shape[view->rank - 1];
-    const float *x = dr_in(a, 0), *mean = dr_in(a, 1), *rstd = dr_in(a, 2), *dy = dr_in(a, 3),
-                *gamma = a->n_in > 4 ? dr_in(a, 4) : NULL;
-    float *dx = dr_out(a, 0), *dgamma = dr_out(a, 1), *dbeta = dr_out(a, 2);
+    const void *x = dr_in(a, 0), *dy = dr_in(a, 3);
+    const float *mean = dr_in(a, 1), *rstd = dr_in(a, 2), *gamma = dr_optional(a, 4);
+    void *dx = dr_out(a, 0);
+    float *dgamma = dr_out(a, 1), *dbeta = dr_out(a, 2);
+    const bool narrow = view->dtype == DR_BF16;
     const dr_blocks cut = dr_cut(rows, 16);
     double *partial = dr_cpu_workspace(a, (size_t)((cut.count + 1) * 2 * D) * sizeof(double)); /* [blocks,2,D] */
     if (!partial) return;
@@ -78,8 +90,14 @@ static void layer_norm_backward_f32(const dr_kargs *a)
     for (int64_t b = 0; b < cut.count; b++) {
         double *own = partial + b * 2 * D;
         memset(own, 0, (size_t)(2 * D) * sizeof(double));
-        for (int64_t r = b * cut.size; r < dr_min64((b + 1) * cut.size, rows); r++)
-            row_backward(x + r * D, dy + r * D, gamma, mean[r], rstd[r], dx + r * D, own, own + D, D);
+        for (int64_t r = b * cut.size; r < dr_min64((b + 1) * cut.size, rows); r++) {
+            if (narrow)
+                row_backward(DR_BF16, dr_from(DR_BF16, x, r * D), dr_from(DR_BF16, dy, r * D), gamma, mean[r], rstd[r],
+                             dr_into(DR_BF16, dx, r * D), own, own + D, D);
+            else
+                row_backward(DR_F32, dr_from(DR_F32, x, r * D), dr_from(DR_F32, dy, r * D), gamma, mean[r], rstd[r],
+                             dr_into(DR_F32, dx, r * D), own, own + D, D);
+        }
     }
     double *total = partial + cut.count * 2 * D;
     memset(total, 0, (size_t)(2 * D) * sizeof(double));
@@ -91,5 +109,7 @@ static void layer_norm_backward_f32(const dr_kargs *a)
     }
 }
 
-DR_KERNEL(layer_norm, DR_F32, layer_norm_f32)
-DR_KERNEL(layer_norm_backward, DR_F32, layer_norm_backward_f32)
+DR_KERNEL(layer_norm, DR_F32, layer_norm)
+DR_KERNEL(layer_norm, DR_BF16, layer_norm)
+DR_KERNEL(layer_norm_backward, DR_F32, layer_norm_backward)
+DR_KERNEL(layer_norm_backward, DR_BF16, layer_norm_backward)

@@ -2,8 +2,8 @@
  * repeated. The gradient goes back to where each element came from.
  * Memory is seen as [axes.., n, unit]: n is the innermost axis that grows, unit what lies inside it (the channels of an
  * image, as a rule), so rows of y are a border, a plain copy of n units, and a border. */
+#include "bf16.h"
 #include "memory_order.h"
-#include <math.h>
 #include <stdbool.h>
 
 typedef struct layout { /* axes in memory order */
@@ -139,46 +139,60 @@ static void pad_any(const dr_kargs *a) /* x -> y */
     }
 }
 
-/* ---- backward ---------------------------------------------------------------------------------------------------- */
+/* ---- backward, of f32 or bf16: rows of dy add up in f32 --------------------------------------------------------- */
 
-static void add(float *restrict to, const float *restrict from, int64_t n)
+VM_INLINE void add(int type, float *restrict to, const void *restrict from, int64_t first, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) to[i] += from[i];
+    for (int64_t i = 0; i < n; i++) to[i] += dr_load(type, from, first + i);
 }
 
-static void row_backward(const layout *m, int64_t mode, const float *dy, float *dx)
+VM_INLINE void row_backward(int type, const layout *m, int64_t mode, const void *dy, float *dx)
 {
-    const int64_t in = m->in[m->axes - 1], out = m->out[m->axes - 1], before = m->before[m->axes - 1];
-    add(dx, dy + before * m->unit, in * m->unit);
+    const int64_t in = m->in[m->axes - 1], out = m->out[m->axes - 1], before = m->before[m->axes - 1], unit = m->unit;
+    add(type, dx, dy, before * unit, in * unit);
     if (mode == DR_PAD_CONSTANT) return;
-    for (int64_t o = 0; o < before; o++) add(dx + source(mode, o, before, in) * m->unit, dy + o * m->unit, m->unit);
-    for (int64_t o = before + in; o < out; o++)
-        add(dx + source(mode, o, before, in) * m->unit, dy + o * m->unit, m->unit);
+    for (int64_t o = 0; o < before; o++) add(type, dx + source(mode, o, before, in) * unit, dy, o * unit, unit);
+    for (int64_t o = before + in; o < out; o++) add(type, dx + source(mode, o, before, in) * unit, dy, o * unit, unit);
+}
+
+/* Image k, or all: rows [k rows, (k + 1) rows) of dy, which come from n elements of dx; sum [n] is dx itself in f32. */
+VM_INLINE void image_backward(int type, const layout *m, int64_t mode, const void *dy, int64_t k, int64_t rows,
+                              float *sum, void *dx, int64_t n)
+{
+    const int64_t in = m->in[m->axes - 1] * m->unit, out = m->out[m->axes - 1] * m->unit;
+    memset(sum, 0, (size_t)n * sizeof(float));
+    for (int64_t r = k * rows; r < (k + 1) * rows; r++) {
+        const int64_t row = source_row(m, mode, r);
+        if (row >= 0) row_backward(type, m, mode, dr_from(type, dy, r * out), sum + row * in - k * n);
+    }
+    for (int64_t i = 0; type != DR_F32 && i < n; i++) dr_store(type, dx, i, sum[i]);
 }
 
 /* dy -> dx. Rows of dy add up in dx, so threads share the outermost axis, and only where it does not grow. */
-static void pad_backward_f32(const dr_kargs *a)
+static void pad_backward(const dr_kargs *a)
 {
     const dr_pad_backward_attr *attr = a->attr;
     const layout m = layout_of(attr, &a->out[0], &a->in[0]);
-    const float *dy = dr_in(a, 0);
-    float *dx = dr_out(a, 0);
-    const int64_t n = dr_numel(&a->out[0]);
+    const int64_t n = dr_numel(&a->out[0]), bytes = n * dr_element_size(a->out[0].dtype);
+    const bool narrow = a->out[0].dtype == DR_BF16;
     if (n == 0) return;
     if (m.axes == 0) {
-        dr_copy_rows((char *)dx, n * 4, (const char *)dy, n * 4, n * 4, 1);
+        dr_copy_rows(dr_out(a, 0), bytes, dr_in(a, 0), bytes, bytes, 1);
         return;
     }
-    const int64_t in = m.in[m.axes - 1], out = m.out[m.axes - 1];
-    const int64_t images = m.axes > 1 && m.in[0] == m.out[0] ? m.out[0] : 1, rows = m.rows / images;
-    dr_clear_rows((char *)dx, n * 4, n * 4, 1);
+    const int64_t images = m.axes > 1 && m.in[0] == m.out[0] ? m.out[0] : 1, rows = m.rows / images, each = n / images;
+    float *sums = dr_out(a, 0);
+    if (narrow) sums = dr_cpu_workspace(a, (size_t)n * sizeof(float));
+    if (!sums) return;
 #pragma omp parallel for schedule(static) if (images > 1 && n > DR_CPU_PARALLEL)
-    for (int64_t image = 0; image < images; image++)
-        for (int64_t r = image * rows; r < (image + 1) * rows; r++) {
-            const int64_t row = source_row(&m, attr->mode, r);
-            if (row >= 0) row_backward(&m, attr->mode, dy + r * out * m.unit, dx + row * in * m.unit);
-        }
+    for (int64_t k = 0; k < images; k++) {
+        if (narrow)
+            image_backward(DR_BF16, &m, attr->mode, dr_in(a, 0), k, rows, sums + k * each,
+                           dr_into(DR_BF16, dr_out(a, 0), k * each), each);
+        else image_backward(DR_F32, &m, attr->mode, dr_in(a, 0), k, rows, sums + k * each, NULL, each);
+    }
 }
 
 DR_KERNEL(pad, DR_ANY_DTYPE, pad_any)
-DR_KERNEL(pad_backward, DR_F32, pad_backward_f32)
+DR_KERNEL(pad_backward, DR_F32, pad_backward)
+DR_KERNEL(pad_backward, DR_BF16, pad_backward)

@@ -2,9 +2,9 @@
  * Key: the seed. Counter: (element/4, sample + row, step, purpose), row the index along the first axis, element the
  * row-major index within the row; of the four words, element % 4 is the element's own. So a sample's numbers depend
  * neither on the batch around it nor on memory order. In rank 1 each element is a row; rank 0 is row 0.
- * LANES counters are worked on at once. */
+ * LANES counters are worked on at once. f32 or bf16, which is the f32 number rounded. */
+#include "bf16.h"
 #include "cpu_backend.h"
-#include "vector_math.h"
 
 enum { LANES = 16 };
 
@@ -87,15 +87,18 @@ static void count(const dr_random_attr *attr, int64_t from, int64_t quads, lanes
 
 /* The numbers of up to LANES counters to their places in y [rows, elements]; a row's last counter may give fewer
  * than 4. */
-static void place(const float *number, int64_t from, int64_t lanes_used, int64_t quads, int64_t elements, float *y)
+VM_INLINE void place(int type, const float *number, int64_t from, int64_t lanes_used, int64_t quads, int64_t elements,
+                     void *y)
 {
     if (elements % 4 == 0) {
-        memcpy(y + from * 4, number, (size_t)lanes_used * 4 * sizeof(float));
+        void *to = dr_into(type, y, from * 4);
+        for (int64_t i = 0; i < lanes_used * 4; i++) dr_store(type, to, i, number[i]);
         return;
     }
     for (int64_t i = 0; i < lanes_used; i++) {
         const int64_t row = (from + i) / quads, first = (from + i) % quads * 4;
-        for (int64_t j = 0; j < dr_min64(4, elements - first); j++) y[row * elements + first + j] = number[4 * i + j];
+        for (int64_t j = 0; j < dr_min64(4, elements - first); j++)
+            dr_store(type, y, row * elements + first + j, number[4 * i + j]);
     }
 }
 
@@ -105,20 +108,24 @@ static void generate(const dr_kargs *a, void (*of_words)(const lanes *l, float *
     const dr_view *view = &a->out[0];
     const int64_t rows = view->rank > 0 ? view->shape[0] : 1, elements = dr_count(view, 1, view->rank);
     const int64_t quads = (elements + 3) / 4, n = rows * quads;
-    float *y = dr_out(a, 0);
+    void *y = dr_out(a, 0);
 #pragma omp parallel for schedule(static) if (n * 4 > DR_CPU_PARALLEL / 4)
     for (int64_t from = 0; from < n; from += LANES) {
         lanes l;
         float number[4 * LANES];
+        const int64_t used = dr_min64(LANES, n - from);
         count(attr, from, quads, &l);
         philox4x32_10((uint64_t)attr->seed, &l);
         of_words(&l, number);
-        place(number, from, dr_min64(LANES, n - from), quads, elements, y);
+        if (view->dtype == DR_BF16) place(DR_BF16, number, from, used, quads, elements, y);
+        else place(DR_F32, number, from, used, quads, elements, y);
     }
 }
 
-static void rand_uniform_f32(const dr_kargs *a) { generate(a, uniform); }
-static void rand_normal_f32(const dr_kargs *a) { generate(a, normal); }
+static void rand_uniform(const dr_kargs *a) { generate(a, uniform); }
+static void rand_normal(const dr_kargs *a) { generate(a, normal); }
 
-DR_KERNEL(rand_uniform, DR_F32, rand_uniform_f32)
-DR_KERNEL(rand_normal, DR_F32, rand_normal_f32)
+DR_KERNEL(rand_uniform, DR_F32, rand_uniform)
+DR_KERNEL(rand_uniform, DR_BF16, rand_uniform)
+DR_KERNEL(rand_normal, DR_F32, rand_normal)
+DR_KERNEL(rand_normal, DR_BF16, rand_normal)

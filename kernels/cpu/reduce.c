@@ -3,7 +3,8 @@
  * channels-last images over their pixels. What is innermost decides the loop:
  *   kept      columns: rows of x are added into an array of totals, a vector at a time
  *   reduced   runs: each run of x becomes one number
- * Totals are doubles, over blocks of rows that depend on the shape alone. */
+ * Totals are doubles, over blocks of rows that depend on the shape alone. f32 or bf16. */
+#include "bf16.h"
 #include "cpu_backend.h"
 #include <math.h>
 #include <stdbool.h>
@@ -76,44 +77,46 @@ static int64_t seek(const axis *list, int n, int64_t i, int64_t *out)
 
 /* ---- sum and maximum: `maximum` is a constant where these are called, so each becomes a loop of its own ---------- */
 
-static inline __attribute__((always_inline)) double larger(double total, double x) /* NaN wins */
-{
-    return x > total || x != x ? x : total;
-}
+VM_INLINE double larger(double total, double x) /* NaN wins */ { return x > total || x != x ? x : total; }
 
-static inline __attribute__((always_inline)) double start_of(bool maximum) { return maximum ? -(double)INFINITY : 0.0; }
+VM_INLINE double start_of(bool maximum) { return maximum ? -(double)INFINITY : 0.0; }
 
-static double sum_of_run(const float *x, int64_t n)
+VM_INLINE double sum_of_run(int type, const void *x, int64_t n)
 {
     double total = 0;
 #pragma omp simd reduction(+ : total)
-    for (int64_t i = 0; i < n; i++) total += (double)x[i];
+    for (int64_t i = 0; i < n; i++) total += (double)dr_load(type, x, i);
     return total;
 }
 
-static double maximum_of_run(const float *x, int64_t n)
+VM_INLINE double maximum_of_run(int type, const void *x, int64_t n)
 {
     enum { LANES = 32 };
     float lane[LANES];
     int64_t i = 0;
     for (int l = 0; l < LANES; l++) lane[l] = -INFINITY;
     for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; l++) lane[l] = x[i + l] > lane[l] || x[i + l] != x[i + l] ? x[i + l] : lane[l];
+        for (int l = 0; l < LANES; l++) {
+            const float value = dr_load(type, x, i + l);
+            lane[l] = value > lane[l] || value != value ? value : lane[l];
+        }
     double total = -(double)INFINITY;
     for (int l = 0; l < LANES; l++) total = larger(total, (double)lane[l]);
-    for (; i < n; i++) total = larger(total, (double)x[i]);
+    for (; i < n; i++) total = larger(total, (double)dr_load(type, x, i));
     return total;
 }
 
-static inline __attribute__((always_inline)) void add_row(bool maximum, const float *x, double *restrict total,
-                                                          int64_t n)
+VM_INLINE void add_row(int type, bool maximum, const void *x, double *restrict total, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) total[i] = maximum ? larger(total[i], (double)x[i]) : total[i] + (double)x[i];
+    for (int64_t i = 0; i < n; i++) {
+        const double value = (double)dr_load(type, x, i);
+        total[i] = maximum ? larger(total[i], value) : total[i] + value;
+    }
 }
 
 /* Rows [from, to) of one group: into total[width] where columns, else total[0]. */
-static inline __attribute__((always_inline)) void rows_of_group(bool maximum, const split *w, const float *x,
-                                                                double *total, int64_t width, int64_t from, int64_t to)
+VM_INLINE void rows_of_group(int type, bool maximum, const split *w, const void *x, double *total, int64_t width,
+                             int64_t from, int64_t to)
 {
     const int last = w->reduced_axes - 1;
     const int64_t n = last >= 0 ? w->reduced[last].n : 1, stride = last >= 0 ? w->reduced[last].stride : 0;
@@ -121,12 +124,13 @@ static inline __attribute__((always_inline)) void rows_of_group(bool maximum, co
     for (int64_t i = 0; i < count; i++) total[i] = start_of(maximum);
     for (int64_t row = from; row < to;) { /* a stretch along the innermost of the reduced axes */
         const int64_t length = dr_min64(n - row % n, to - row);
-        const float *p = x + seek(w->reduced, w->reduced_axes, row, NULL);
-        for (int64_t k = 0; k < length; k++, p += stride) {
+        const int64_t at = seek(w->reduced, w->reduced_axes, row, NULL);
+        for (int64_t k = 0; k < length; k++) {
+            const void *p = dr_from(type, x, at + k * stride);
             const int64_t run = row + k == w->rows - 1 ? w->last_run : w->inner.n;
-            if (w->columns) add_row(maximum, p, total, width);
-            else if (maximum) total[0] = larger(total[0], maximum_of_run(p, run));
-            else total[0] += sum_of_run(p, run);
+            if (w->columns) add_row(type, maximum, p, total, width);
+            else if (maximum) total[0] = larger(total[0], maximum_of_run(type, p, run));
+            else total[0] += sum_of_run(type, p, run);
         }
         row += length;
     }
@@ -153,11 +157,12 @@ typedef struct work {
     int64_t items;        /* groups x tiles */
     dr_blocks cut;        /* of the rows of an item */
     bool maximum;
+    int type; /* of x and y: DR_F32 or DR_BF16 */
 } work;
 
 static work work_of(const dr_view *x, const int64_t out[DR_MAX_RANK], bool maximum)
 {
-    work k = { .w = split_of(x, out), .tiles = 1, .width = 1, .maximum = maximum };
+    work k = { .w = split_of(x, out), .tiles = 1, .width = 1, .maximum = maximum, .type = x->dtype };
     cut_long_run(&k.w);
     int64_t row = k.w.inner.n; /* elements that are read together */
     if (k.w.columns) {
@@ -175,13 +180,20 @@ static int64_t columns_of(const work *k, int64_t item)
 }
 
 /* One block of one item: total[columns_of] */
-static void block_total(const work *k, const float *x, int64_t item, int64_t block, double *total)
+VM_INLINE void block_of(int type, const work *k, const void *x, int64_t item, int64_t block, double *total)
 {
     const split *w = &k->w;
     const int64_t from = block * k->cut.size, to = dr_min64(from + k->cut.size, w->rows);
-    const float *group = x + seek(w->kept, w->kept_axes, item / k->tiles, NULL) + item % k->tiles * TILE;
-    if (k->maximum) rows_of_group(true, w, group, total, columns_of(k, item), from, to);
-    else rows_of_group(false, w, group, total, columns_of(k, item), from, to);
+    const int64_t at = seek(w->kept, w->kept_axes, item / k->tiles, NULL) + item % k->tiles * TILE;
+    const void *group = dr_from(type, x, at);
+    if (k->maximum) rows_of_group(type, true, w, group, total, columns_of(k, item), from, to);
+    else rows_of_group(type, false, w, group, total, columns_of(k, item), from, to);
+}
+
+static void block_total(const work *k, const void *x, int64_t item, int64_t block, double *total)
+{
+    if (k->type == DR_BF16) block_of(DR_BF16, k, x, item, block, total);
+    else block_of(DR_F32, k, x, item, block, total);
 }
 
 static void join_blocks(const work *k, double *total, int64_t columns) /* [blocks,width], into the first */
@@ -193,25 +205,31 @@ static void join_blocks(const work *k, double *total, int64_t columns) /* [block
         }
 }
 
-static void write_item(const work *k, int64_t item, const double *total, double factor, float *y)
+static void write(const work *k, void *y, int64_t at, double value)
+{
+    if (k->type == DR_BF16) dr_store(DR_BF16, y, at, (float)value);
+    else dr_store(DR_F32, y, at, (float)value);
+}
+
+static void write_item(const work *k, int64_t item, const double *total, double factor, void *y)
 {
     int64_t place = 0;
     seek(k->w.kept, k->w.kept_axes, item / k->tiles, &place);
-    float *to = y + place + item % k->tiles * TILE * k->w.inner.out;
-    for (int64_t c = 0; c < columns_of(k, item); c++) to[c * k->w.inner.out] = (float)(factor * total[c]);
+    place += item % k->tiles * TILE * k->w.inner.out;
+    for (int64_t c = 0; c < columns_of(k, item); c++) write(k, y, place + c * k->w.inner.out, factor * total[c]);
 }
 
 /* x -> y = factor * (reduction of x); out[d]: stride of y along x's axis d, 0 where it is reduced */
 static void reduce(const dr_kargs *a, const int64_t out[DR_MAX_RANK], bool maximum, double factor)
 {
-    const float *x = dr_in(a, 0);
-    float *y = dr_out(a, 0);
+    const void *x = dr_in(a, 0);
+    void *y = dr_out(a, 0);
     const int64_t n = dr_numel(&a->in[0]), kept = dr_numel(&a->out[0]);
+    const work k = work_of(&a->in[0], out, maximum);
     if (n == 0) {
-        for (int64_t i = 0; i < kept; i++) y[i] = (float)(factor * start_of(maximum));
+        for (int64_t i = 0; i < kept; i++) write(&k, y, i, factor * start_of(maximum));
         return;
     }
-    const work k = work_of(&a->in[0], out, maximum);
     const int64_t blocks = k.cut.count;
     if (blocks == 1) {
 #pragma omp parallel for schedule(static) if (n > DR_CPU_PARALLEL)
@@ -257,11 +275,11 @@ static void over_dims(const dr_kargs *a, bool maximum, bool mean)
     reduce(a, out, maximum, mean ? 1.0 / (double)count : 1.0);
 }
 
-static void sum_f32(const dr_kargs *a) { over_dims(a, false, false); }
-static void mean_f32(const dr_kargs *a) { over_dims(a, false, true); } /* of nothing: NaN */
-static void amax_f32(const dr_kargs *a) { over_dims(a, true, false); }
+static void sum(const dr_kargs *a) { over_dims(a, false, false); }
+static void mean(const dr_kargs *a) { over_dims(a, false, true); } /* of nothing: NaN */
+static void amax(const dr_kargs *a) { over_dims(a, true, false); }
 
-static void sum_to_f32(const dr_kargs *a) /* x -> y, whose shape broadcasts to x's */
+static void sum_to(const dr_kargs *a) /* x -> y, whose shape broadcasts to x's */
 {
     const dr_view *x = &a->in[0], *y = &a->out[0];
     bool reduced[DR_MAX_RANK];
@@ -274,7 +292,11 @@ static void sum_to_f32(const dr_kargs *a) /* x -> y, whose shape broadcasts to x
     reduce(a, out, false, 1.0);
 }
 
-DR_KERNEL(sum, DR_F32, sum_f32)
-DR_KERNEL(mean, DR_F32, mean_f32)
-DR_KERNEL(amax, DR_F32, amax_f32)
-DR_KERNEL(sum_to, DR_F32, sum_to_f32)
+DR_KERNEL(sum, DR_F32, sum)
+DR_KERNEL(sum, DR_BF16, sum)
+DR_KERNEL(mean, DR_F32, mean)
+DR_KERNEL(mean, DR_BF16, mean)
+DR_KERNEL(amax, DR_F32, amax)
+DR_KERNEL(amax, DR_BF16, amax)
+DR_KERNEL(sum_to, DR_F32, sum_to)
+DR_KERNEL(sum_to, DR_BF16, sum_to)

@@ -43,7 +43,8 @@ VM_INLINE float vm_exp(float x)
     p = (p * r) * r + r + 1.0f;
     const int32_t whole = vm_to_bits(shifted) - 0x4B400000; /* n */
     const int32_t half = whole >> 1;
-    return p * vm_from_bits((int32_t)((uint32_t)(half + 127) << 23)) * vm_from_bits((int32_t)((uint32_t)(whole - half + 127) << 23));
+    return p * vm_from_bits((int32_t)((uint32_t)(half + 127) << 23)) *
+           vm_from_bits((int32_t)((uint32_t)(whole - half + 127) << 23));
 }
 
 /* ln x = e ln 2 + ln(1 + f), x = 2^e (1 + f), 1 + f in [sqrt 1/2, sqrt 2) */
@@ -118,12 +119,50 @@ VM_INLINE float vm_sin_from(float r, int32_t q)
     return vm_from_bits(vm_to_bits(value) ^ (int32_t)(((uint32_t)q & 2) << 30));
 }
 
-/* Phi, the normal distribution's cumulative function, and its density times sqrt(2 pi), e = e^(-x^2/2). From
- * Phi(-|x|) = e q(1/(1 + 0.35 |x|)): the lower tail keeps its relative accuracy, which 1 + erf(x/sqrt 2) does not. */
-VM_INLINE float vm_normal_cdf(float x, float *density)
+/* ---- activations: `type` says what the result is rounded to; for DR_BF16 a relative error of 6e-5 does ----------- */
+
+/* e^x where subnormal results may be 0: 2^n is then one factor, whose exponent is already in the last bits of `shifted`
+ * when x ln 2 has been rounded to n. */
+VM_INLINE float vm_exp_normal(int type, float x)
 {
-    const float a = fabsf(x);
-    const float e = vm_exp(-0.5f * (x * x));
+    x = x > 88.7f ? 88.7f : x;       /* n = 128: infinity */
+    x = x < -88.3f ? -88.3f : x;     /* n = -127: 0 */
+    const float round = 12583039.0f; /* 1.5 2^23 + 127 */
+    const float shifted = x * 1.442695041f + round;
+    const float n = shifted - round;
+    float p;
+    if (type == DR_BF16) {
+        const float r = x - n * 0.6931471806f;
+        p = 4.145860810e-02f;
+        p = p * r + 1.679090765e-01f;
+        p = p * r + 5.000435869e-01f;
+        p = p * r + 9.999634046e-01f;
+        p = p * r + 9.999992614e-01f;
+    } else {
+        const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f; /* ln 2 in two parts */
+        p = 1.381314476e-03f;
+        p = p * r + 8.369418792e-03f;
+        p = p * r + 4.166845605e-02f;
+        p = p * r + 1.666651517e-01f;
+        p = p * r + 4.999999404e-01f;
+        p = (p * r) * r + r + 1.0f;
+    }
+    return p * vm_from_bits((int32_t)((uint32_t)vm_to_bits(shifted) << 23));
+}
+
+/* q(|x|) of Phi(-|x|) = e^(-x^2/2) q, Phi the normal distribution's cumulative function: a polynomial in 1/(1 + k |x|).
+ * So the lower tail keeps its relative accuracy, which 1 + erf(x/sqrt 2) does not. */
+VM_INLINE float vm_normal_tail(int type, float a)
+{
+    if (type == DR_BF16) {
+        const float t = 1.0f / (1.0f + 0.25f * a);
+        float q = 2.413298020e-01f;
+        q = q * t - 1.032329739e-01f;
+        q = q * t + 1.798426030e-01f;
+        q = q * t + 8.071467040e-02f;
+        q = q * t + 1.013242056e-01f;
+        return q * t;
+    }
     const float t = 1.0f / (1.0f + 0.35f * a);
     float q = -2.915810049e-02f;
     q = q * t + 1.440318972e-01f;
@@ -134,71 +173,72 @@ VM_INLINE float vm_normal_cdf(float x, float *density)
     q = q * t + 1.198211834e-01f;
     q = q * t + 1.398635209e-01f;
     q = q * t + 1.396213025e-01f;
-    const float tail = e * (q * t);
-    *density = e;
-    return x < 0.0f ? tail : 1.0f - tail;
+    return q * t;
 }
 
-/* ---- activations ------------------------------------------------------------------------------------------------- */
-
-VM_INLINE float vm_gelu(float x) /* x Phi(x) */
+/* x Phi(x) = max(x, 0) - |x| Phi(-|x|) */
+VM_INLINE float vm_gelu(int type, float x)
 {
-    float density;
-    return x * vm_normal_cdf(x, &density);
+    const float a = fabsf(x), e = vm_exp_normal(type, -0.5f * (x * x));
+    return (x < 0.0f ? 0.0f : x) - a * (e * vm_normal_tail(type, a));
 }
 
-VM_INLINE float vm_gelu_slope(float x) /* Phi(x) + x phi(x) */
+/* Phi(x) + x phi(x) = [x >= 0] + sign(x) (|x| phi(x) - Phi(-|x|)) */
+VM_INLINE float vm_gelu_slope(int type, float x)
 {
-    float density;
-    const float cdf = vm_normal_cdf(x, &density);
-    return cdf + x * (density * 0.3989422804f);
+    const float a = fabsf(x), e = vm_exp_normal(type, -0.5f * (x * x));
+    const float part = e * (0.3989422804f * a - vm_normal_tail(type, a));
+    return vm_from_bits(vm_to_bits(part) ^ (vm_to_bits(x) & INT32_MIN)) + (x < 0.0f ? 0.0f : 1.0f);
 }
 
 /* x/2 (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3) */
-VM_INLINE float vm_gelu_tanh(float x)
+VM_INLINE float vm_gelu_tanh(int type, float x)
 {
     const float u2 = x * (1.595769122f + 0.0713548163f * (x * x)); /* 2u */
-    return x * vm_sigmoid(u2);
+    return x / (1.0f + vm_exp_normal(type, -u2));
 }
 
-VM_INLINE float vm_gelu_tanh_slope(float x)
+VM_INLINE float vm_gelu_tanh_slope(int type, float x)
 {
     const float square = x * x < 1e4f ? x * x : 1e4f; /* beyond, s (1 - s) is 0 and must not meet infinity */
-    const float e = vm_exp(-x * (1.595769122f + 0.0713548163f * square));
+    const float e = vm_exp_normal(type, -x * (1.595769122f + 0.0713548163f * square));
     const float s = 1.0f / (1.0f + e);
     const float rest = e > 1e30f ? 0.0f : e * s; /* 1 - s */
     return s + x * s * rest * (1.595769122f + 0.2140644489f * square);
 }
 
-VM_INLINE float vm_silu(float x) { return x * vm_sigmoid(x); }
+VM_INLINE float vm_silu(int type, float x) { return x / (1.0f + vm_exp_normal(type, -x)); }
 
-VM_INLINE float vm_silu_slope(float x) /* s (1 + x (1 - s)) */
+VM_INLINE float vm_silu_slope(int type, float x) /* s (1 + x (1 - s)) */
 {
-    const float s = vm_sigmoid(x);
+    const float s = 1.0f / (1.0f + vm_exp_normal(type, -x));
     return s * (1.0f + x * (1.0f - s));
 }
 
-/* act is a constant where this is called, so that each activation becomes a loop of its own. */
-VM_INLINE float vm_act(int act, float x)
+/* type and act are constants where these are called, so that each activation becomes a loop of its own. */
+VM_INLINE float vm_act_to(int type, int act, float x)
 {
     switch (act) {
     case DR_ACT_RELU: return x < 0.0f ? 0.0f : x;
-    case DR_ACT_GELU: return vm_gelu(x);
-    case DR_ACT_GELU_TANH: return vm_gelu_tanh(x);
-    case DR_ACT_SILU: return vm_silu(x);
+    case DR_ACT_GELU: return vm_gelu(type, x);
+    case DR_ACT_GELU_TANH: return vm_gelu_tanh(type, x);
+    case DR_ACT_SILU: return vm_silu(type, x);
     default: return x;
     }
 }
 
-VM_INLINE float vm_act_slope(int act, float x)
+VM_INLINE float vm_act_slope_to(int type, int act, float x)
 {
     switch (act) {
     case DR_ACT_RELU: return x > 0.0f ? 1.0f : 0.0f;
-    case DR_ACT_GELU: return vm_gelu_slope(x);
-    case DR_ACT_GELU_TANH: return vm_gelu_tanh_slope(x);
-    case DR_ACT_SILU: return vm_silu_slope(x);
+    case DR_ACT_GELU: return vm_gelu_slope(type, x);
+    case DR_ACT_GELU_TANH: return vm_gelu_tanh_slope(type, x);
+    case DR_ACT_SILU: return vm_silu_slope(type, x);
     default: return 1.0f;
     }
 }
+
+VM_INLINE float vm_act(int act, float x) { return vm_act_to(DR_F32, act, x); }
+VM_INLINE float vm_act_slope(int act, float x) { return vm_act_slope_to(DR_F32, act, x); }
 
 #endif

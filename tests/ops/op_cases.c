@@ -370,12 +370,17 @@ static void batch_norm(int64_t C, case_input x, int64_t act)
         INPUTS(x, STATISTIC(NORMAL, C), STATISTIC(NORMAL, C)));
     add("batch_norm_eval", ATTR(dr_batch_norm_eval_attr, 1e-5, act),
         INPUTS(x, STATISTIC(NORMAL, C), STATISTIC(NORMAL, C), STATISTIC(NORMAL, C), STATISTIC(POSITIVE, C)));
+    add("batch_norm_act_backward", ATTR(dr_batch_norm_act_backward_attr, 1e-5, act),
+        INPUTS(x, STATISTIC(NORMAL, C), STATISTIC(NORMAL, C), STATISTIC(NORMAL, C), STATISTIC(POSITIVE, C), x));
 }
 
 static void group_norm(int64_t C, int64_t groups, case_input x, int64_t act)
 {
     add("group_norm_act", ATTR(dr_group_norm_act_attr, groups, 1e-5, act),
         INPUTS(x, STATISTIC(NORMAL, C), STATISTIC(NORMAL, C)));
+    add("group_norm_act_backward", ATTR(dr_group_norm_act_backward_attr, groups, 1e-5, act),
+        INPUTS(x, STATISTIC(NORMAL, C), STATISTIC(NORMAL, C), STATISTIC(NORMAL, x.shape[0], groups),
+               STATISTIC(POSITIVE, x.shape[0], groups), x));
 }
 
 static void group_norm_per_sample(int64_t C, int64_t groups, case_input x, int64_t act)

@@ -181,10 +181,11 @@ static double *read(dr_tensor *t)
     return NULL;
 }
 
-static void backward_of(const op_case *c, dr_tensor **in, dr_tensor *y, case_result *result)
+static void backward_of(const op_case *c, const case_run *run, dr_tensor **in, dr_tensor *y, case_result *result)
 {
     const dr_view *v = dr_tensor_view(y);
     double *upstream = v ? case_upstream(c, view_count(v)) : NULL;
+    if (upstream && run->round) round_values(upstream, view_count(v), run->rounded_to);
     dr_tensor *dy = upstream ? tensor_of(v->rank, v->shape, (dr_dtype)v->dtype, DR_LAYOUT_ROW, upstream) : NULL;
     if (dy) dr_backward(y, dy);
     for (int i = 0; i < c->n_in && !dr_failed(); i++) {
@@ -218,7 +219,7 @@ bool run_case(const op_case *c, const case_run *run, case_result *result)
         result->view[j] = *dr_tensor_view(results[j]);
         result->out[j] = read(results[j]);
     }
-    if (run->need && !dr_failed() && dr_has_requires_grad(out[0])) backward_of(c, in, out[0], result);
+    if (run->need && !dr_failed() && dr_has_requires_grad(out[0])) backward_of(c, run, in, out[0], result);
     dr_scope_close();
     dr_device_use(before);
     return !dr_failed();

@@ -22,8 +22,8 @@ typedef struct dr_kernel_entry {
 } dr_kernel_entry;
 
 #define DR_KERNEL(op_, dtype_, function) \
-    static const dr_kernel_entry dr_kernel_##function##_##op_ = { .op = #op_, .dtype = dtype_, .fn = function }; \
-    DR_ENTRY_("dr_kernels", dr_kernel_entry, dr_kernel_entry_##function##_##op_, dr_kernel_##function##_##op_)
+    static const dr_kernel_entry dr_kernel_##op_##_##dtype_ = { .op = #op_, .dtype = dtype_, .fn = function }; \
+    DR_ENTRY_("dr_kernels", dr_kernel_entry, dr_kernel_entry_##op_##_##dtype_, dr_kernel_##op_##_##dtype_)
 
 enum { DR_ANY_DTYPE = -1 };
 
