@@ -3,7 +3,7 @@
  * channels-last images over their pixels. What is innermost decides the loop:
  *   kept      columns: rows of x are added into an array of totals, a vector at a time
  *   reduced   runs: each run of x becomes one number
- * Totals are doubles, over blocks of rows that depend on the shape alone. f32 or bf16. */
+ * Totals are doubles, over blocks of rows that depend on the shape alone. x is f32 or bf16; sums are f32. */
 #include "bf16.h"
 #include "cpu_backend.h"
 #include <math.h>
@@ -157,12 +157,13 @@ typedef struct work {
     int64_t items;        /* groups x tiles */
     dr_blocks cut;        /* of the rows of an item */
     bool maximum;
-    int type; /* of x and y: DR_F32 or DR_BF16 */
+    int type, out_type; /* of x and of y: DR_F32 or DR_BF16 */
 } work;
 
-static work work_of(const dr_view *x, const int64_t out[DR_MAX_RANK], bool maximum)
+static work work_of(const dr_view *x, const dr_view *y, const int64_t out[DR_MAX_RANK], bool maximum)
 {
-    work k = { .w = split_of(x, out), .tiles = 1, .width = 1, .maximum = maximum, .type = x->dtype };
+    work k = { .w = split_of(x, out), .tiles = 1, .width = 1, .maximum = maximum, .type = x->dtype,
+               .out_type = y->dtype };
     cut_long_run(&k.w);
     int64_t row = k.w.inner.n; /* elements that are read together */
     if (k.w.columns) {
@@ -207,7 +208,7 @@ static void join_blocks(const work *k, double *total, int64_t columns) /* [block
 
 static void write(const work *k, void *y, int64_t at, double value)
 {
-    if (k->type == DR_BF16) dr_store(DR_BF16, y, at, (float)value);
+    if (k->out_type == DR_BF16) dr_store(DR_BF16, y, at, (float)value);
     else dr_store(DR_F32, y, at, (float)value);
 }
 
@@ -225,7 +226,7 @@ static void reduce(const dr_kargs *a, const int64_t out[DR_MAX_RANK], bool maxim
     const void *x = dr_in(a, 0);
     void *y = dr_out(a, 0);
     const int64_t n = dr_numel(&a->in[0]), kept = dr_numel(&a->out[0]);
-    const work k = work_of(&a->in[0], out, maximum);
+    const work k = work_of(&a->in[0], &a->out[0], out, maximum);
     if (n == 0) {
         for (int64_t i = 0; i < kept; i++) write(&k, y, i, factor * start_of(maximum));
         return;
