@@ -51,24 +51,27 @@ static void layer_norm(const dr_kargs *a)
 
 /* dx of one row, and what it adds to dgamma and dbeta. With h = (x - mean) rstd and dh = gamma dy:
  * dx = rstd (dh - (sum dh)/D - h (sum dh h)/D). */
-VM_INLINE void row_backward(int type, const void *x, const void *dy, const float *gamma, float mean, float rstd,
+VM_INLINE void row_backward(int type, const void *x, const void *dy, const float *gamma, float rstd,
                             void *restrict dx, double *restrict dgamma, double *restrict dbeta, int64_t D)
 {
-    double sum_dh = 0, sum_dh_h = 0;
+    double sum = 0, sum_dh = 0, sum_dh_h = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < D; i++) sum += (double)dr_load(type, x, i);
+    const double mean = sum / (double)D; /* the mean that forward gives out is rounded, which shows where rstd is large */
 #pragma omp simd reduction(+ : sum_dh, sum_dh_h)
     for (int64_t i = 0; i < D; i++) {
-        const float h = (dr_load(type, x, i) - mean) * rstd, own = dr_load(type, dy, i);
-        const float dh = gamma ? gamma[i] * own : own;
-        dgamma[i] += (double)(own * h);
-        dbeta[i] += (double)own;
-        sum_dh += (double)dh;
-        sum_dh_h += (double)(dh * h);
+        const double h = ((double)dr_load(type, x, i) - mean) * (double)rstd, own = (double)dr_load(type, dy, i);
+        const double dh = gamma ? (double)gamma[i] * own : own;
+        dgamma[i] += own * h;
+        dbeta[i] += own;
+        sum_dh += dh;
+        sum_dh_h += dh * h;
     }
-    const float mean_dh = (float)(sum_dh / (double)D), mean_dh_h = (float)(sum_dh_h / (double)D);
-    for (int64_t i = 0; i < D; i++) {
-        const float h = (dr_load(type, x, i) - mean) * rstd, own = dr_load(type, dy, i);
-        const float dh = gamma ? gamma[i] * own : own;
-        dr_store(type, dx, i, rstd * (dh - mean_dh - h * mean_dh_h));
+    const double mean_dh = sum_dh / (double)D, mean_dh_h = sum_dh_h / (double)D;
+    for (int64_t i = 0; i < D; i++) { /* over few values the three terms nearly cancel */
+        const double h = ((double)dr_load(type, x, i) - mean) * (double)rstd, own = (double)dr_load(type, dy, i);
+        const double dh = gamma ? (double)gamma[i] * own : own;
+        dr_store(type, dx, i, (float)((double)rstd * (dh - mean_dh - h * mean_dh_h)));
     }
 }
 
@@ -78,7 +81,7 @@ static void layer_norm_backward(const dr_kargs *a)
     const dr_view *view = &a->in[0];
     const int64_t rows = dr_count(view, 0, view->rank - 1), D = view->shape[view->rank - 1];
     const void *x = dr_in(a, 0), *dy = dr_in(a, 3);
-    const float *mean = dr_in(a, 1), *rstd = dr_in(a, 2), *gamma = dr_optional(a, 4);
+    const float *rstd = dr_in(a, 2), *gamma = dr_optional(a, 4);
     void *dx = dr_out(a, 0);
     float *dgamma = dr_out(a, 1), *dbeta = dr_out(a, 2);
     const bool narrow = view->dtype == DR_BF16;
@@ -92,10 +95,10 @@ static void layer_norm_backward(const dr_kargs *a)
         memset(own, 0, (size_t)(2 * D) * sizeof(double));
         for (int64_t r = b * cut.size; r < dr_min64((b + 1) * cut.size, rows); r++) {
             if (narrow)
-                row_backward(DR_BF16, dr_from(DR_BF16, x, r * D), dr_from(DR_BF16, dy, r * D), gamma, mean[r], rstd[r],
+                row_backward(DR_BF16, dr_from(DR_BF16, x, r * D), dr_from(DR_BF16, dy, r * D), gamma, rstd[r],
                              dr_into(DR_BF16, dx, r * D), own, own + D, D);
             else
-                row_backward(DR_F32, dr_from(DR_F32, x, r * D), dr_from(DR_F32, dy, r * D), gamma, mean[r], rstd[r],
+                row_backward(DR_F32, dr_from(DR_F32, x, r * D), dr_from(DR_F32, dy, r * D), gamma, rstd[r],
                              dr_into(DR_F32, dx, r * D), own, own + D, D);
         }
     }
