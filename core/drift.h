@@ -56,9 +56,32 @@ typedef struct dr_launch { /* one kernel on views: what a plan records */
     size_t attr_size;
 } dr_launch;
 dr_status dr_launch_kernel(const dr_launch *l); /* the one function that runs kernels */
-typedef void (*dr_launch_hook)(void *ctx, const dr_launch *l, double seconds);
+typedef void (*dr_launch_hook)(void *ctx, const dr_launch *l, double start, double seconds); /* start: CLOCK_MONOTONIC */
 void dr_set_launch_hook(dr_launch_hook hook, void *ctx); /* profiling; NULL: none */
 void dr_force_compose(bool on); /* tests: run the composed form even where a kernel exists */
+
+/* ---- flop.c, profile.c: what kernels take ----------------------------------------------------------------------------------- */
+double dr_launch_flop(const dr_launch *l);  /* of convolutions and matrix products, by their shapes; 0 for other ops */
+double dr_launch_bytes(const dr_launch *l); /* of its inputs and outputs, each once */
+typedef struct dr_profile_row { /* all launches of one op with the same shapes and dtypes */
+    char op[48], shapes[208];   /* "f32[2,1,28,28] f32[8,1,3,3] -> f32[2,8,28,28]" */
+    char dtype[8];
+    int64_t calls;
+    double seconds, least; /* sum, and the shortest call */
+    double flop, bytes;    /* sums */
+} dr_profile_row;
+/* While a profile is open every launch is timed, the device being waited for before and after. path: a Chrome trace is
+ * written there, which is complete and valid after each write, so also where the process is killed; NULL: sums only.
+ * events: how many the trace may have at most. One profile at a time. */
+dr_status dr_profile_open(const char *path, int64_t events);
+dr_status dr_profile_close(void);
+bool dr_profile_is_open(void);
+void dr_profile_repeat(int times); /* each launch that writes nothing in place runs `times` more; its median counts */
+int64_t dr_profile_count(void);    /* rows, in order of their first launch; they stay until the next dr_profile_open */
+const dr_profile_row *dr_profile_at(int64_t i);
+int dr_profile_begin(const char *name); /* a phase of the host, inside those that are open; returns what end takes */
+void dr_profile_end(int phase);         /* it, and those that were begun in it and not ended */
+void dr_profile_summary(FILE *to);      /* a short table of the ops that took longest */
 
 /* ---- tape.c ------------------------------------------------------------------------------------------------------------------ */
 dr_tensor *dr_requires_grad(dr_tensor *t, bool on); /* returns t */

@@ -30,6 +30,6 @@ dr_status dr_launch_kernel(const dr_launch *l)
     const double start = now();
     l->kernel(&l->args);
     dr_device_sync(l->device);
-    hook(hook_ctx, l, now() - start);
+    hook(hook_ctx, l, start, now() - start);
     return dr_failed();
 }

@@ -334,6 +334,7 @@ static int open_module(lua_State *L)
     bind_open_gif(L);
     bind_open_canvas(L);
     bind_open_system(L);
+    bind_open_profile(L);
     bind_open_ffi(L);
     return 1;
 }

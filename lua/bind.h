@@ -51,6 +51,7 @@ void bind_open_image(lua_State *L);
 void bind_open_gif(lua_State *L);
 void bind_open_canvas(lua_State *L);
 void bind_open_system(lua_State *L);
+void bind_open_profile(lua_State *L);
 void bind_open_ffi(lua_State *L);
 
 /* ---- bind_scope.c: Lua's tensors and how long they live ---------------------------------------------------------- */

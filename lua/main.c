@@ -1,4 +1,4 @@
-/* main.c: the program.   drift run SCRIPT [key=value ...] | list [KIND] | help [NAME] | version
+/* main.c: the program.   drift run SCRIPT [key=value ...] | bench [WHAT] | list [KIND] | help [NAME] | version
  * It opens the registry, loads the plugins, opens the device and runs the script; what went wrong is one message on
  * stderr and exit status 1. */
 #include "bind.h"
@@ -11,14 +11,15 @@
 #include <unistd.h>
 
 typedef struct settings {
-    const char *device, *precision, *out, *resume, *script;
+    const char *device, *precision, *out, *resume, *script, *profile;
     const char *set[256]; /* key=value */
     int n_set;
     int64_t seed, threads; /* threads 0: the backend's own choice */
-    bool seeded, debug, strict;
+    bool seeded, debug, strict, json, peers;
 } settings;
 
 static const char usage[] = "drift run SCRIPT [key=value ...]   runs an experiment\n"
+                            "drift bench [train|sample|ops]     measures speed and memory: --set hidden=64 batch=128\n"
                             "drift list [KIND]                  what there is: blocks, samplers, data sets, ...\n"
                             "drift help [NAME]                  what NAME does and takes\n"
                             "drift test [NAME...]               runs the tests (./drift only)\n"
@@ -31,6 +32,9 @@ static const char usage[] = "drift run SCRIPT [key=value ...]   runs an experime
                             "  --threads N       threads of the device\n"
                             "  --out DIR         folder of the run's files\n"
                             "  --resume DIR      goes on with the run in DIR\n"
+                            "  --profile FILE    writes a Chrome trace of the run's kernels and phases\n"
+                            "  --json            bench: figures as JSON\n"
+                            "  --peers           bench: against PyTorch, in turn (tests/bench/compare.py --all)\n"
                             "  --no-strict       undefined globals are nil, as in plain Lua\n"
                             "  --debug           errors with their traceback\n"
                             "\n"
@@ -122,6 +126,9 @@ static int read_options(int argc, char **argv, settings *s, const char *rest[], 
         { "threads", required_argument, NULL, 't' },
         { "out", required_argument, NULL, 'o' },
         { "resume", required_argument, NULL, 'r' },
+        { "profile", required_argument, NULL, 'P' },
+        { "json", no_argument, NULL, 'J' },
+        { "peers", no_argument, NULL, 'V' },
         { "debug", no_argument, NULL, 'D' },
         { "no-strict", no_argument, NULL, 'S' },
         { "help", no_argument, NULL, 'h' },
@@ -141,6 +148,9 @@ static int read_options(int argc, char **argv, settings *s, const char *rest[], 
         case 'p': s->precision = optarg; break;
         case 'o': s->out = optarg; break;
         case 'r': s->resume = optarg; break;
+        case 'P': s->profile = optarg; break;
+        case 'J': s->json = true; break;
+        case 'V': s->peers = true; break;
         case 'D': s->debug = true; break;
         case 'S': s->strict = false; break;
         case 'h': fputs(usage, stdout); return -1;
@@ -231,6 +241,8 @@ static void push_settings(lua_State *L, const settings *s)
     }
     lua_pushboolean(L, s->debug);
     lua_setfield(L, -2, "debug");
+    lua_pushboolean(L, s->json);
+    lua_setfield(L, -2, "json");
     lua_pushboolean(L, s->strict);
     lua_setfield(L, -2, "strict");
     lua_setfield(L, -2, "options");
@@ -331,26 +343,55 @@ static int report(void)
 
 static int unknown_command(const char *command)
 {
-    static const char *const known[] = { "run", "list", "help", "test", "version" };
-    const char *near = dr_nearest(command, known, 5);
+    static const char *const known[] = { "run", "bench", "list", "help", "test", "version" };
+    const char *near = dr_nearest(command, known, 6);
     fprintf(stderr, "drift: there is no command \"%s\"%s%s (see: drift help)\n", command,
             near ? "; did you mean drift " : "", near ? near : "");
     return 1;
 }
 
+/* ---- --profile --------------------------------------------------------------------------------------------------- */
+/* At the end of the process, however it ends: a script may call os.exit, as training does where it was interrupted. */
+static void end_profile(void)
+{
+    if (!dr_profile_is_open()) return;
+    if (dr_profile_close() != DR_OK) report();
+    dr_profile_summary(stderr);
+}
+
+static dr_status begin_profile(const settings *s)
+{
+    enum { EVENTS = 200000 }; /* about 60 MB, which the viewers still take */
+    if (!s->profile) return DR_OK;
+    atexit(end_profile);
+    return dr_profile_open(s->profile, EVENTS);
+}
+
+static int compare_with_peers(void)
+{
+    char script[4096];
+    snprintf(script, sizeof script, "%s/tests/bench/compare.py", dr_home_dir());
+    execlp("python3", "python3", script, "--all", (char *)NULL);
+    return complain("python3 cannot be run", NULL);
+}
+
 static int run_command(const char *command, settings *s, const char *rest[], int n_rest)
 {
-    const bool run = strcmp(command, "run") == 0;
-    if (run && n_rest == 0) return complain("run which script?  drift run SCRIPT [key=value ...]", NULL);
+    const bool script = strcmp(command, "run") == 0, run = script || strcmp(command, "bench") == 0;
+    if (s->peers && run && !script) return compare_with_peers();
+    if (script && n_rest == 0) return complain("run which script?  drift run SCRIPT [key=value ...]", NULL);
     if (n_rest > 1) return complain("one argument too many: ", rest[1]);
     if (s->precision && strcmp(s->precision, "f32") != 0 && strcmp(s->precision, "bf16") != 0)
         return complain("--precision is f32 or bf16, not ", s->precision);
     if (load_plugins() != DR_OK) return report();
     if (run && open_device(s) != DR_OK) return report();
-    s->script = run ? rest[0] : NULL;
+    s->script = script ? rest[0] : NULL;
     bind_seed = (uint64_t)s->seed;
     if (run) catch_interrupts();
-    return run_lua(s, command, n_rest > 0 ? rest[0] : NULL);
+    if (begin_profile(s) != DR_OK) return report();
+    const int status = run_lua(s, command, n_rest > 0 ? rest[0] : NULL);
+    end_profile();
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -367,9 +408,9 @@ int main(int argc, char **argv)
     const char *command = argv[1];
     if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) return puts("drift " DR_VERSION) < 0;
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) command = "help";
-    static const char *const commands[] = { "run", "list", "help" };
+    static const char *const commands[] = { "run", "bench", "list", "help" };
     bool known = false;
-    for (int i = 0; i < 3; i++) known = known || strcmp(command, commands[i]) == 0;
+    for (int i = 0; i < 4; i++) known = known || strcmp(command, commands[i]) == 0;
     if (!known) return unknown_command(command);
     dr_set_home(environment("DRIFT_HOME", DRIFT_HOME_DIR));
     const int options = read_options(argc - 1, argv + 1, &s, rest, &n_rest);
