@@ -15,7 +15,7 @@ typedef struct settings {
     const char *set[256]; /* key=value */
     int n_set;
     int64_t seed, threads; /* threads 0: the backend's own choice */
-    bool seeded, debug, strict, json, peers;
+    bool seeded, debug, strict, json, peers, bench;
 } settings;
 
 static const char usage[] = "drift run SCRIPT [key=value ...]   runs an experiment\n"
@@ -109,7 +109,7 @@ static bool add_set(settings *s, const char *text)
 
 static int read_argument(settings *s, const char *text, const char *rest[], int *n_rest)
 {
-    if (*n_rest > 0 && strchr(text, '=')) return add_set(s, text) ? 0 : complain("expected key=value, not ", text);
+    if ((*n_rest > 0 || s->bench) && strchr(text, '=')) return add_set(s, text) ? 0 : complain("expected key=value, not ", text);
     if (*n_rest >= 2) return complain("one argument too many: ", text);
     rest[(*n_rest)++] = text;
     return 0;
@@ -377,8 +377,8 @@ static int compare_with_peers(void)
 
 static int run_command(const char *command, settings *s, const char *rest[], int n_rest)
 {
-    const bool script = strcmp(command, "run") == 0, run = script || strcmp(command, "bench") == 0;
-    if (s->peers && run && !script) return compare_with_peers();
+    const bool script = strcmp(command, "run") == 0, run = script || s->bench;
+    if (s->peers && s->bench) return compare_with_peers();
     if (script && n_rest == 0) return complain("run which script?  drift run SCRIPT [key=value ...]", NULL);
     if (n_rest > 1) return complain("one argument too many: ", rest[1]);
     if (s->precision && strcmp(s->precision, "f32") != 0 && strcmp(s->precision, "bf16") != 0)
@@ -413,6 +413,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < 4; i++) known = known || strcmp(command, commands[i]) == 0;
     if (!known) return unknown_command(command);
     dr_set_home(environment("DRIFT_HOME", DRIFT_HOME_DIR));
+    s.bench = strcmp(command, "bench") == 0;
     const int options = read_options(argc - 1, argv + 1, &s, rest, &n_rest);
     if (options != 0) return options < 0 ? 0 : 1;
     if (strcmp(command, "help") == 0 && n_rest == 0) return flush_output(fputs(usage, stdout) < 0);

@@ -149,7 +149,7 @@ local function save(report, run, name)
   for line in report.text:gmatch "[^\n]+" do run:say("%s", line) end
 end
 
-return function(o)
+local function evaluate(o)
   check(o)
   local data = drift.instance(o.data, "dataset")
   local images, labels, seconds = generated(o, data.test.info)
@@ -172,3 +172,5 @@ return function(o)
   if o.run then save(report, o.run, o.name or "evaluation") end
   return report
 end
+
+return function(o) return drift.trace("evaluate", evaluate, o) end

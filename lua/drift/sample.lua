@@ -77,7 +77,7 @@ return function(o)
     local parts = {}
     for first = 1, n, batch do
       local count = math.min(batch, n - first + 1)
-      parts[#parts + 1] = drift.scope(function()
+      parts[#parts + 1] = drift.trace("sample", drift.scope, function()
         return drift.no_grad(function()
           return sample_batch(o, net, first, count, bar and function(done) bar:update(first - 1 + math.floor(count * done)) end)
         end)

@@ -54,31 +54,6 @@ local function options_of(o)
   return all
 end
 
--- Row i keeps its condition with probability 1 - p; keyed by the sample, so variants drop the same ones. [B]
-local function condition_mask(p, batch)
-  if p <= 0 or not batch.label then return nil end
-  local u = drift.rand { batch.size, purpose = "condition dropout", sample = batch.first }
-  return u:greater(p)
-end
-
-local function diffusion_loss(net, process, batch, o)
-  local images = batch.image                                                             -- [B,C,H,W]
-  local eps = batch.noise or drift.randn { purpose = "noise", sample = batch.first, table.unpack(images.shape) }
-  if o.coupling and not batch.noise then eps = drift.instance(o.coupling, "coupling"):pair(images, eps, batch.label) end
-  local t = drift.draw_times(process, { purpose = "time", sample = batch.first }, batch.size, o.time_sampling)
-  local noised = drift.noising(process, images, eps, t, { weighting = o.weighting })
-  local prediction = net(noised.input, { time = noised.time, label = batch.label, mask = condition_mask(o.p_uncond, batch) })
-  return drift.op.mse(prediction, noised.target, noised.weight)
-end
-
-local function train_step(net, optimizer, process, batch, o, factor)
-  net:stream(drift.seed(), 0, batch.first)
-  local loss = o.loss and o.loss(net, batch) or diffusion_loss(net, process, batch, o)
-  loss:backward()
-  optimizer:step(factor)
-  return loss:item()
-end
-
 local function averages_of(net, o)
   local averages, powers = {}, 0
   for i, spec in ipairs(o.ema) do
@@ -108,7 +83,7 @@ end
 -- ended: the epoch whose end this is, so that what follows an epoch is done again on resuming from here.
 local function save(run, net, optimizer, averages, at, ended)
   run:flush()
-  checkpoint.save(run:path "checkpoint.safetensors",
+  drift.trace("checkpoint", checkpoint.save, run:path "checkpoint.safetensors",
     { net = net, optimizer = optimizer, averages = averages, epoch = at.epoch, batch = at.batch, step = at.step,
       loss_sum = at.loss_sum, lines = #run.records, ended = ended or 0 })
 end
@@ -116,7 +91,7 @@ end
 local function finish_epoch(run, net, averages, o, epoch)
   loss_curve(run)
   net:eval()
-  o.after_epoch(net, epoch, averages)
+  drift.trace("after epoch", o.after_epoch, net, epoch, averages)
   run:flush()                                                     -- what after_epoch logged
 end
 
@@ -129,7 +104,7 @@ local function stopped(run, net, optimizer, averages, at, progress)
 end
 
 -- The rest of one epoch, from at.batch on, or as much of it as the limit of steps allows. Returns its mean loss.
-local function train_epoch(net, optimizer, averages, loader, process, o, at)
+local function train_epoch(net, optimizer, averages, loader, step, o, at)
   local run, batches = o.run, loader:batches()
   local factor = drift.instance(o.decay, "decay"):factor(at.epoch, o.epochs)
   local last = o.steps > 0 and math.min(batches, at.batch + o.steps - at.step) or batches
@@ -137,9 +112,9 @@ local function train_epoch(net, optimizer, averages, loader, process, o, at)
                                     per_step = o.batch, first = at.batch }
   net:train()
   for i = at.batch + 1, last do
-    local loss = drift.scope(function()
-      local batch = loader:read(at.epoch + 1, i)
-      local loss = train_step(net, optimizer, process, batch, o, factor)
+    local loss = drift.trace("step", drift.scope, function()
+      local batch = drift.trace("data", loader.read, loader, at.epoch + 1, i)
+      local loss = step(batch, factor)
       for _, average in ipairs(averages) do average:update(at.step + 1) end
       return loss
     end)
@@ -184,6 +159,8 @@ return function(options)
   local process = o.process and drift.instance(o.process, "process")
   local data = drift.instance(o.data, "dataset")
   local optimizer = drift.optimizer(options.optim, net)
+  local step = drift.train_step { net = net, optimizer = optimizer, process = process, loss = o.loss, p_uncond = o.p_uncond,
+                                  time_sampling = o.time_sampling, weighting = o.weighting, coupling = o.coupling }
   local loader = data:loader { split = "train", batch = o.batch, seed = drift.seed(), shuffle = true, drop_last = true }
   local averages, keep_snapshots = averages_of(net, o)
   local info = data.train.info
@@ -207,7 +184,7 @@ return function(options)
   while at.epoch < o.epochs do
     if o.steps > 0 and at.step >= o.steps then break end
     local start = drift.clock()
-    local mean = train_epoch(net, optimizer, averages, loader, process, o, at)
+    local mean = drift.trace("epoch", train_epoch, net, optimizer, averages, loader, step, o, at)
     -- In whole milliseconds: a record's numbers are written with the digits that the longest of them needs, and losses
     -- should not change theirs with the clock.
     local seconds = math.floor(1000 * (drift.clock() - start)) / 1000
