@@ -96,9 +96,14 @@ static dr_profile_row *find_row(const dr_profile_row *like)
 }
 
 /* ---- launches ---------------------------------------------------------------------------------------------------- */
-static bool writes_in_place(const char *op)
+static bool writes_in_place(const dr_kargs *a)
 {
-    const dr_component *c = dr_component_find("op", op);
+    for (int i = 0; i < a->n_in; i++) {
+        for (int j = 0; j < a->n_out; j++) {
+            if (a->in[i].data == a->out[j].data) return true;
+        }
+    }
+    const dr_component *c = dr_component_find("op", a->op);
     if (!c) dr_error_clear();
     return !c || (((const dr_op *)c->iface)->flags & DR_OP_MUTATES) != 0;
 }
@@ -130,7 +135,7 @@ static void on_launch(void *ctx, const dr_launch *l, double start, double second
     (void)ctx;
     if (dr_failed()) return;
     double least = seconds, counted = seconds;
-    if (p.repeat > 0 && !writes_in_place(l->args.op)) counted = repeated(l, seconds, &least);
+    if (p.repeat > 0 && !writes_in_place(&l->args)) counted = repeated(l, seconds, &least);
     const double flop = dr_launch_flop(l), bytes = dr_launch_bytes(l);
     dr_profile_row like = { .least = 1e30 };
     describe(l, &like);

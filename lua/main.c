@@ -126,7 +126,7 @@ static int read_options(int argc, char **argv, settings *s, const char *rest[], 
         { "threads", required_argument, NULL, 't' },
         { "out", required_argument, NULL, 'o' },
         { "resume", required_argument, NULL, 'r' },
-        { "profile", required_argument, NULL, 'P' },
+        { "profile", required_argument, NULL, 'F' },
         { "json", no_argument, NULL, 'J' },
         { "peers", no_argument, NULL, 'V' },
         { "debug", no_argument, NULL, 'D' },
@@ -148,7 +148,7 @@ static int read_options(int argc, char **argv, settings *s, const char *rest[], 
         case 'p': s->precision = optarg; break;
         case 'o': s->out = optarg; break;
         case 'r': s->resume = optarg; break;
-        case 'P': s->profile = optarg; break;
+        case 'F': s->profile = optarg; break;
         case 'J': s->json = true; break;
         case 'V': s->peers = true; break;
         case 'D': s->debug = true; break;

@@ -113,10 +113,7 @@ local function train_epoch(net, optimizer, averages, loader, step, o, at)
   net:train()
   for i = at.batch + 1, last do
     local loss = drift.trace("step", drift.scope, function()
-      local batch = drift.trace("data", loader.read, loader, at.epoch + 1, i)
-      local loss = step(batch, factor)
-      for _, average in ipairs(averages) do average:update(at.step + 1) end
-      return loss
+      return step(drift.trace("data", loader.read, loader, at.epoch + 1, i), factor, at.step + 1)
     end)
     if loss ~= loss or math.abs(loss) == math.huge then
       drift.fail("epoch %d, step %d: the loss is %s; try a smaller learning rate", at.epoch + 1, at.step + 1,
@@ -159,10 +156,11 @@ return function(options)
   local process = o.process and drift.instance(o.process, "process")
   local data = drift.instance(o.data, "dataset")
   local optimizer = drift.optimizer(options.optim, net)
-  local step = drift.train_step { net = net, optimizer = optimizer, process = process, loss = o.loss, p_uncond = o.p_uncond,
-                                  time_sampling = o.time_sampling, weighting = o.weighting, coupling = o.coupling }
   local loader = data:loader { split = "train", batch = o.batch, seed = drift.seed(), shuffle = true, drop_last = true }
   local averages, keep_snapshots = averages_of(net, o)
+  local step = drift.train_step { net = net, optimizer = optimizer, averages = averages, process = process, loss = o.loss,
+                                  p_uncond = o.p_uncond, time_sampling = o.time_sampling, weighting = o.weighting,
+                                  coupling = o.coupling }
   local info = data.train.info
   local at = { epoch = 0, batch = 0, step = 0, loss_sum = 0 }
   if run.resumed and drift.exists(run:path "checkpoint.safetensors") then     -- first: what does not fit changes no file

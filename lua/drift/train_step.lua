@@ -1,8 +1,8 @@
 -- train_step.lua: one step of training, as drift.train takes it and drift bench measures it.
 --
---   local step = drift.train_step { net = net, optimizer = optimizer, process = process, p_uncond = 0.1,
+--   local step = drift.train_step { net = net, optimizer = optimizer, process = process, p_uncond = 0.1, averages = {},
 --                                   time_sampling = nil, weighting = nil, coupling = nil }
---   local loss = drift.scope(step, batch, factor)                        -- factor: of the learning rate
+--   local loss = drift.scope(step, batch, factor, number)                -- factor: of the learning rate; number: from 1
 --
 -- batch: image [B,C,H,W], label [B] or nil, noise or nil, size and first (the number of its first sample), as a loader
 -- reads it. Instead of a process, loss = function(net, batch) ... return tensor end.
@@ -26,11 +26,12 @@ local function diffusion_loss(o, batch)
 end
 
 return function(o)
-  return function(batch, factor)
+  return function(batch, factor, number)
     o.net:stream(drift.seed(), 0, batch.first)
     local loss = o.loss and o.loss(o.net, batch) or diffusion_loss(o, batch)
     loss:backward()
     o.optimizer:step(factor)
+    for _, average in ipairs(o.averages or {}) do average:update(number) end
     return loss:item()
   end
 end

@@ -44,7 +44,8 @@ class Sides:
         """size: task, hidden, batch, steps, warmup and, for sample, warmup_euler."""
         command = [str(HOME / "drift"), "bench", size["task"], "--json", "--device", "cuda" if self.cuda else "cpu",
                    "--threads", str(threads), "--precision", precision, "profiled=0"]
-        settings = ["hidden", "batch", "steps", "warmup"] + ["warmup_euler"] * (size["task"] == "sample")
+        settings = ["hidden", "batch", "steps"] + ["warmup", "warmup_euler"] * (size["task"] == "sample")
+        settings += ["warmup"] * (size.get("warmup") == 0)      # else its own: what is planned is so after some steps
         command += [f"{key}={size[key]}" for key in settings if key in size]
         start, out = self.run(command, threads, env)
         result = json.loads(out)["results"][0]

@@ -12,8 +12,8 @@ local kernels = require "drift.bench.kernels"
 local report = require "drift.bench.report"
 
 local defaults = {
-  train = { hidden = 64, batch = 128, steps = 10, warmup = 3, profiled = 3 },
-  denoise = { hidden = 64, batch = 128, steps = 10, warmup = 3, profiled = 3 },
+  train = { hidden = 64, batch = 128, steps = 10, warmup = 5, profiled = 3 },
+  denoise = { hidden = 64, batch = 128, steps = 10, warmup = 5, profiled = 3 },
   sample = { hidden = 64, batch = 40, steps = 3, warmup = 1, profiled = 1, euler = 50, warmup_euler = 0,
              sample_batch = 100 },
   ops = { hidden = 64, batch = 128, repeats = 5 },
@@ -82,9 +82,9 @@ end
 local function measure_ops(s)
   local step = work.train(s)
   local result = header("ops", s)
-  for i = 1, 2 do milliseconds(step.run, i) end
+  for i = 1, 5 do milliseconds(step.run, i) end
   result.repeats = s.repeats
-  result.ops = kernels.single(function() step.run(3) end, s.repeats)
+  result.ops = kernels.single(function() step.run(6) end, s.repeats)
   return result
 end
 

@@ -29,7 +29,7 @@ local function training(s, process, conditional)
   net:train()
   return { run = function(i)
     batch.first = (i - 1) * s.batch
-    local loss = drift.scope(step, batch, 1)
+    local loss = drift.scope(step, batch, 1, i)
     if not (math.abs(loss) < math.huge) then drift.fail("bench: step %d: the loss is %s", i, tostring(loss)) end
   end }
 end

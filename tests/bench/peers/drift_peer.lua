@@ -21,7 +21,7 @@ local function timed(i)
     return 1e3 * (drift.clock() - start)
 end
 
-local warmup = settings.task == "sample" and 1 or 3
+local warmup = settings.task == "sample" and 1 or 5
 for i = 1, warmup do timed(i) end
 local times = {}
 for i = 1, settings.steps do times[i] = timed(warmup + i) end
