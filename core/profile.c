@@ -56,6 +56,21 @@ static size_t add_views(char *to, size_t size, size_t n, const dr_view *v, int c
     return add_text(to, size, n, text);
 }
 
+static bool mutates(const char *op)
+{
+    const dr_component *c = dr_component_find("op", op);
+    if (!c) dr_error_clear();
+    return !c || (((const dr_op *)c->iface)->flags & DR_OP_MUTATES) != 0;
+}
+
+/* What chooses the kernel: x, or the output where there is no input. An optimizer's step begins with its f64 scalars. */
+static const char *dtype_of(const dr_kargs *a)
+{
+    const int first = a->n_in > 1 && mutates(a->op) ? 1 : 0;
+    const dr_view *v = a->n_in > 0 ? &a->in[first] : a->n_out > 0 ? &a->out[0] : NULL;
+    return v && v->rank >= 0 ? dr_dtype_name((dr_dtype)v->dtype) : "-";
+}
+
 static void describe(const dr_launch *l, dr_profile_row *row)
 {
     const dr_kargs *a = &l->args;
@@ -66,8 +81,7 @@ static void describe(const dr_launch *l, dr_profile_row *row)
         n = add_text(row->shapes, sizeof row->shapes, n, n > 0 ? " ->" : "->");
         add_views(row->shapes, sizeof row->shapes, n, a->out, a->n_out);
     }
-    const dr_view *v = a->n_in > 0 && a->in[0].rank >= 0 ? &a->in[0] : a->n_out > 0 ? &a->out[0] : NULL;
-    snprintf(row->dtype, sizeof row->dtype, "%s", v ? dr_dtype_name((dr_dtype)v->dtype) : "-");
+    snprintf(row->dtype, sizeof row->dtype, "%s", dtype_of(a));
 }
 
 static uint32_t hash(uint32_t h, const char *text) /* FNV-1a */
@@ -103,9 +117,7 @@ static bool writes_in_place(const dr_kargs *a)
             if (a->in[i].data == a->out[j].data) return true;
         }
     }
-    const dr_component *c = dr_component_find("op", a->op);
-    if (!c) dr_error_clear();
-    return !c || (((const dr_op *)c->iface)->flags & DR_OP_MUTATES) != 0;
+    return mutates(a->op);
 }
 
 static int by_size(const void *a, const void *b)

@@ -71,6 +71,7 @@ describe("--profile", function()
     assert.are.equal(4 * (20 * 28 * 28 + 4 * 9 + 4 + 20 * 4 * 28 * 28), conv.args.bytes)
     assert.are.equal("f32", conv.args.dtype)
     assert.are.equal("cpu", conv.args.device)
+    assert.are.equal("f32", named.adam_step[1].args.dtype)              -- of the weights, not of its f64 scalars
     assert.is_truthy(said:find("profile: %d+ launches took"), said)
     assert.is_truthy(said:find("\nconv2d_backward_weight ", 1, true), said)
   end)
