@@ -42,7 +42,7 @@ static bool suits(const dr_conv_call *c, int form)
 {
     if (form == DR_CONV_ONEDNN) return true;
     if (form == DR_CONV_OUTER) return c->kind == DR_ONEDNN_CONV_BACKWARD_WEIGHT && dr_conv2d_weight_suits(c->shape);
-    return dr_winograd_suits(c->shape);
+    return dr_winograd_suits(c->shape, form == DR_CONV_WINOGRAD_SMALL);
 }
 
 static double multiplications(const conv_shape *s)

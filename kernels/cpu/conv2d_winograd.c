@@ -31,7 +31,7 @@ static void transform_weight(const winograd_conv *w, const float *weight, int64_
 
 /* ---- blocks of tiles ---------------------------------------------------------------------------------------------- */
 
-static const int64_t block_bytes = 512 << 10; /* of V and M */
+static const int64_t block_bytes = 512 << 10, past_bytes = 16 << 20; /* of V and M; of y */
 
 /* As many tiles as fit, in equal blocks, as many for each thread. */
 static int64_t tiles_at_once(const winograd_conv *w, int64_t threads)
@@ -56,9 +56,11 @@ static sizes sizes_of(const winograd_conv *w, int64_t threads)
 }
 
 static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t last, const float *u,
-                  const float *bias, float *zeros, float *v)
+                  const float *bias, bool past, float *zeros, float *v)
 {
     const int64_t points = w->points * w->points;
+    void (*to_output)(int, const float *, int64_t, const float *, float *const *, int64_t) =
+        past ? dr_winograd_to_output_past : dr_winograd_to_output;
     float *m = v + points * z->step_v, *pixel[MOST_POINTS * MOST_POINTS];
     for (int64_t t = first; t < last; t++)
         for (int64_t phase = 0; phase < w->in.phases; phase++) {
@@ -76,17 +78,27 @@ static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t
             dr_winograd_pixels(w, &w->out, t, phase, w->tile, NULL, pixel);
             for (int64_t i = 0; i < w->tile * w->tile; i++)
                 if (pixel[i]) pixel[i] += c;
-            dr_winograd_to_output(w->form, m + (t - first) * PANEL, z->step_m, bias ? bias + c : NULL, pixel,
-                                  dr_min64(PANEL, w->out.C - c));
+            to_output(w->form, m + (t - first) * PANEL, z->step_m, bias ? bias + c : NULL, pixel,
+                      dr_min64(PANEL, w->out.C - c));
             dr_conv2d_activate_pixels(w->act, pixel, w->tile * w->tile, dr_min64(PANEL, w->out.C - c));
         }
     }
+}
+
+/* An image that the caches would not hold until it is read again is written past them; an activation reads it at once. */
+static bool goes_past(const winograd_conv *w)
+{
+    const winograd_side *y = &w->out;
+    if (w->act != DR_ACT_NONE) return false;
+    const int64_t bytes = w->B * y->H * y->W * y->pitch * (int64_t)sizeof(float);
+    return bytes >= past_bytes && y->C % LANES == 0 && y->pitch % LANES == 0 && (uintptr_t)y->data % sizeof(vec) == 0;
 }
 
 static void convolve(const dr_kargs *a, const winograd_conv *w, const float *weight, const float *bias)
 {
     const int64_t threads = omp_get_max_threads();
     const sizes z = sizes_of(w, threads);
+    const bool past = goes_past(w);
     float *u = dr_cpu_workspace(a, (size_t)(z.u + w->pitch_k + threads * z.each) * sizeof(float));
     if (!u) return;
     float *zeros = u + z.u, *own = zeros + w->pitch_k;
@@ -98,7 +110,8 @@ static void convolve(const dr_kargs *a, const winograd_conv *w, const float *wei
             for (int64_t half = 0; half < 2; half++) transform_weight(w, weight, i % w->K, i / w->K, half, u);
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < w->tiles; t += z.tiles)
-            block(w, &z, t, dr_min64(t + z.tiles, w->tiles), u, bias, zeros, own + omp_get_thread_num() * z.each);
+            block(w, &z, t, dr_min64(t + z.tiles, w->tiles), u, bias, past, zeros, own + omp_get_thread_num() * z.each);
+        if (past) dr_winograd_past_done();
     }
 }
 

@@ -7,7 +7,8 @@
 
 enum { DR_WINOGRAD_FORMS = 2 }; /* large tiles (fewest multiplications), small ones (least rounding, small images) */
 
-bool dr_winograd_suits(const conv_shape *s);
+/* Large tiles suit where the image has one: in less, they would round more and save nothing. */
+bool dr_winograd_suits(const conv_shape *s, int form);
 /* How long it takes, in multiplications of a direct convolution that take as long. */
 double dr_winograd_cost(const conv_shape *s, int form, bool spread);
 

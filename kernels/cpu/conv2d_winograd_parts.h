@@ -36,6 +36,10 @@ void dr_winograd_from_output(int form, const float *const *pixel, int64_t channe
 /* A row of each point's product -> a tile of pixels; those that are NULL are left out. bias may be NULL. */
 void dr_winograd_to_output(int form, const float *from, int64_t step, const float *bias, float *const *pixel,
                            int64_t channels);
+/* The same past the caches, where all of the pixels' channels are whole vectors in memory; then, once, _past_done. */
+void dr_winograd_to_output_past(int form, const float *from, int64_t step, const float *bias, float *const *pixel,
+                                int64_t channels);
+void dr_winograd_past_done(void);
 /* taps x taps weights, a vector each -> points x points, and the other way for the gradient. */
 void dr_winograd_from_weight(int form, const vec *weight, float *to, int64_t step);
 void dr_winograd_to_weight(int form, const float *from, int64_t step, float *to);

@@ -6,15 +6,22 @@
 
 static int64_t taps_of(const conv_shape *s) { return (s->k + s->stride - 1) / s->stride; }
 
-bool dr_winograd_suits(const conv_shape *s)
+/* The form's place in dr_winograd_forms */
+static int form_of(const conv_shape *s, int form)
 {
-    return (s->stride == 1 && s->k == 3) || (s->stride == 2 && (s->k == 3 || s->k == 4));
+    static const int forms[2][DR_WINOGRAD_FORMS] = { { FORM_42, FORM_32 }, { FORM_43, FORM_23 } };
+    return forms[taps_of(s) == 3][form];
+}
+
+bool dr_winograd_suits(const conv_shape *s, int form)
+{
+    if (s->k > 4 || s->stride > 2 || !(taps_of(s) == 3 || (taps_of(s) == 2 && s->stride == 2))) return false;
+    return form == 1 || dr_min64(s->Ho, s->Wo) >= dr_winograd_forms[form_of(s, form)].tile;
 }
 
 static winograd_conv common(const conv_shape *s, int form)
 {
-    static const int forms[2][DR_WINOGRAD_FORMS] = { { FORM_42, FORM_32 }, { FORM_43, FORM_23 } };
-    const int chosen = forms[taps_of(s) == 3][form];
+    const int chosen = form_of(s, form);
     const winograd_form *f = &dr_winograd_forms[chosen];
     return (winograd_conv){
         .form = chosen, .points = f->points, .tile = f->tile, .taps = f->taps, .B = s->B, .stride = s->stride, .k = s->k,

@@ -5,6 +5,9 @@
  *   Winograd 1980; Lavin & Gray 2016; Barabasz et al. 2018 */
 #include "conv2d_winograd_parts.h"
 #include <string.h>
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
 
 const winograd_form dr_winograd_forms[FORM_COUNT] = {
     [FORM_43] = { 6, 4, 3 }, [FORM_23] = { 4, 2, 3 }, [FORM_42] = { 5, 4, 2 }, [FORM_32] = { 4, 3, 2 }
@@ -30,6 +33,18 @@ void dr_winograd_store_part(float *x, vec v, int64_t n)
 }
 
 /* ---- along one axis ---------------------------------------------------------------------------------------------- */
+
+/* Past the caches, for what will not be there any more when it is read; `to` must lie on whole vectors. */
+always void store_past(float *to, vec v)
+{
+#if defined(__AVX512F__)
+    _mm512_stream_ps(to, (__m512)v);
+#elif defined(__AVX__)
+    _mm256_stream_ps(to, (__m256)v);
+#else
+    *(vec_unaligned *)to = v;
+#endif
+}
 
 always void input(const int points, const vec *x, vec *y) /* y = B^T x */
 {
@@ -206,8 +221,8 @@ always void from_output(const int points, const int tile, const float *const *pi
     }
 }
 
-always void to_output(const int points, const int tile, const float *from, int64_t step, const float *bias,
-                      float *const *pixel, int64_t channels)
+always void to_output(const int points, const int tile, const bool past, const float *from, int64_t step,
+                      const float *bias, float *const *pixel, int64_t channels)
 {
     for (int64_t c = 0; c < channels; c += LANES) {
         const vec each = bias ? load(bias + c, channels - c) : (vec){ 0 };
@@ -229,7 +244,8 @@ always void to_output(const int points, const int tile, const float *from, int64
             for (int j = 0; j < tile; j++) {
                 float *to = pixel[i * tile + j];
                 if (!to) continue;
-                if (channels - c >= LANES) *(vec_unaligned *)(to + c) = y[j] + each;
+                if (past) store_past(to + c, y[j] + each);
+                else if (channels - c >= LANES) *(vec_unaligned *)(to + c) = y[j] + each;
                 else dr_winograd_store_part(to + c, y[j] + each, channels - c);
             }
         }
@@ -303,11 +319,30 @@ void dr_winograd_to_output(int form, const float *from, int64_t step, const floa
                            int64_t channels)
 {
     switch (form) {
-    case FORM_43: to_output(6, 4, from, step, bias, pixel, channels); break;
-    case FORM_23: to_output(4, 2, from, step, bias, pixel, channels); break;
-    case FORM_42: to_output(5, 4, from, step, bias, pixel, channels); break;
-    default: to_output(4, 3, from, step, bias, pixel, channels); break;
+    case FORM_43: to_output(6, 4, false, from, step, bias, pixel, channels); break;
+    case FORM_23: to_output(4, 2, false, from, step, bias, pixel, channels); break;
+    case FORM_42: to_output(5, 4, false, from, step, bias, pixel, channels); break;
+    default: to_output(4, 3, false, from, step, bias, pixel, channels); break;
     }
+}
+
+void dr_winograd_to_output_past(int form, const float *from, int64_t step, const float *bias, float *const *pixel,
+                                int64_t channels)
+{
+    switch (form) {
+    case FORM_43: to_output(6, 4, true, from, step, bias, pixel, channels); break;
+    case FORM_23: to_output(4, 2, true, from, step, bias, pixel, channels); break;
+    case FORM_42: to_output(5, 4, true, from, step, bias, pixel, channels); break;
+    default: to_output(4, 3, true, from, step, bias, pixel, channels); break;
+    }
+}
+
+/* After the last of a thread's stores past the caches: others may read what they wrote. */
+void dr_winograd_past_done(void)
+{
+#ifdef __AVX__
+    _mm_sfence();
+#endif
 }
 
 void dr_winograd_from_weight(int form, const vec *w, float *to, int64_t step)

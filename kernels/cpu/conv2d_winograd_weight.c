@@ -6,9 +6,9 @@
 #include <omp.h>
 #include <string.h>
 
-enum { MOST_PARTS = 16, FEWEST_TILES = 32 };         /* parts; tiles of one */
-static const int64_t most_bytes = (int64_t)32 << 20; /* of all parts' sums */
-static const int64_t block_bytes = 512 << 10;        /* of the transformed tiles that are multiplied at once */
+enum { MOST_PARTS = 16, FEWEST_TILES = 128, FEWEST_AT_ONCE = 48 }; /* parts; tiles of one */
+static const int64_t most_bytes = (int64_t)32 << 20;               /* of all parts' sums */
+static const int64_t block_bytes = 512 << 10; /* of the transformed tiles that are multiplied at once */
 
 typedef struct sizes { /* in floats */
     int64_t parts, tiles, step_v, step_y, outputs, sum, part, each;
@@ -23,7 +23,7 @@ static sizes sizes_of(const winograd_conv *w)
     const int64_t room = most_bytes / (z.part * (int64_t)sizeof(float));
     while (z.parts < MOST_PARTS && 2 * z.parts * FEWEST_TILES <= w->tiles && 2 * z.parts <= room) z.parts *= 2;
     const int64_t fit = block_bytes / (points * (w->pitch_k + z.outputs) * (int64_t)sizeof(float));
-    z.tiles = fit < 24 ? 24 : fit;
+    z.tiles = fit < FEWEST_AT_ONCE ? FEWEST_AT_ONCE : fit;
     z.step_v = z.tiles * w->pitch_k + LANES;
     z.step_y = z.tiles * z.outputs + LANES;
     z.each = z.sum + points * (z.step_v + z.step_y) + z.outputs;
@@ -62,7 +62,7 @@ static void sum_part(const winograd_conv *w, const sizes *z, int64_t part, float
     const int64_t first = part * w->tiles / z->parts, last = (part + 1) * w->tiles / z->parts;
     const int64_t taps = w->taps * w->taps, step = w->panels * w->K * PANEL;
     float *bias = to + taps * w->K * z->outputs;
-    memset(own, 0, (size_t)z->each * sizeof(float));
+    memset(own, 0, (size_t)z->sum * sizeof(float));
     memset(bias, 0, (size_t)z->outputs * sizeof(float));
     for (int64_t t = first; t < last; t += z->tiles) block(w, z, t, dr_min64(t + z->tiles, last), zeros, own, bias);
     for (int64_t i = 0; i < w->panels * w->K; i++)
@@ -110,9 +110,10 @@ void dr_winograd_weight(const dr_kargs *a, const conv_shape *s, int form, dr_win
     memset(zeros, 0, (size_t)widest * sizeof(float));
 #pragma omp parallel
     {
+        float *mine = own + omp_get_thread_num() * z.each;
+        memset(mine, 0, (size_t)z.each * sizeof(float)); /* outputs that fill up a panel stay 0 */
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t part = 0; part < z.parts; part++)
-            sum_part(&w, &z, part, zeros, own + omp_get_thread_num() * z.each, sums + part * z.part);
+        for (int64_t part = 0; part < z.parts; part++) sum_part(&w, &z, part, zeros, mine, sums + part * z.part);
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < w.panels * w.K; i++) gather(&w, &z, sums, i / w.K, i % w.K, dw);
     }
