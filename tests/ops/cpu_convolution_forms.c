@@ -1,0 +1,268 @@
+/* cpu_convolution_forms.c: each form that conv2d_choice.c may pick, forced wherever it can run, against ref in f64:
+ * outputs and gradients for odd sizes, few and many channels, stride 1 and 2; that they do not depend on the number of
+ * threads; and that choices are measured once, written down and read again. */
+#include "../host.h"
+#include "op_cases.h"
+
+#include <glob.h>
+#include <math.h>
+#include <stdio.h>
+
+static dr_device *ref, *cpu;
+
+static int open_both(void **state)
+{
+    if (open_ref(state) != 0) return -1;
+    ref = dr_device_open("ref", DR_NO_ARGS);
+    cpu = dr_device_open("cpu", DR_ARGS(DR_I("threads", 2)));
+    if (!cpu) print_error("%s\n", dr_error_message());
+    return ref && cpu ? 0 : -1;
+}
+
+typedef struct shape {
+    int64_t B, Ci, Co, H, W, k, stride, padding;
+} shape;
+
+static const shape shapes[] = {
+    { 1, 1, 1, 1, 1, 3, 1, 1 },     { 2, 1, 3, 2, 5, 3, 1, 1 },     { 1, 3, 1, 4, 4, 3, 1, 1 },
+    { 2, 16, 32, 7, 7, 3, 1, 1 },   { 1, 17, 33, 5, 9, 3, 1, 1 },   { 3, 33, 17, 8, 6, 3, 1, 1 },
+    { 1, 130, 5, 6, 7, 3, 1, 1 },   { 1, 5, 130, 7, 4, 3, 1, 1 },   { 1, 2, 3, 30, 30, 3, 1, 1 },
+    { 2, 4, 4, 9, 4, 3, 1, 0 },     { 2, 4, 4, 3, 8, 3, 1, 2 },     { 1, 3, 2, 4, 6, 3, 1, 3 },
+    { 40, 8, 40, 14, 13, 3, 1, 1 }, { 2, 16, 16, 4, 4, 4, 2, 1 },   { 1, 1, 2, 2, 2, 4, 2, 1 },
+    { 2, 17, 33, 9, 12, 4, 2, 1 },  { 1, 5, 66, 8, 10, 4, 2, 0 },   { 1, 33, 3, 7, 9, 4, 2, 2 },
+    { 2, 3, 5, 9, 8, 4, 2, 3 },     { 2, 16, 20, 11, 14, 3, 2, 1 }, { 1, 7, 40, 13, 10, 3, 2, 0 },
+    { 2, 40, 7, 6, 9, 3, 2, 2 },    { 30, 16, 8, 18, 17, 4, 2, 1 },
+};
+enum { SHAPES = sizeof shapes / sizeof shapes[0] };
+
+static op_case case_of(const shape *s, const char *op, const void *attr)
+{
+    const bool turned = strcmp(op, "conv_transpose2d") == 0;
+    const case_input x = { .values = NORMAL, .rank = 4, .shape = { s->B, s->Ci, s->H, s->W } };
+    const case_input weight = { .values = NORMAL,
+                                .rank = 4,
+                                .shape = { turned ? s->Ci : s->Co, turned ? s->Co : s->Ci, s->k, s->k } };
+    op_case c = { .op = op, .attr = attr, .n_in = 3, .in = { x, weight, { NORMAL, 1, { s->Co }, 0, false } } };
+    snprintf(c.label, sizeof c.label, "%s %lldx%lldx%lldx%lld to %lld, k %lld, stride %lld, padding %lld", op,
+             (long long)s->B, (long long)s->Ci, (long long)s->H, (long long)s->W, (long long)s->Co, (long long)s->k,
+             (long long)s->stride, (long long)s->padding);
+    return c;
+}
+
+/* As in cpu_matches_ref.c. */
+static void check_values(const op_case *c, const char *what, int i, const double *got, const double *want, int64_t n)
+{
+    assert_true(!got == !want);
+    if (!got) return;
+    const int64_t longest = largest_count(c) > n ? largest_count(c) : n;
+    const double allowed = (8.0 + 2.0 * sqrt((double)longest)) / 8388608.0 * fmax(1.0, largest(want, n));
+    const double off = difference(got, want, n);
+    if (!(off <= allowed)) fail_msg("%s: %s %d differs by %.3g (allowed %.3g)", c->label, what, i + 1, off, allowed);
+}
+
+static case_result run_on(const op_case *c, dr_device *device, dr_dtype dtype)
+{
+    const case_run run = { .device = device,
+                           .dtype = dtype,
+                           .layout = dtype == DR_F64 ? DR_LAYOUT_ROW : DR_LAYOUT_CL,
+                           .need = ~0u,
+                           .nudged = -1 };
+    case_result result;
+    if (!run_case(c, &run, &result)) fail_msg("%s: %s", c->label, dr_error_message());
+    return result;
+}
+
+static void check(const op_case *c, const char *const *forms, int n)
+{
+    case_result want = run_on(c, ref, DR_F64);
+    for (int f = 0; f < n; f++) {
+        setenv("DRIFT_CPU_CONV", forms[f], 1);
+        case_result got = run_on(c, cpu, DR_F32);
+        check_values(c, forms[f], 0, got.out[0], want.out[0], view_count(&want.view[0]));
+        for (int i = 0; i < c->n_in; i++)
+            check_values(c, forms[f], i + 1, got.grad[i], want.grad[i], input_count(&c->in[i]));
+        free_result(&got);
+    }
+    unsetenv("DRIFT_CPU_CONV");
+    free_result(&want);
+}
+
+static const char *const forms[] = { "onednn", "outer", "winograd", "winograd_small" };
+
+static void every_form_gives_the_sum(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SHAPES; i++) {
+        const dr_conv2d_attr attr = { .stride = shapes[i].stride, .padding = shapes[i].padding };
+        const op_case c = case_of(&shapes[i], "conv2d", &attr);
+        check(&c, forms, 4);
+    }
+}
+
+static void every_form_gives_the_transposed_sum(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SHAPES; i++) {
+        const shape *s = &shapes[i];
+        if (s->padding > 1) continue; /* less is left than one pixel, for some */
+        const dr_conv_transpose2d_attr attr = { .stride = s->stride, .padding = s->padding };
+        const op_case c = case_of(s, "conv_transpose2d", &attr);
+        check(&c, forms, 4);
+    }
+}
+
+/* One form is a choice only if what it is forced to be is what runs: their roundings differ. */
+static void a_forced_form_runs(void **state)
+{
+    (void)state;
+    const shape s = { 2, 32, 32, 12, 12, 3, 1, 1 };
+    const dr_conv2d_attr attr = { .stride = 1, .padding = 1 };
+    const op_case c = case_of(&s, "conv2d", &attr);
+    case_result first = { 0 };
+    for (int f = 0; f < 4; f++) {
+        if (f == 1) continue; /* of weights alone */
+        setenv("DRIFT_CPU_CONV", forms[f], 1);
+        case_result got = run_on(&c, cpu, DR_F32);
+        if (f == 0) first = got;
+        for (int i = 0; f > 0 && i < 2; i++)
+            assert_true(difference(got.grad[i], first.grad[i], input_count(&c.in[i])) > 0);
+        if (f > 0) assert_true(difference(got.out[0], first.out[0], view_count(&got.view[0])) > 0);
+        if (f > 0) free_result(&got);
+    }
+    unsetenv("DRIFT_CPU_CONV");
+    free_result(&first);
+}
+
+static void threads_change_no_bit(void **state)
+{
+    (void)state;
+    const shape some[] = { { 40, 24, 40, 14, 13, 3, 1, 1 }, { 40, 16, 24, 16, 14, 4, 2, 1 } };
+    dr_device *on[3] = { dr_device_open("cpu", DR_ARGS(DR_I("threads", 1))), NULL, NULL };
+    for (int i = 0; i < 2; i++) {
+        const dr_conv2d_attr attr = { .stride = some[i].stride, .padding = 1 };
+        const op_case c = case_of(&some[i], "conv2d", &attr);
+        for (int f = 2; f < 4; f++) {
+            setenv("DRIFT_CPU_CONV", forms[f], 1);
+            case_result result[3];
+            for (int k = 0; k < 3; k++) { /* opening a device sets the number of threads */
+                on[k] = dr_device_open("cpu", DR_ARGS(DR_I("threads", k + 1)));
+                result[k] = run_on(&c, on[k], DR_F32);
+            }
+            for (int k = 1; k < 3; k++) {
+                assert_true(difference(result[k].out[0], result[0].out[0], view_count(&result[0].view[0])) == 0);
+                for (int j = 0; j < 3; j++)
+                    assert_true(difference(result[k].grad[j], result[0].grad[j], input_count(&c.in[j])) == 0);
+            }
+            for (int k = 0; k < 3; k++) free_result(&result[k]);
+        }
+    }
+    unsetenv("DRIFT_CPU_CONV");
+    cpu = dr_device_open("cpu", DR_ARGS(DR_I("threads", 2)));
+}
+
+/* ---- choices ------------------------------------------------------------------------------------------------------ */
+
+/* The one file of choices; false: there is none. Its text, up to its end, in `text`. */
+static bool read_choices(char *path, char *text, size_t bytes)
+{
+    char pattern[4096];
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "%s/drift/convolutions-*.txt", getenv("XDG_CACHE_HOME"));
+    if (glob(pattern, 0, NULL, &found) != 0) return false;
+    assert_int_equal(found.gl_pathc, 1);
+    strcpy(path, found.gl_pathv[0]);
+    globfree(&found);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    text[fread(text, 1, bytes - 1, f)] = '\0';
+    fclose(f);
+    return true;
+}
+
+static void write_choices(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* A shape of its own for each, since what was read or measured is not read again. 0.3 thousand million products. */
+static case_result run_large(int64_t B)
+{
+    const shape s = { B, 32, 32, 28, 28, 3, 1, 1 };
+    const dr_conv2d_attr attr = { .stride = 1, .padding = 1 };
+    op_case c = case_of(&s, "conv2d", &attr);
+    const case_run run = { .device = cpu, .dtype = DR_F32, .layout = DR_LAYOUT_CL, .need = 0, .nudged = -1 };
+    case_result result;
+    if (!run_case(&c, &run, &result)) fail_msg("%s", dr_error_message());
+    return result;
+}
+
+static void choices_are_measured_once_and_written(void **state)
+{
+    (void)state;
+    char path[4096], text[8192], again[8192];
+    case_result small = run_large(40); /* DRIFT_CPU_TUNE=off, as tests have it */
+    free_result(&small);
+    assert_false(read_choices(path, text, sizeof text));
+
+    setenv("DRIFT_CPU_TUNE", "on", 1);
+    case_result measured = run_large(41);
+    assert_true(read_choices(path, text, sizeof text));
+    assert_non_null(strstr(text, "\n1 41 32 28 28 32 3 1 1 1 2 "));
+    case_result known = run_large(41);
+    assert_true(read_choices(path, again, sizeof again));
+    assert_string_equal(text, again);
+    assert_true(difference(measured.out[0], known.out[0], view_count(&known.view[0])) == 0);
+    free_result(&measured);
+    free_result(&known);
+    setenv("DRIFT_CPU_TUNE", "off", 1);
+}
+
+/* What other processes wrote is kept; another file's lines are read; one that is damaged is not. */
+static void choices_are_read(void **state)
+{
+    (void)state;
+    char path[4096], text[8192], more[8400];
+    assert_true(read_choices(path, text, sizeof text));
+    setenv("DRIFT_CPU_CONV", "winograd_small", 1);
+    case_result want = run_large(43);
+    unsetenv("DRIFT_CPU_CONV");
+
+    snprintf(more, sizeof more, "%s1 43 32 28 28 32 3 1 1 1 2 winograd_small\n", text);
+    write_choices(path, more);
+    setenv("DRIFT_CPU_TUNE", "on", 1);
+    case_result other = run_large(42); /* measured: reads and writes the file */
+    free_result(&other);
+    case_result got = run_large(43);
+    assert_true(difference(got.out[0], want.out[0], view_count(&got.view[0])) == 0);
+    free_result(&got);
+    free_result(&want);
+    assert_true(read_choices(path, text, sizeof text));
+    assert_non_null(strstr(text, "\n1 43 32 28 28 32 3 1 1 1 2 winograd_small\n"));
+    assert_non_null(strstr(text, "\n1 42 32"));
+
+    snprintf(more, sizeof more, "%s1 44 32 28 28 32 3 1 1 1 2 winograd_sm", text); /* cut short */
+    write_choices(path, more);
+    other = run_large(45);
+    free_result(&other);
+    assert_true(read_choices(path, text, sizeof text));
+    assert_non_null(strstr(text, "\n1 43 32"));
+    assert_non_null(strstr(text, "\n1 45 32"));
+    assert_null(strstr(text, "\n1 44 32"));
+    setenv("DRIFT_CPU_TUNE", "off", 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_form_gives_the_sum),
+        cmocka_unit_test(every_form_gives_the_transposed_sum),
+        cmocka_unit_test(a_forced_form_runs),
+        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(choices_are_measured_once_and_written),
+        cmocka_unit_test(choices_are_read),
+    };
+    return cmocka_run_group_tests(tests, open_both, close_all);
+}
