@@ -160,6 +160,11 @@ static void image_norms_over_several_blocks(void **state)
                           .label = "batch_norm of large images",
                           .in = { IN(NORMAL, B, 8, 67, 65), IN(NORMAL, 8), IN(NORMAL, 8) } });
     }
+    check(&(op_case){ .op = "film",
+                      .attr = &(dr_none_attr){ 0 },
+                      .n_in = 3,
+                      .label = "film of large images",
+                      .in = { IN(NORMAL, 3, 33, 67, 65), IN(NORMAL, 3, 33, 1, 1), IN(NORMAL, 3, 33, 1, 1) } });
     check(&(op_case){ .op = "batch_norm_eval",
                       .attr = &(dr_batch_norm_eval_attr){ 1e-2, DR_ACT_GELU },
                       .n_in = 5,

@@ -390,6 +390,22 @@ static void group_norm_per_sample(int64_t C, int64_t groups, case_input x, int64
         INPUTS(x, STATISTIC(NORMAL, B, C), STATISTIC(NORMAL, B, C)));
 }
 
+/* Scale and shift of h's dtype, and of the statistics'. */
+static void film(case_input h, case_input vector)
+{
+    const case_input other = { .values = NORMAL,
+                               .statistic = true,
+                               .rank = vector.rank,
+                               .shape = { vector.shape[0], vector.shape[1], vector.shape[2], vector.shape[3] } };
+    add("film", NO_ATTR, INPUTS(h, vector, vector));
+    add("film", NO_ATTR, INPUTS(h, other, other));
+    add("film", NO_ATTR, INPUTS(h, other, NONE));
+    add("film", NO_ATTR, INPUTS(h, NONE, vector));
+    add("film", NO_ATTR, INPUTS(h, NONE, other));
+    add("film_backward", NO_ATTR, INPUTS(h, vector, h));
+    add("film_backward", NO_ATTR, INPUTS(h, other, h));
+}
+
 static void normalisation(void)
 {
     const int64_t some_groups[] = { 1, 3, 1, 17, 11, 5 };
@@ -417,6 +433,10 @@ static void normalisation(void)
             INPUTS(SHAPED(NORMAL, 2, 1, 3, C), STATISTIC(NORMAL, C), STATISTIC(NORMAL, C)));
         add("rms_norm", ATTR(dr_rms_norm_attr, 1e-6), INPUTS(SHAPED(NORMAL, 2, 3, C), STATISTIC(NORMAL, C)));
     }
+    film(SHAPED(NORMAL, 3, 17, 4, 5), SHAPED(NORMAL, 3, 17, 1, 1));
+    film(SHAPED(NORMAL, 2, 65, 1, 1), SHAPED(NORMAL, 2, 65, 1, 1));
+    film(SHAPED(NORMAL, 2, 33, 5), SHAPED(NORMAL, 2, 1, 5));
+    film(SHAPED(NORMAL, 3, 17), SHAPED(NORMAL, 3, 17));
     add("layer_norm", ATTR(dr_layer_norm_attr, 1e-5), INPUTS(SHAPED(NORMAL, 3, 17))); /* gamma and beta left off */
     for (int64_t act = DR_ACT_NONE; act <= DR_ACT_SILU; act++) {
         batch_norm(5, SHAPED(NORMAL, 3, 5, 3, 4), act);

@@ -292,6 +292,10 @@ static const refusal refusals[] = {
       { X(2, 5), X(2), X(3), X(2, 5), NONE },
       "rstd must be f32[2]",
       false },
+    { "film", NO_ATTR, 3, { X(2, 3, 4, 4), X(2, 3), NONE }, "scale must be f32[2,3,1,1]", false },
+    { "film", NO_ATTR, 3, { X(2, 3, 4), NONE, X(2, 3, 1) }, "shift must be f32[2,1,4]", false },
+    { "film", NO_ATTR, 3, { X(3), NONE, NONE }, "h must be [B,C,H,W], [B,L,C] or [B,C]", false },
+    { "film_backward", NO_ATTR, 3, { X(2, 3), X(2, 3), X(3, 3) }, "h and dy must have one shape", false },
     { "rms_norm", &(dr_rms_norm_attr){ 1e-6 }, 2, { X(2, 5), X(2) }, "weight must be f32[5]", false },
     /* softmax, attention, images */
     { "softmax", &(dr_softmax_attr){ 2 }, 1, { X(2, 5) }, "no axis 2", false },

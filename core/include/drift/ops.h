@@ -187,6 +187,13 @@ typedef dr_group_norm_act_attr dr_group_norm_act_backward_attr; /* x, gamma, bet
 typedef struct dr_layer_norm_attr { double eps; } dr_layer_norm_attr; /* over the last axis; gamma, beta [D], may both be NULL -> y, mean [..], rstd [..] */
 typedef dr_layer_norm_attr dr_layer_norm_backward_attr;         /* x, mean, rstd, dy, gamma (or NULL) -> dx, dgamma, dbeta (always given) */
 typedef struct dr_rms_norm_attr { double eps; } dr_rms_norm_attr; /* x [..,D], weight [D]; composed */
+/* scale h + shift; h [B,C,H,W] with scale and shift [B,C,1,1], [B,L,C] with [B,1,C], or [B,C]; either may be NULL. They
+ * are of h's dtype or of S. Backward: h, scale, dy -> dh, dscale, dshift (S). */
+typedef dr_none_attr dr_film_attr, dr_film_backward_attr;
+static inline dr_tensor *dr_film(dr_tensor *h, dr_tensor *scale, dr_tensor *shift)
+{
+    return dr_apply1("film", (dr_tensor *[]){ h, scale, shift }, 3, &(dr_none_attr){ 0 });
+}
 static inline dr_tensor *dr_group_norm(dr_tensor *x, dr_tensor *gamma, dr_tensor *beta, int64_t groups, double eps, int act)
 {
     return dr_apply1("group_norm_act", (dr_tensor *[]){ x, gamma, beta }, 3, &(dr_group_norm_act_attr){ groups, eps, act });
