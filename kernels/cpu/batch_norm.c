@@ -2,8 +2,7 @@
  * x is channels-last, so a matrix of n rows (pixels of all images) and C columns; [B,C,L] is row-major and works by
  * planes of L values. x and y are f32 or bf16, all else is f32. Statistics take one pass over memory: rows are summed
  * as distances from the mean of the rows before them, and joined to those (Chan et al. 1983), so a large mean cancels
- * nowhere. What follows goes through memory backwards, so that it begins with what the caches still hold. Backward
- * works z and act'(z) out again from x rather than keeping them. */
+ * nowhere. Backward works z and act'(z) out again from x rather than keeping them. */
 #include "bf16.h"
 #include "cpu_backend.h"
 
@@ -179,6 +178,7 @@ VM_INLINE void forward_of(int type, int act, const norm_args *m, const norm_shap
     for (int64_t row = first; L == 0 && row < last; row++) {
         const void *restrict x = dr_from(type, m->x, row * C);
         void *restrict y = dr_into(type, m->y, row * C);
+#pragma omp simd
         for (int64_t c = 0; c < C; c++)
             dr_store(type, y, c, vm_act_to(type, act, (dr_load(type, x, c) - mean[c]) * scale[c] + beta[c]));
     }
@@ -201,7 +201,7 @@ static void forward_part(int64_t act, const norm_args *m, const norm_shape *s, i
     }
 }
 
-/* Rows, or planes, in parts of about 8192 values, from the last one to the first. */
+/* Rows, or planes, in parts of about 8192 values. */
 typedef struct parts {
     int64_t items, each, count;
 } parts;
@@ -217,7 +217,7 @@ static void forward(int64_t act, const norm_args *m, const norm_shape *s)
 {
     const parts p = parts_of(s);
 #pragma omp parallel for schedule(static) if (s->n * s->C > DR_CPU_PARALLEL)
-    for (int64_t k = p.count - 1; k >= 0; k--) forward_part(act, m, s, k * p.each, dr_min64(p.items, (k + 1) * p.each));
+    for (int64_t k = 0; k < p.count; k++) forward_part(act, m, s, k * p.each, dr_min64(p.items, (k + 1) * p.each));
 }
 
 static void scales(const float *gamma, const float *var, double eps, int64_t C, float *scale)
@@ -265,6 +265,7 @@ VM_INLINE void row_sums(int type, int act, const norm_args *m, int64_t C, int64_
         for (int64_t c = 0; c < C; c++) dz_part[c] = dzd_part[c] = 0;
         for (int64_t r = row; r < dr_min64(row + step, last); r++) {
             const void *restrict x = dr_from(type, m->x, r * C), *restrict dy = dr_from(type, m->dy, r * C);
+#pragma omp simd
             for (int64_t c = 0; c < C; c++) {
                 const float d = dr_load(type, x, c) - mean[c],
                             dz = vm_act_slope_to(type, act, d * scale[c] + beta[c]) * dr_load(type, dy, c);
@@ -358,6 +359,7 @@ VM_INLINE void gradient_of(int type, int act, const norm_args *m, const norm_sha
     for (int64_t row = first; L == 0 && row < last; row++) {
         const void *restrict x = dr_from(type, m->x, row * C), *restrict dy = dr_from(type, m->dy, row * C);
         void *restrict dx = dr_into(type, m->dx, row * C);
+#pragma omp simd
         for (int64_t c = 0; c < C; c++) {
             const float d = dr_load(type, x, c) - mean[c],
                         dz = vm_act_slope_to(type, act, d * scale[c] + beta[c]) * dr_load(type, dy, c);
@@ -387,8 +389,7 @@ static void gradient(int64_t act, const norm_args *m, const norm_shape *s)
 {
     const parts p = parts_of(s);
 #pragma omp parallel for schedule(static) if (s->n * s->C > DR_CPU_PARALLEL)
-    for (int64_t k = p.count - 1; k >= 0; k--)
-        gradient_part(act, m, s, k * p.each, dr_min64(p.items, (k + 1) * p.each));
+    for (int64_t k = 0; k < p.count; k++) gradient_part(act, m, s, k * p.each, dr_min64(p.items, (k + 1) * p.each));
 }
 
 static void batch_norm_act_backward(const dr_kargs *a) /* x, gamma, beta, mean, var, dy -> dx, dgamma, dbeta */

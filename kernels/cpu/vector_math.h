@@ -121,12 +121,25 @@ VM_INLINE float vm_sin_from(float r, int32_t q)
 
 /* ---- activations: `type` says what the result is rounded to; for DR_BF16 a relative error of 6e-5 does ----------- */
 
-/* e^x where subnormal results may be 0: 2^n is then one factor, whose exponent is already in the last bits of `shifted`
- * when x ln 2 has been rounded to n. */
-VM_INLINE float vm_exp_normal(int type, float x)
+/* The smaller of |x| and `most`, with x's sign; `most` for NaN. On whole numbers, which floats >= 0 are ordered like:
+ * compilers make one instruction of that, and of comparing floats, where NaN could matter, several. */
+VM_INLINE float vm_within(float x, float most)
 {
-    x = x > 88.7f ? 88.7f : x;       /* n = 128: infinity */
-    x = x < -88.3f ? -88.3f : x;     /* n = -127: 0 */
+    const int32_t size = vm_to_bits(x) & INT32_MAX, limit = vm_to_bits(most);
+    return vm_from_bits((size < limit ? size : limit) | (vm_to_bits(x) & INT32_MIN));
+}
+
+/* max(x, 0); 0 for some NaN */
+VM_INLINE float vm_positive(float x)
+{
+    const int32_t bits = vm_to_bits(x);
+    return vm_from_bits(bits > 0 ? bits : 0);
+}
+
+/* e^x for |x| <= 88.37, 0 where it would be subnormal: 2^n, n = round(x / ln 2), is one factor, whose exponent lies in
+ * the last bits of `shifted`. */
+VM_INLINE float vm_exp_within(int type, float x)
+{
     const float round = 12583039.0f; /* 1.5 2^23 + 127 */
     const float shifted = x * 1.442695041f + round;
     const float n = shifted - round;
@@ -176,42 +189,49 @@ VM_INLINE float vm_normal_tail(int type, float a)
     return q * t;
 }
 
+/* e^(-x^2/2) */
+VM_INLINE float vm_half_square_exp(int type, float x) { return vm_exp_within(type, -0.5f * vm_within(x * x, 176.7f)); }
+
 /* x Phi(x) = max(x, 0) - |x| Phi(-|x|) */
 VM_INLINE float vm_gelu(int type, float x)
 {
-    const float a = fabsf(x), e = vm_exp_normal(type, -0.5f * (x * x));
-    return (x < 0.0f ? 0.0f : x) - a * (e * vm_normal_tail(type, a));
+    const float a = fabsf(x), e = vm_half_square_exp(type, x);
+    return vm_positive(x) - a * (e * vm_normal_tail(type, a));
 }
 
 /* Phi(x) + x phi(x) = [x >= 0] + sign(x) (|x| phi(x) - Phi(-|x|)) */
 VM_INLINE float vm_gelu_slope(int type, float x)
 {
-    const float a = fabsf(x), e = vm_exp_normal(type, -0.5f * (x * x));
+    const float a = fabsf(x), e = vm_half_square_exp(type, x);
     const float part = e * (0.3989422804f * a - vm_normal_tail(type, a));
-    return vm_from_bits(vm_to_bits(part) ^ (vm_to_bits(x) & INT32_MIN)) + (x < 0.0f ? 0.0f : 1.0f);
+    const int32_t sign = vm_to_bits(x) & INT32_MIN, one = 0x3F800000; /* 1.0f */
+    return vm_from_bits(vm_to_bits(part) ^ sign) + vm_from_bits(one & ~(sign >> 31));
 }
+
+/* e^-x, which ends at 2e38: 1/(1 + e^-x) is then 4e-39 where it should be less. */
+VM_INLINE float vm_exp_minus(int type, float x) { return vm_exp_within(type, vm_within(-x, 88.37f)); }
 
 /* x/2 (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3) */
 VM_INLINE float vm_gelu_tanh(int type, float x)
 {
     const float u2 = x * (1.595769122f + 0.0713548163f * (x * x)); /* 2u */
-    return x / (1.0f + vm_exp_normal(type, -u2));
+    return x / (1.0f + vm_exp_minus(type, u2));
 }
 
 VM_INLINE float vm_gelu_tanh_slope(int type, float x)
 {
     const float square = x * x < 1e4f ? x * x : 1e4f; /* beyond, s (1 - s) is 0 and must not meet infinity */
-    const float e = vm_exp_normal(type, -x * (1.595769122f + 0.0713548163f * square));
+    const float e = vm_exp_minus(type, x * (1.595769122f + 0.0713548163f * square));
     const float s = 1.0f / (1.0f + e);
     const float rest = e > 1e30f ? 0.0f : e * s; /* 1 - s */
     return s + x * s * rest * (1.595769122f + 0.2140644489f * square);
 }
 
-VM_INLINE float vm_silu(int type, float x) { return x / (1.0f + vm_exp_normal(type, -x)); }
+VM_INLINE float vm_silu(int type, float x) { return x / (1.0f + vm_exp_minus(type, x)); }
 
 VM_INLINE float vm_silu_slope(int type, float x) /* s (1 + x (1 - s)) */
 {
-    const float s = 1.0f / (1.0f + vm_exp_normal(type, -x));
+    const float s = 1.0f / (1.0f + vm_exp_minus(type, x));
     return s * (1.0f + x * (1.0f - s));
 }
 

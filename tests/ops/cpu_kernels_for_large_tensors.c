@@ -172,6 +172,71 @@ static void image_norms_over_several_blocks(void **state)
                       .in = { IN(NORMAL, 2, 8, 5, 7), IN(NORMAL, 8), IN(NORMAL, 8), IN(NORMAL, 8), IN(POSITIVE, 8) } });
 }
 
+static dr_tensor *matrix(int64_t rows, int64_t columns, const float *v)
+{
+    return dr_tensor_from(DR_F32, DR_SHAPE(rows, columns), v);
+}
+
+/* Statistics of [n,2] where the mean is large against the spread, of (0) even rows, (1) a first row far off, (2) rows
+ * that jump from one level to another. In doubles they are known to 1e-12. */
+static void batch_statistics_of_a_large_mean(void **state)
+{
+    (void)state;
+    enum { N = 20000 };
+    float *x = malloc(2 * N * sizeof *x);
+    assert_non_null(x);
+    dr_device_use(cpu);
+    for (int kind = 0; kind < 3; kind++) {
+        double sum = 0, squares = 0;
+        for (int i = 0; i < N; i++) {
+            const float level = kind == 2 && i > N / 3 ? -300.0f : 3000.0f;
+            x[2 * i] = x[2 * i + 1] = level + (float)(i * 7919 % 1000) / 1000.0f;
+        }
+        if (kind == 1) x[0] = x[1] = -3000.0f;
+        for (int i = 0; i < N; i++) sum += (double)x[2 * i];
+        for (int i = 0; i < N; i++) squares += ((double)x[2 * i] - sum / N) * ((double)x[2 * i] - sum / N);
+        dr_tensor *vector = dr_tensor_full(DR_F32, DR_SHAPE(2), 1.0), *out[3] = { NULL };
+        float mean[2], var[2];
+        dr_apply("batch_norm_act", (dr_tensor *[]){ matrix(N, 2, x), vector, vector }, 3,
+                 &(dr_batch_norm_act_attr){ 1e-5, DR_ACT_NONE }, out);
+        if (dr_tensor_read(out[1], DR_F32, mean) != DR_OK || dr_tensor_read(out[2], DR_F32, var) != DR_OK)
+            fail_msg("%s", dr_error_message());
+        for (int c = 0; c < 2; c++) {
+            assert_true(fabs((double)mean[c] - sum / N) <= 2e-7 * fabs(sum / N));
+            if (!(fabs((double)var[c] * N / squares - 1) < 1e-5))
+                fail_msg("kind %d: variance %.9g, should be %.9g", kind, (double)var[c], squares / N);
+        }
+    }
+    free(x);
+    dr_device_use(ref);
+}
+
+/* The lower tail keeps its relative accuracy; far out, y is x or nothing, and the slope 1 or 0; NaN stays. */
+static void activations_far_from_zero(void **state)
+{
+    (void)state;
+    enum { N = 6 };
+    const float x[N] = { -1000, -20, -5, 20, 1000, NAN };
+    const char *const op[2] = { "gelu", "silu" };
+    const double tail[2] = { -5 * 2.866515718791939e-7, -5 * 0.0066928509242848554 };
+    dr_device_use(cpu);
+    for (int k = 0; k < 2; k++) {
+        float y[N], slope[N];
+        char backward[32];
+        snprintf(backward, sizeof backward, "%s_backward", op[k]);
+        dr_tensor *t = dr_tensor_from(DR_F32, DR_SHAPE(N), x), *one = dr_tensor_full(DR_F32, DR_SHAPE(N), 1.0);
+        dr_tensor *forward = dr_apply1(op[k], &t, 1, &(dr_gelu_attr){ 0 });
+        dr_tensor *gradient = dr_apply1(backward, (dr_tensor *[]){ t, one }, 2, &(dr_gelu_attr){ 0 });
+        if (dr_tensor_read(forward, DR_F32, y) != DR_OK || dr_tensor_read(gradient, DR_F32, slope) != DR_OK)
+            fail_msg("%s", dr_error_message());
+        assert_true(fabsf(y[0]) < 1e-30f && fabsf(y[1]) < 1e-7f && fabsf(slope[0]) < 1e-30f && fabsf(slope[1]) < 1e-7f);
+        assert_true(fabs((double)y[2] / tail[k] - 1) < 3e-6);
+        assert_true(y[3] == 20 && y[4] == 1000 && slope[4] == 1 && fabsf(slope[3] - 1) < 1e-6f);
+        assert_true(isnan(y[5]) && isnan(slope[5]));
+    }
+    dr_device_use(ref);
+}
+
 static void sums_of_long_rows(void **state)
 {
     (void)state;
@@ -198,11 +263,6 @@ static void reads(dr_tensor *t, const float *want, int n)
         if (!(got[i] == want[i] || (isnan(got[i]) && isnan(want[i]))))
             fail_msg("%d: %g, expected %g", i, got[i], want[i]);
     }
-}
-
-static dr_tensor *matrix(int64_t rows, int64_t columns, const float *v)
-{
-    return dr_tensor_from(DR_F32, DR_SHAPE(rows, columns), v);
 }
 
 static void of_equal_values_the_first_counts(void **state)
@@ -272,6 +332,8 @@ int main(void)
         cmocka_unit_test(softmax_of_large_values),
         cmocka_unit_test(norms_over_several_blocks),
         cmocka_unit_test(image_norms_over_several_blocks),
+        cmocka_unit_test(batch_statistics_of_a_large_mean),
+        cmocka_unit_test(activations_far_from_zero),
         cmocka_unit_test(sums_of_long_rows),
         cmocka_unit_test(of_equal_values_the_first_counts),
         cmocka_unit_test(a_maximum_with_nan_is_nan),
