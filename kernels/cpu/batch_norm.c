@@ -1,15 +1,11 @@
 /* batch_norm.c: y = act(gamma (x - mean)/sqrt(var + eps) + beta), per channel.     Ioffe & Szegedy 2015
  * x is channels-last, so a matrix of n rows (pixels of all images) and C columns; [B,C,L] is row-major and works by
- * planes of L values. x and y are f32 or bf16, all else is f32. Statistics take one pass over memory: rows are summed
- * as distances from the mean of the rows before them, and joined to those (Chan et al. 1983), so a large mean cancels
- * nowhere. Backward works z and act'(z) out again from x rather than keeping them. */
+ * planes of L values. x and y are f32 or bf16, all else is f32. batch_moments.c takes the statistics. Backward works z
+ * and act'(z) out again from x rather than keeping them. */
+#include "batch_moments.h"
 #include "bf16.h"
-#include "cpu_backend.h"
 
-typedef struct norm_shape {
-    int64_t n, C, planes, L; /* values per channel; planes of L where L > 0, else rows */
-    int type;                /* of x and y: DR_F32 or DR_BF16 */
-} norm_shape;
+typedef dr_norm_shape norm_shape;
 
 static norm_shape shape_of(const dr_view *x)
 {
@@ -20,136 +16,6 @@ static norm_shape shape_of(const dr_view *x)
                          .planes = by_planes ? x->shape[0] : 0,
                          .L = by_planes ? rest : 0,
                          .type = x->dtype };
-}
-
-static int64_t
-rows_at_once(int64_t C) /* about 16 KiB of f32, but no float sum over more than 64 values: that rounds too much */
-{
-    const int64_t rows = 4096 / C;
-    return rows < 8 ? 8 : dr_min64(rows, 64);
-}
-
-/* ---- statistics -------------------------------------------------------------------------------------------------- */
-
-/* Joins `count` values of a given mean and sum of squared distances to those of before. */
-static inline void join(double *mean, double *squares, int64_t before, double new_mean, double new_squares,
-                        int64_t count)
-{
-    const double delta = new_mean - *mean, share = (double)count / (double)(before + count);
-    *mean += delta * share;
-    *squares += new_squares + delta * delta * ((double)before * share);
-}
-
-/* Rows [row, row + count): sums of x - origin and of its square, [C] each. */
-VM_INLINE void sum_distances(int type, const void *x, int64_t row, int64_t count, int64_t C,
-                             const float *restrict origin, float *restrict sum, float *restrict square)
-{
-    for (int64_t c = 0; c < C; c++) sum[c] = square[c] = 0;
-    int64_t r = row;
-    for (; r + 4 <= row + count; r += 4) /* four at a time: fewer sums to load and store */
-        for (int64_t c = 0; c < C; c++) {
-            const float d0 = dr_load(type, x, r * C + c) - origin[c],
-                        d1 = dr_load(type, x, (r + 1) * C + c) - origin[c];
-            const float d2 = dr_load(type, x, (r + 2) * C + c) - origin[c],
-                        d3 = dr_load(type, x, (r + 3) * C + c) - origin[c];
-            sum[c] += (d0 + d1) + (d2 + d3);
-            square[c] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
-        }
-    for (; r < row + count; r++)
-        for (int64_t c = 0; c < C; c++) {
-            const float d = dr_load(type, x, r * C + c) - origin[c];
-            sum[c] += d;
-            square[c] += d * d;
-        }
-}
-
-/* Rows [first, last) of x: mean and squares [C]; scratch [3 C]. The squares of some rows about their own mean are those
- * about the origin less count (mean - origin)^2. What that cancels is no larger than what joining then adds for the
- * distance between the two means; at first, where the origin is the first row, 64 times what that row adds. */
-VM_INLINE void row_moments_of(int type, const void *x, int64_t first, int64_t last, int64_t C, double *mean,
-                              double *squares, float *scratch)
-{
-    const int64_t step = rows_at_once(C);
-    float *origin = scratch, *sum = scratch + C, *square = scratch + 2 * C;
-    for (int64_t c = 0; c < C; c++) {
-        mean[c] = squares[c] = 0;
-        origin[c] = dr_load(type, x, first * C + c);
-    }
-    for (int64_t row = first; row < last; row += step) {
-        const int64_t count = dr_min64(step, last - row);
-        sum_distances(type, x, row, count, C, origin, sum, square);
-        for (int64_t c = 0; c < C; c++) {
-            const double shift = (double)sum[c] / (double)count,
-                         own = (double)square[c] - shift * shift * (double)count;
-            join(&mean[c], &squares[c], row - first, (double)origin[c] + shift, own > 0 ? own : 0, count);
-            origin[c] = (float)mean[c];
-        }
-    }
-}
-
-static void row_moments(int type, const void *x, int64_t first, int64_t last, int64_t C, double *mean, double *squares,
-                        float *scratch)
-{
-    if (type == DR_BF16) row_moments_of(DR_BF16, x, first, last, C, mean, squares, scratch);
-    else row_moments_of(DR_F32, x, first, last, C, mean, squares, scratch);
-}
-
-/* one channel of planes: the runs x[(b C + c) L .. + L) for every b */
-VM_INLINE void plane_moments_of(int type, const void *x, const norm_shape *s, int64_t c, double *mean, double *squares)
-{
-    *mean = *squares = 0;
-    for (int64_t b = 0; b < s->planes; b++) {
-        const int64_t run = (b * s->C + c) * s->L;
-        double sum = 0, square = 0;
-        for (int64_t i = 0; i < s->L; i++) sum += (double)dr_load(type, x, run + i);
-        sum /= (double)s->L;
-        for (int64_t i = 0; i < s->L; i++) {
-            const double d = (double)dr_load(type, x, run + i) - sum;
-            square += d * d;
-        }
-        join(mean, squares, b * s->L, sum, square, s->L);
-    }
-}
-
-static void plane_moments(const void *x, const norm_shape *s, int64_t c, double *mean, double *squares)
-{
-    if (s->type == DR_BF16) plane_moments_of(DR_BF16, x, s, c, mean, squares);
-    else plane_moments_of(DR_F32, x, s, c, mean, squares);
-}
-
-static bool moments(const dr_kargs *a, const norm_shape *s, float *mean, float *var)
-{
-    const int64_t C = s->C, n = s->n;
-    const void *x = dr_in(a, 0);
-    if (s->L > 0) {
-#pragma omp parallel for schedule(static) if (n * C > DR_CPU_PARALLEL)
-        for (int64_t c = 0; c < C; c++) {
-            double m, squares;
-            plane_moments(x, s, c, &m, &squares);
-            mean[c] = (float)m;
-            var[c] = (float)(squares / (double)n);
-        }
-        return true;
-    }
-    const dr_blocks blocks = dr_cut(n, rows_at_once(C));
-    const int64_t doubles = 2 * C + (3 * C + 1) / 2; /* mean, squares; and three rows of floats */
-    double *partial = dr_cpu_workspace(a, (size_t)(blocks.count * doubles) * sizeof(double));
-    if (!partial) return false;
-#pragma omp parallel for schedule(static) if (n * C > DR_CPU_PARALLEL)
-    for (int64_t k = 0; k < blocks.count; k++) {
-        double *p = partial + k * doubles;
-        row_moments(s->type, x, k * blocks.size, dr_min64(n, (k + 1) * blocks.size), C, p, p + C, (float *)(p + 2 * C));
-    }
-    for (int64_t c = 0; c < C; c++) {
-        double m = 0, squares = 0;
-        for (int64_t k = 0; k < blocks.count; k++) {
-            const double *p = partial + k * doubles;
-            join(&m, &squares, k * blocks.size, p[c], p[C + c], dr_min64(blocks.size, n - k * blocks.size));
-        }
-        mean[c] = (float)m;
-        var[c] = (float)(squares / (double)n);
-    }
-    return true;
 }
 
 /* ---- forward: y = act((x - mean) scale + beta), scale = gamma/sqrt(var + eps) ------------------------------------ */
@@ -229,7 +95,7 @@ static void batch_norm_act(const dr_kargs *a) /* x, gamma [C], beta [C] -> y, me
 {
     const norm_shape s = shape_of(&a->in[0]);
     float *mean = dr_out(a, 1), *var = dr_out(a, 2);
-    if (s.n == 0 || s.C == 0 || !moments(a, &s, mean, var)) return;
+    if (s.n == 0 || s.C == 0 || !dr_batch_moments(a, &s, mean, var)) return;
     float *scale = dr_cpu_workspace(a, (size_t)s.C * sizeof(float));
     if (!scale) return;
     scales(dr_in(a, 1), var, ((const dr_batch_norm_act_attr *)a->attr)->eps, s.C, scale);
@@ -401,7 +267,7 @@ static void batch_norm_act_backward(const dr_kargs *a) /* x, gamma, beta, mean, 
     float *dgamma = dr_out(a, 1), *dbeta = dr_out(a, 2);
     if (s.n == 0 || C == 0) return;
 
-    const dr_blocks blocks = s.L > 0 ? (dr_blocks){ 1, s.n } : dr_cut(s.n, rows_at_once(C));
+    const dr_blocks blocks = s.L > 0 ? (dr_blocks){ 1, s.n } : dr_cut(s.n, dr_rows_at_once(C));
     double *partial =
         dr_cpu_workspace(a, (size_t)(blocks.count * 3 * C) * sizeof(double) + (size_t)(3 * C) * sizeof(float));
     if (!partial) return;

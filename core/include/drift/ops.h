@@ -4,7 +4,7 @@
  *
  * What a kernel may rely on (in_layout and out_layout of core/ops_*.c say it op by op):
  * - elementwise ops: DENSE in, DENSE out. Inputs of the output's shape have the output's strides; others broadcast by
- *   their own strides.
+ *   their own strides. add: any strides in.
  * - images (convolution, normalisation, pooling, resizing, pad, concat, slice_backward): rank 4 is channels-last, other
  *   ranks row-major; outputs likewise. Weights and vectors are row-major.
  * - sum, mean, amax, sum_to: DENSE in (go by strides), row-major out. cast: DENSE. copy, fill, assign: any strides.
