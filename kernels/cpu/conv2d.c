@@ -9,6 +9,7 @@
 #include "conv2d_choice.h"
 #include "conv2d_thin.h"
 #include "conv2d_weight.h"
+#include "conv2d_weight_bf16.h"
 #include "conv2d_whole.h"
 #include "conv2d_winograd.h"
 #include "onednn.h"
@@ -349,6 +350,10 @@ static void conv2d_backward_weight_bf16(const dr_kargs *a)
     const dr_view *x = &a->in[0], *y = &a->in[1];
     const conv_shape s = shape_between(x, y, attr->kernel, attr->stride, attr->padding, attr->bias != 0);
     if (dr_numel(x) > 0 && dr_numel(y) > 0) {
+        if (dr_conv2d_weight_bf16_suits(&s)) {
+            dr_conv2d_weight_bf16(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
+            return;
+        }
         run(a, DR_ONEDNN_CONV_BACKWARD_WEIGHT, &s, dr_in(a, 0), dr_out(a, 0), dr_out(a, 1), dr_in(a, 1));
         return;
     }

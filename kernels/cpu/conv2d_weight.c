@@ -6,13 +6,13 @@
 #include "conv2d_weight.h"
 #include <string.h>
 
-enum { MOST_BLOCKS = 16, FEWEST_BLOCKS = 4, TILE_CO = 13, TILE_CI = 32 };
+enum { MOST_BLOCKS = 16, TILE_CO = 13, TILE_CI = 32 };
 static const int64_t most_bytes = (int64_t)32 << 20; /* of all blocks' sums */
 static const int64_t images_bytes = 400 << 10;       /* of x and dy, which should stay in the second cache */
 
 static int64_t weight_count(const conv_shape *s) { return s->k * s->k * s->Co * s->Ci; }
 
-static int64_t block_count(const conv_shape *s)
+int64_t dr_conv2d_weight_blocks(const conv_shape *s)
 {
     const int64_t fit = most_bytes / ((weight_count(s) + s->Co) * (int64_t)sizeof(float));
     return dr_min64(dr_min64(s->B, MOST_BLOCKS), fit);
@@ -21,7 +21,7 @@ static int64_t block_count(const conv_shape *s)
 bool dr_conv2d_weight_suits(const conv_shape *s)
 {
 #ifdef __AVX512F__
-    return s->Ci % TILE_CI == 0 && s->Co >= 8 && block_count(s) >= FEWEST_BLOCKS &&
+    return s->Ci % TILE_CI == 0 && s->Co >= 8 && dr_conv2d_weight_blocks(s) >= DR_CONV_FEWEST_BLOCKS &&
            s->Wo >= 12; /* short rows: oneDNN */
 #else
     (void)s; /* with fewer or narrower registers the tile does not fit */
@@ -117,7 +117,7 @@ static void block(const conv_shape *s, const float *x, const float *dy, int64_t 
 }
 
 /* One output channel: the blocks' sums [k,k,Co,Ci] added in order, and turned to [Co,Ci,k,k]. */
-static void gather(const conv_shape *s, const float *sums, int64_t blocks, int64_t co, float *dw, float *db)
+void dr_conv2d_weight_gather(const conv_shape *s, const float *sums, int64_t blocks, int64_t co, float *dw, float *db)
 {
     const int64_t each = weight_count(s) + s->Co, kernel = s->k * s->k, Ci = s->Ci;
     for (int64_t k = 0; k < kernel; k++)
@@ -135,18 +135,18 @@ static void gather(const conv_shape *s, const float *sums, int64_t blocks, int64
 
 size_t dr_conv2d_weight_bytes(const conv_shape *s)
 {
-    return (size_t)(block_count(s) * (weight_count(s) + s->Co)) * sizeof(float);
+    return (size_t)(dr_conv2d_weight_blocks(s) * (weight_count(s) + s->Co)) * sizeof(float);
 }
 
 void dr_conv2d_weight(const conv_shape *s, const float *x, const float *dy, float *dw, float *db, float *sums)
 {
-    const int64_t blocks = block_count(s), each = weight_count(s) + s->Co;
+    const int64_t blocks = dr_conv2d_weight_blocks(s), each = weight_count(s) + s->Co;
 #pragma omp parallel
     {
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < blocks; i++)
             block(s, x, dy, i * s->B / blocks, (i + 1) * s->B / blocks, sums + i * each);
 #pragma omp for schedule(static)
-        for (int64_t co = 0; co < s->Co; co++) gather(s, sums, blocks, co, dw, db);
+        for (int64_t co = 0; co < s->Co; co++) dr_conv2d_weight_gather(s, sums, blocks, co, dw, db);
     }
 }

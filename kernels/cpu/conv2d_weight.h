@@ -26,4 +26,10 @@ size_t dr_conv2d_weight_bytes(const conv_shape *s); /* of memory that it needs f
 /* x [B,H,W,Ci], dy [B,Ho,Wo,Co] in memory -> dw [Co,Ci,k,k], db [Co] where s->bias. Call only where it suits. */
 void dr_conv2d_weight(const conv_shape *s, const float *x, const float *dy, float *dw, float *db, float *sums);
 
+/* For other forms of it: into how many blocks of images it is cut, each with its own sums [k,k,Co,Ci], [Co]; and their
+ * total, in order, for one output channel. */
+enum { DR_CONV_FEWEST_BLOCKS = 4 };
+int64_t dr_conv2d_weight_blocks(const conv_shape *s);
+void dr_conv2d_weight_gather(const conv_shape *s, const float *sums, int64_t blocks, int64_t co, float *dw, float *db);
+
 #endif

@@ -54,6 +54,33 @@ static void check(const op_case *c)
     }
 }
 
+/* In bf16, weights in f32, against ref in f64 on the same numbers. Allowed are 4 roundings of the
+ * largest value; 2 for gradients of weights, which only the upstream gradient's rounding touches. */
+static void check_in_bf16(const op_case *c)
+{
+    const case_run on_ref = { .device = ref, .dtype = DR_F64, .layout = DR_LAYOUT_ROW, .round = true, .rounded_to = DR_BF16,
+                              .need = ~0u, .nudged = -1 };
+    case_run on_cpu = on_ref;
+    on_cpu.device = cpu;
+    on_cpu.dtype = DR_BF16;
+    on_cpu.layout = DR_LAYOUT_CL;
+    on_cpu.wide = 6;
+    case_result want, got;
+    if (!run_case(c, &on_ref, &want) || !run_case(c, &on_cpu, &got)) fail_msg("%s: %s", c->label, dr_error_message());
+    for (int j = 0; j < want.n_out; j++) {
+        const double off = difference(got.out[j], want.out[j], view_count(&want.view[j]));
+        if (!(off <= 4.0 / 512.0 * largest(want.out[j], view_count(&want.view[j]))))
+            fail_msg("%s in bf16: output is off by %.3g", c->label, off);
+    }
+    for (int i = 0; i < c->n_in; i++) {
+        const double off = difference(got.grad[i], want.grad[i], input_count(&c->in[i]));
+        const double allowed = (i == 0 ? 4.0 : 2.0) / 512.0 * largest(want.grad[i], input_count(&c->in[i]));
+        if (!(off <= allowed)) fail_msg("%s in bf16: gradient %d is off by %.3g (allowed %.3g)", c->label, i + 1, off, allowed);
+    }
+    free_result(&want);
+    free_result(&got);
+}
+
 static void check_convolution(const char *op, int64_t B, int64_t Ci, int64_t Co, int64_t side, int64_t k,
                               int64_t stride, int64_t padding)
 {
@@ -68,6 +95,7 @@ static void check_convolution(const char *op, int64_t B, int64_t Ci, int64_t Co,
     snprintf(c.label, sizeof c.label, "%s of %lld images, %lld to %lld channels, side %lld, k %lld, stride %lld", op,
              (long long)B, (long long)Ci, (long long)Co, (long long)side, (long long)k, (long long)stride);
     check(&c);
+    check_in_bf16(&c);
 }
 
 /* 32 input channels and at least 4 images: the weight gradient in tiles of 7 to 13 output channels. */
@@ -78,6 +106,9 @@ static void weight_gradients_of_wide_convolutions(void **state)
     check_convolution("conv2d", 4, 64, 27, 13, 3, 1, 1);
     check_convolution("conv2d", 5, 32, 9, 25, 3, 2, 1);
     check_convolution("conv2d", 17, 32, 8, 12, 1, 1, 0);
+    check_convolution("conv2d", 5, 64, 17, 9, 5, 1, 2);
+    check_convolution("conv2d", 4, 32, 14, 12, 4, 2, 1);
+    check_convolution("conv2d", 33, 32, 8, 28, 3, 1, 1);
     check_convolution("conv_transpose2d", 5, 32, 32, 13, 4, 2, 1);
 }
 
