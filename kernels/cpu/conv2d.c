@@ -3,8 +3,8 @@
  * Images lie channels-last, weights row-major; oneDNN chooses the weights' own layout and they are reordered at each
  * call, which costs under 1% of a layer. Some cases are faster otherwise: conv2d_whole.c (the kernel covers the image),
  * conv2d_thin.c (one channel on one side); and, as conv2d_choice.c finds, conv2d_weight.c (weight gradients of larger
- * images) and conv2d_winograd.c (kernels 3x3 and 4x4). In bf16 the reordering also rounds the f32 weights, gradients of
- * weights are f32, and oneDNN's own forms are the faster ones. */
+ * images) and conv2d_winograd.c (kernels 3x3 and 4x4). In bf16 the reordering also rounds the f32 weights, and gradients
+ * of weights are f32. */
 #include "conv2d_act.h"
 #include "conv2d_choice.h"
 #include "conv2d_thin.h"
@@ -332,7 +332,12 @@ static void conv2d_bf16(const dr_kargs *a) /* shapes as above */
     const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
     const conv_shape s = shape_between(x, y, weight->shape[2], attr->stride, attr->padding, bias != NULL);
     const conv_shape typed = with_weights(s, weight, bias);
-    if (dr_numel(y) > 0) run(a, DR_ONEDNN_CONV, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+    if (dr_numel(y) == 0) return;
+    if (dr_conv2d_whole_suits(&typed)) {
+        dr_conv2d_whole_gather(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+        return;
+    }
+    run(a, DR_ONEDNN_CONV, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
 }
 
 static void conv2d_backward_data_bf16(const dr_kargs *a)
@@ -341,7 +346,12 @@ static void conv2d_backward_data_bf16(const dr_kargs *a)
     const dr_view *x = &a->out[0], *y = &a->in[0], *weight = &a->in[1];
     const conv_shape s = shape_between(x, y, weight->shape[2], attr->stride, attr->padding, false);
     const conv_shape typed = with_weights(s, weight, NULL);
-    if (dr_numel(x) > 0) run(a, DR_ONEDNN_CONV_BACKWARD_DATA, &typed, dr_out(a, 0), dr_in(a, 1), NULL, dr_in(a, 0));
+    if (dr_numel(x) == 0) return;
+    if (dr_conv2d_whole_suits(&typed)) {
+        dr_conv2d_whole_spread(a, &s, dr_in(a, 0), dr_in(a, 1), NULL, dr_out(a, 0));
+        return;
+    }
+    run(a, DR_ONEDNN_CONV_BACKWARD_DATA, &typed, dr_out(a, 0), dr_in(a, 1), NULL, dr_in(a, 0));
 }
 
 static void conv2d_backward_weight_bf16(const dr_kargs *a)
@@ -350,6 +360,10 @@ static void conv2d_backward_weight_bf16(const dr_kargs *a)
     const dr_view *x = &a->in[0], *y = &a->in[1];
     const conv_shape s = shape_between(x, y, attr->kernel, attr->stride, attr->padding, attr->bias != 0);
     if (dr_numel(x) > 0 && dr_numel(y) > 0) {
+        if (dr_conv2d_whole_suits(&s)) {
+            dr_conv2d_whole_weight(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
+            return;
+        }
         if (dr_conv2d_weight_bf16_suits(&s)) {
             dr_conv2d_weight_bf16(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
             return;
@@ -368,7 +382,12 @@ static void conv_transpose2d_bf16(const dr_kargs *a)
     const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
     const conv_shape s = shape_between(x, y, weight->shape[2], attr->stride, attr->padding, bias != NULL);
     const conv_shape typed = with_weights(s, weight, bias);
+    const conv_shape turned = with_weights(shape_between(y, x, s.k, s.stride, s.padding, s.bias), weight, bias);
     if (dr_numel(y) == 0) return;
+    if (dr_conv2d_whole_suits(&turned)) {
+        dr_conv2d_whole_spread(a, &turned, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+        return;
+    }
     run(a, DR_ONEDNN_CONV_TRANSPOSE, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
 }
 
