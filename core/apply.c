@@ -1,8 +1,9 @@
 /* apply.c: an op's way from its name to a kernel.
  *   check inputs -> infer (shapes) -> bring inputs into the layout that kernels want -> allocate outputs -> launch, or
  *   run the composed form where the device has no kernel -> record for backward
- * Where the device has a kernel for f32 but none for bf16 or f16, that one runs on copies in f32. A device without a kernel for an op that has no composed form is an error naming both: nothing is ever computed on
- * another device in silence. */
+ * Where the device has a kernel for f32 but none for bf16 or f16, that one runs on copies in f32. A device without a
+ * kernel for an op that has no composed form is an error naming both: nothing is ever computed on another device in
+ * silence. */
 #include "tensor.h"
 
 #include <stdlib.h>

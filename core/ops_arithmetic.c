@@ -33,8 +33,8 @@ static dr_status add_backward(const dr_backward_args *b)
 }
 
 /* Of any strides: gradients are added up by it, and some are slices of one for tensors joined together. */
-DR_OP_COMPONENT(add, "add(a, b) = a + b", NULL, .n_in = 2, .n_out = 1, .in_layout = { DR_LAYOUT_ANY, DR_LAYOUT_ANY },
-                .out_layout = { DR_LAYOUT_DENSE }, .infer = add_infer, .backward = add_backward)
+DR_OP_COMPONENT(add, "add(a, b) = a + b", NULL, .flags = DR_OP_ONE_DTYPE, .n_in = 2, .n_out = 1,
+                .in_layout = { DR_LAYOUT_ANY, DR_LAYOUT_ANY }, .out_layout = { DR_LAYOUT_DENSE }, .infer = add_infer, .backward = add_backward)
 
 static dr_status sub_backward(const dr_backward_args *b)
 {
