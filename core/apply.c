@@ -237,6 +237,9 @@ static dr_status launch(call *c, dr_kernel kernel) /* inputs and out_view are la
         .kernel = kernel,
         .device = c->device,
         .attr_size = c->component->self_size,
+        .component = c->component,
+        .in = c->in,
+        .out = c->out,
         .args = { .size = sizeof(dr_kargs), .n_in = c->n_in, .n_out = c->op->n_out, .in = c->view, .out = c->out_view,
                   .attr = c->attr, .backend = c->device->self, .op = c->component->name },
     };

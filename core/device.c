@@ -1,10 +1,13 @@
 /* device.c: an opened backend, its cache of free memory and its memo of kernels. Memory that a tensor gives back stays
  * with the device and serves the next request of about its size, so that a training step allocates nothing after the
  * first few. */
-#include "tensor.h"
+#include "plan.h"
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 enum { ALIGNMENT = 64, PAGE = 4096, LARGE = 1 << 20 };
 
@@ -21,6 +24,7 @@ typedef struct dr_kernel_memo {
 
 static dr_device *devices;
 static dr_device *current;
+static int64_t storages_made;
 
 /* "cuda:1" is backend cuda with index = 1. */
 dr_device *dr_device_open(const char *name, dr_args args)
@@ -78,11 +82,21 @@ static void empty_cache(dr_device *d)
     d->cache->n = 0;
 }
 
+/* glibc keeps freed blocks below 32 MiB for itself, though their pages may lie idle. */
+void dr_device_trim(dr_device *d)
+{
+    empty_cache(d);
+#ifdef __GLIBC__
+    if (d->api->flags & DR_BACKEND_HOST_MEMORY) malloc_trim(0);
+#endif
+}
+
 void dr_device_close_all(void)
 {
     while (devices) {
         dr_device *d = devices;
         devices = d->next;
+        dr_device_drop_arena(d);
         empty_cache(d);
         if (d->api->close) d->api->close(d->self);
         dr_instance_free(d->instance);
@@ -178,18 +192,42 @@ dr_storage *dr_storage_new(dr_device *d, size_t bytes)
                 (double)d->in_use / 1048576.0);
         return NULL;
     }
-    *s = (dr_storage){ .refs = 1, .device = d, .data = data, .bytes = rounded };
+    *s = (dr_storage){ .refs = 1, .device = d, .data = data, .bytes = rounded, .id = storages_made++ };
     d->in_use += rounded;
     if (d->in_use > d->peak) d->peak = d->in_use;
     return s;
 }
 
+int64_t dr_storage_next_id(void) { return storages_made; }
+
 void dr_storage_release(dr_storage *s)
 {
     if (!s || --s->refs > 0) return;
+    dr_record_freed(s);
     s->device->in_use -= s->bytes;
     give(s->device, s->data, s->bytes);
     free(s);
+}
+
+/* The memory that plans run in. What it held is lost when it grows or goes; so is what was in it of another user. */
+dr_storage *dr_device_arena(dr_device *d, size_t bytes, const void *user)
+{
+    if (!d->arena || d->arena->bytes < bytes) {
+        dr_device_drop_arena(d);
+        dr_device_trim(d); /* else the process would hold both */
+        d->arena = dr_storage_new(d, bytes);
+    }
+    d->arena_user = user;
+    return d->arena;
+}
+
+void dr_device_drop_arena(dr_device *d)
+{
+    if (!d->arena) return;
+    dr_storage_release(d->arena);
+    d->arena = NULL;
+    d->arena_user = NULL;
+    dr_device_trim(d);
 }
 
 /* ---- kernels -------------------------------------------------------------------------------------------------------- */

@@ -54,11 +54,47 @@ typedef struct dr_launch { /* one kernel on views: what a plan records */
     dr_device *device;
     dr_kargs args;
     size_t attr_size;
+    const dr_component *component;     /* the op */
+    dr_tensor *const *in, *const *out; /* whose views the arguments are; NULL where a plan replays it */
 } dr_launch;
 dr_status dr_launch_kernel(const dr_launch *l); /* the one function that runs kernels */
 typedef void (*dr_launch_hook)(void *ctx, const dr_launch *l, double start, double seconds); /* start: CLOCK_MONOTONIC */
 void dr_set_launch_hook(dr_launch_hook hook, void *ctx); /* profiling; NULL: none */
 void dr_force_compose(bool on); /* tests: run the composed form even where a kernel exists */
+
+/* ---- record.c, plan.c: steps that are recorded and replayed ------------------------------------------------------------------ */
+/* A function of tensors. in[i] may be NULL. It gives references of its own to at most DR_PLAN_OUTPUTS results, some NULL. */
+enum { DR_PLAN_INPUTS = 32, DR_PLAN_OUTPUTS = 16 };
+typedef struct dr_plan dr_plan;
+typedef struct dr_plan_call {
+    dr_status (*fn)(void *ctx, dr_tensor *const *in, dr_tensor **out, int *n_out);
+    void *ctx;
+    dr_tensor *const *in;
+    int n_in;
+    uint32_t constant;  /* bit i: input i seldom changes; what follows from such alone is computed once */
+    const char *key;    /* calls with other keys are recorded apart; NULL: "" */
+    int64_t sample;     /* what the samples of random streams count from, where has_sample */
+    bool has_sample;
+    bool ran;           /* set: fn was called, and nothing was replayed */
+} dr_plan_call;
+typedef struct dr_plan_state {
+    const char *reason;     /* why it runs as written; NULL: it does not */
+    bool replays;
+    int64_t launches, once; /* kernels of a replay; of these, what runs only when a constant input changes */
+    size_t arena, made;     /* bytes that it runs in; of all memory that the function asked for */
+    int64_t replayed, checked; /* calls so far */
+} dr_plan_state;
+dr_plan *dr_plan_new(const char *name, int64_t first_check); /* recorded again and compared after so many replays, then more seldom */
+void dr_plan_free(dr_plan *p);
+dr_status dr_plan_run(dr_plan *p, dr_plan_call *c, dr_tensor **out, int *n_out); /* the caller owns out[0..n_out) */
+void dr_plan_check(dr_plan *p);       /* the next call is recorded and compared; until then the memory is free */
+bool dr_plan_enable(bool on);         /* off: functions just run; on at start; returns what it was */
+bool dr_plan_recording(void);
+void dr_plan_refuse(const char *format, ...) __attribute__((format(printf, 1, 2))); /* what runs now cannot be replayed */
+void dr_plan_outdate(void);           /* tensors have changed their memory, or what plans refer to is gone: all check themselves */
+/* Work of the host beside kernels: done again with each replay. data is compared: other data is another step. */
+void dr_plan_host(dr_status (*fn)(void *ctx, const void *data), void *ctx, const void *data, size_t bytes);
+dr_plan_state dr_plan_look(const dr_plan *p);
 
 /* ---- flop.c, profile.c: what kernels take ----------------------------------------------------------------------------------- */
 double dr_launch_flop(const dr_launch *l);  /* of convolutions and matrix products, by their shapes; 0 for other ops */
@@ -136,6 +172,7 @@ void dr_module_free(dr_module *root); /* with its children and weights */
 void dr_module_seed(dr_module *root, uint64_t seed); /* before children are made: keys the initial weights */
 void dr_module_mode(dr_module *root, bool training);
 bool dr_module_training(const dr_module *m);
+uint64_t dr_module_modes(void); /* a number that says which networks are in evaluation mode */
 void dr_module_stream(dr_module *root, uint64_t seed, uint32_t step, uint64_t sample); /* for dropout in this step */
 const dr_component *dr_module_component(const dr_module *m); /* NULL for a group */
 const char *dr_module_path(const dr_module *m);
@@ -192,6 +229,13 @@ typedef struct dr_noised { /* one training batch, on the device */
 } dr_noised;
 dr_status dr_noising(dr_instance *process, dr_instance *weighting, dr_tensor *x0, dr_tensor *eps, const double *t,
                      dr_noised *out); /* t[B]; weighting NULL: the process's own weights */
+/* The same in two parts: the host's, and the device's, which is the same kernels for every batch (for plans). */
+typedef struct dr_levels {
+    dr_tensor *alpha, *sigma, *p, *q; /* [B,1,..] as the images; a pair is NULL where it is the same at all times */
+    dr_tensor *c_in, *time, *weight;  /* [B,1,..], [B] f32, [B] f32; c_in and weight NULL where always 1 */
+} dr_levels;
+dr_status dr_batch_levels(dr_instance *process, dr_instance *weighting, dr_tensor *x0, const double *t, dr_levels *out); /* x0: for its shape */
+dr_status dr_noise_batch(dr_instance *process, dr_tensor *x0, dr_tensor *eps, const dr_levels *levels, dr_noised *out);
 dr_status dr_draw_times(dr_instance *process, dr_instance *time_sampling, const dr_rng *rng, int64_t B, double *t); /* row i:
     sample rng->sample + i; time_sampling NULL: as the process draws */
 dr_status dr_weigh(dr_instance *weighting, const dr_coef *c, double *weight); /* an error where it is negative or not finite */
@@ -235,7 +279,8 @@ dr_status dr_bootstrap_mean(const double *x, int64_t n, const dr_resampling *how
 typedef struct dr_optim dr_optim;
 dr_optim *dr_optim_new(dr_instance *optimizer, dr_tensor *const *param, const char *const *path, int64_t n); /* borrows the instance; retains tensors */
 void dr_optim_free(dr_optim *o);
-dr_status dr_optim_step(dr_optim *o, double lr_factor); /* uses and then clears the weights' gradients; a weight with none is left alone */
+dr_status dr_optim_advance(dr_optim *o, double lr_factor); /* announces the next step, outside of a plan that has it inside */
+dr_status dr_optim_step(dr_optim *o, double lr_factor); /* the factor counts where the step was not announced; uses and then clears the weights' gradients; a weight with none is left alone */
 int64_t dr_optim_steps(const dr_optim *o);
 dr_status dr_optim_save(dr_optim *o, dr_save *s, const char *prefix);        /* "optim." + slot + "." + path */
 dr_status dr_optim_load(dr_optim *o, const dr_file *f, const char *prefix);
@@ -254,6 +299,8 @@ void dr_loader_free(dr_loader *l);
 int64_t dr_loader_batches(const dr_loader *l); /* per epoch */
 int64_t dr_loader_samples(const dr_loader *l);
 dr_status dr_loader_read(dr_loader *l, int64_t epoch, int64_t i, dr_batch *out);
+void dr_dataset_lock(void); /* around calls of a data set's functions: a loader's thread may be in them [any] */
+void dr_dataset_unlock(void);
 
 /* ---- host.c --------------------------------------------------------------------------------------------------------------------------------------- */
 extern const dr_host dr_host_functions; /* the table that plugins get */

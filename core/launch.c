@@ -1,6 +1,6 @@
 /* launch.c: the one function through which every kernel runs. What passes here is all that a step does on its device,
  * so this is where a profile is taken and where a step can be recorded and replayed. */
-#include "tensor.h"
+#include "plan.h"
 
 #include <time.h>
 
@@ -20,8 +20,19 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* A launch of a replay has no tensors: its plan counts for them. */
+static void count_writes(const dr_launch *l)
+{
+    if (!l->in || !(((const dr_op *)l->component->iface)->flags & DR_OP_MUTATES)) return;
+    for (int i = 0; i < l->args.n_in; i++) {
+        if (l->in[i]) l->in[i]->storage->version++;
+    }
+}
+
 dr_status dr_launch_kernel(const dr_launch *l)
 {
+    dr_record_launch(l);
+    count_writes(l);
     if (!hook) {
         l->kernel(&l->args);
         return dr_failed();

@@ -1,9 +1,22 @@
 /* loader.c: batches of a data set, in an order that is a function of (seed, epoch) alone, so that a resumed run, or one
  * with another batch size, sees the same images in the same order.
+ * A thread reads the next batch while the step runs on this one.
  *   Fisher-Yates: for i = n-1..1 swap order[i] and order[floor(u_i (i+1))],  u_i from Philox (seed, "order", epoch) */
 #include "drift.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+
+typedef struct reading { /* one batch in the host's memory */
+    int64_t epoch, i, size;
+    float *image;   /* [batch,C,H,W] */
+    int32_t *label; /* [batch] */
+    float *noise;   /* [batch,C,H,W], or NULL where images have no noise of their own */
+    dr_status status;
+    char message[512]; /* where it failed */
+} reading;
 
 struct dr_loader {
     dr_instance *dataset;
@@ -13,15 +26,41 @@ struct dr_loader {
     int64_t batch, n, batches; /* n: samples of an epoch */
     bool shuffle;
     uint64_t seed;
-    int64_t *order, epoch; /* [pool]: the order of this epoch; -1: none yet */
-    int64_t pool;          /* samples that an epoch draws from */
-    float *image;          /* [batch,C,H,W]: room to read into */
-    int32_t *label;        /* [batch] */
-    float *noise;          /* [batch,C,H,W], or NULL where images have no noise of their own */
+    int64_t *order, order_of; /* [pool]: the order of an epoch; -1: of none yet. The thread's, while it reads */
+    int64_t pool;             /* samples that an epoch draws from */
+    reading ahead;            /* what the thread reads, or has read */
+    reading mine;             /* what is uploaded */
+    pthread_t thread;
+    bool runs;                /* the thread does */
+    pthread_mutex_t mutex;    /* of `state` */
+    pthread_cond_t changed;
+    enum { IDLE = 0, ASKED, DONE, LEAVE } state;
 };
+
+/* Whoever calls a data set's functions holds this: one may be read by several loaders and by the script itself. */
+static pthread_mutex_t datasets = PTHREAD_MUTEX_INITIALIZER;
+
+void dr_dataset_lock(void) { pthread_mutex_lock(&datasets); }
+void dr_dataset_unlock(void) { pthread_mutex_unlock(&datasets); }
 
 /* Older plugins' structs end before `noise`. */
 static bool has_noise(const dr_dataset *api) { return api->size > offsetof(dr_dataset, noise) && api->noise; }
+
+static bool room_for(reading *r, const dr_loader *l, size_t bytes)
+{
+    r->image = malloc(bytes + 1);
+    r->label = malloc((size_t)l->batch * sizeof *r->label + 1);
+    r->noise = has_noise(l->api) ? malloc(bytes + 1) : NULL;
+    r->epoch = r->i = -1;
+    return r->image && r->label && (r->noise || !has_noise(l->api));
+}
+
+static void free_reading(reading *r)
+{
+    free(r->image);
+    free(r->label);
+    free(r->noise);
+}
 
 static dr_status allocate(dr_loader *l)
 {
@@ -29,10 +68,7 @@ static dr_status allocate(dr_loader *l)
     size_t bytes = 0;
     if (!dr_checked_size("a batch of images", DR_F32, 4, shape, NULL, &bytes)) return dr_failed();
     l->order = malloc((size_t)l->pool * sizeof *l->order + 1);
-    l->image = malloc(bytes + 1);
-    l->label = malloc((size_t)l->batch * sizeof *l->label + 1);
-    l->noise = has_noise(l->api) ? malloc(bytes + 1) : NULL;
-    if (l->order && l->image && l->label && (l->noise || !has_noise(l->api))) return DR_OK;
+    if (l->order && room_for(&l->mine, l, bytes) && room_for(&l->ahead, l, bytes)) return DR_OK;
     return dr_fail(DR_ENOMEM, "no memory for batches of %lld", (long long)l->batch);
 }
 
@@ -58,8 +94,12 @@ dr_loader *dr_loader_new(dr_instance *dataset, dr_split split, int64_t batch, bo
         return NULL;
     }
     *l = (dr_loader){ .dataset = dataset, .api = dataset->iface, .split = split, .batch = batch, .shuffle = shuffle,
-                      .seed = seed, .epoch = -1 };
+                      .seed = seed, .order_of = -1 };
+    pthread_mutex_init(&l->mutex, NULL);
+    pthread_cond_init(&l->changed, NULL);
+    dr_dataset_lock();
     const dr_status status = l->api->info(dataset->self, split, &l->info);
+    dr_dataset_unlock();
     if (status == DR_OK && count(l, drop_last, limit) == DR_OK && allocate(l) == DR_OK) return l;
     dr_loader_free(l);
     dr_fail(DR_EINTERNAL, "dataset %s: nothing is known about it", dataset->component->name);
@@ -69,10 +109,18 @@ dr_loader *dr_loader_new(dr_instance *dataset, dr_split split, int64_t batch, bo
 void dr_loader_free(dr_loader *l)
 {
     if (!l) return;
+    if (l->runs) {
+        pthread_mutex_lock(&l->mutex);
+        l->state = LEAVE;
+        pthread_cond_broadcast(&l->changed);
+        pthread_mutex_unlock(&l->mutex);
+        pthread_join(l->thread, NULL);
+    }
+    pthread_cond_destroy(&l->changed);
+    pthread_mutex_destroy(&l->mutex);
+    free_reading(&l->mine);
+    free_reading(&l->ahead);
     free(l->order);
-    free(l->image);
-    free(l->label);
-    free(l->noise);
     free(l);
 }
 
@@ -81,7 +129,7 @@ int64_t dr_loader_samples(const dr_loader *l) { return l->n; }
 
 static void lay_order(dr_loader *l, int64_t epoch)
 {
-    if (l->epoch == epoch) return;
+    if (l->order_of == epoch) return;
     const dr_rng rng = { .seed = l->seed, .purpose = dr_purpose("order"), .step = (uint32_t)epoch };
     for (int64_t i = 0; i < l->pool; i++) l->order[i] = i;
     for (int64_t i = l->pool - 1; i > 0 && l->shuffle; i--) {
@@ -90,22 +138,115 @@ static void lay_order(dr_loader *l, int64_t epoch)
         l->order[i] = l->order[j];
         l->order[j] = swap;
     }
-    l->epoch = epoch;
+    l->order_of = epoch;
 }
 
-static dr_status read_rows(dr_loader *l, int64_t start, int64_t size)
+/* ---- reading, on either thread ---------------------------------------------------------------------------------- */
+
+static dr_status read_rows(const dr_loader *l, reading *r, int64_t start)
 {
     const int64_t pixels = l->info.channels * l->info.height * l->info.width;
-    for (int64_t b = 0; b < size; b++) {
+    for (int64_t b = 0; b < r->size; b++) {
         const int64_t index = l->order[start + b];
-        l->label[b] = 0;
-        dr_status status = l->api->read(l->dataset->self, l->split, index, l->image + b * pixels, &l->label[b]);
-        if (status == DR_OK && l->noise)
-            status = l->api->noise(l->dataset->self, l->split, index, l->noise + b * pixels);
-        if (status == DR_OK) continue;
+        r->label[b] = 0;
+        dr_status status = l->api->read(l->dataset->self, l->split, index, r->image + b * pixels, &r->label[b]);
+        if (status == DR_OK && r->noise)
+            status = l->api->noise(l->dataset->self, l->split, index, r->noise + b * pixels);
+        if (status == DR_OK && dr_failed() == DR_OK) continue;
         return dr_fail(status, "dataset %s: sample %lld cannot be read", l->dataset->component->name, (long long)index);
     }
-    return dr_failed();
+    return DR_OK;
+}
+
+/* Fills r with its batch. The error, if there is one, is kept there: the thread that made it cannot tell anybody. */
+static void read_batch(dr_loader *l, reading *r)
+{
+    lay_order(l, r->epoch);
+    const int64_t start = r->i * l->batch, left = l->n - start;
+    r->size = left < l->batch ? left : l->batch;
+    dr_dataset_lock();
+    read_rows(l, r, start);
+    dr_dataset_unlock();
+    r->status = dr_failed();
+    snprintf(r->message, sizeof r->message, "%s", dr_error_message());
+    dr_error_clear();
+}
+
+static void *read_ahead(void *loader)
+{
+    dr_loader *l = loader;
+    pthread_mutex_lock(&l->mutex);
+    while (l->state != LEAVE) {
+        if (l->state != ASKED) {
+            pthread_cond_wait(&l->changed, &l->mutex);
+            continue;
+        }
+        pthread_mutex_unlock(&l->mutex);
+        read_batch(l, &l->ahead);
+        pthread_mutex_lock(&l->mutex);
+        if (l->state == ASKED) l->state = DONE;
+        pthread_cond_broadcast(&l->changed);
+    }
+    pthread_mutex_unlock(&l->mutex);
+    return NULL;
+}
+
+/* ---- the thread, from outside ----------------------------------------------------------------------------------- */
+
+/* Signals are for the program's own thread. Without a thread, batches are read when they are asked for. */
+static void start_thread(dr_loader *l)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    l->runs = pthread_create(&l->thread, NULL, read_ahead, l) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void ask(dr_loader *l, int64_t epoch, int64_t i)
+{
+    if (!l->runs) start_thread(l);
+    if (!l->runs) return;
+    pthread_mutex_lock(&l->mutex);
+    l->ahead.epoch = epoch;
+    l->ahead.i = i;
+    l->state = ASKED;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+}
+
+/* Waits until the thread reads nothing; true: it has read this batch. */
+static bool is_read(dr_loader *l, int64_t epoch, int64_t i)
+{
+    if (!l->runs) return false;
+    pthread_mutex_lock(&l->mutex);
+    while (l->state == ASKED) pthread_cond_wait(&l->changed, &l->mutex);
+    const bool done = l->state == DONE;
+    l->state = IDLE;
+    pthread_mutex_unlock(&l->mutex);
+    return done && l->ahead.epoch == epoch && l->ahead.i == i;
+}
+
+/* ---- a batch ---------------------------------------------------------------------------------------------------- */
+
+static dr_status fetch(dr_loader *l, int64_t epoch, int64_t i)
+{
+    if (is_read(l, epoch, i)) {
+        const reading read = l->ahead;
+        l->ahead = l->mine;
+        l->mine = read;
+    } else {
+        l->mine.epoch = epoch;
+        l->mine.i = i;
+        read_batch(l, &l->mine);
+    }
+    if (i + 1 < l->batches) {
+        ask(l, epoch, i + 1);
+    } else {
+        ask(l, epoch + 1, 0);
+    }
+    if (l->mine.status == DR_OK) return DR_OK;
+    return dr_fail(l->mine.status, "%s", l->mine.message);
 }
 
 dr_status dr_loader_read(dr_loader *l, int64_t epoch, int64_t i, dr_batch *out)
@@ -116,18 +257,15 @@ dr_status dr_loader_read(dr_loader *l, int64_t epoch, int64_t i, dr_batch *out)
         return dr_fail(DR_EINVAL, "dataset %s: epoch %lld has no batch %lld, only %lld batches",
                        l->dataset->component->name, (long long)epoch, (long long)i, (long long)l->batches);
     }
-    lay_order(l, epoch);
-    const int64_t start = i * l->batch, left = l->n - start;
-    const int64_t size = left < l->batch ? left : l->batch;
-    if (read_rows(l, start, size)) return dr_failed();
-
-    const int64_t shape[] = { size, l->info.channels, l->info.height, l->info.width };
-    dr_tensor *image = dr_tensor_from(DR_F32, 4, shape, l->image);
+    if (fetch(l, epoch, i) != DR_OK) return dr_failed();
+    const reading *r = &l->mine;
+    const int64_t shape[] = { r->size, l->info.channels, l->info.height, l->info.width };
+    dr_tensor *image = dr_tensor_from(DR_F32, 4, shape, r->image);
     out->image = image ? dr_contiguous(image, DR_LAYOUT_CL) : NULL;
-    dr_tensor *noise = l->noise ? dr_tensor_from(DR_F32, 4, shape, l->noise) : NULL;
+    dr_tensor *noise = r->noise ? dr_tensor_from(DR_F32, 4, shape, r->noise) : NULL;
     out->noise = noise ? dr_contiguous(noise, DR_LAYOUT_CL) : NULL;
-    out->label = l->info.classes > 0 ? dr_tensor_from(DR_I32, 1, &size, l->label) : NULL;
-    out->size = size;
-    out->first = epoch * l->n + start;
+    out->label = l->info.classes > 0 ? dr_tensor_from(DR_I32, 1, &r->size, r->label) : NULL;
+    out->size = r->size;
+    out->first = epoch * l->n + i * l->batch;
     return dr_failed();
 }

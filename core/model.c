@@ -1,7 +1,10 @@
 /* model.c: a process, guidance and a network as one thing that samplers evaluate.
  *   network -> guidance[0] -> ... -> guidance[n-1] -> velocity, data or noise by the process's coefficients
+ * The network's evaluation is a plan, but where gradients are recorded: it is replayed from the fourth time on, and
+ * what follows from its weights, the label and the mask alone is computed once.
  * Each guidance sees the level below it through dr_predict; what it gets and returns is p x0 + q eps (noising.c). */
 #include "noising.h"
+#include "tensor.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,6 +16,7 @@ typedef struct network {
     char *name; /* NULL: the one that is sampled from */
     dr_net_fn fn;
     void *ctx;
+    dr_plan *plan; /* of its evaluation; NULL: not yet */
 } network;
 
 struct dr_cond {
@@ -47,7 +51,7 @@ dr_model *dr_model_new(dr_instance *process, dr_net_fn net, void *ctx)
         return NULL;
     }
     f->process = process;
-    f->net[f->networks++] = (network){ NULL, net, ctx };
+    f->net[f->networks++] = (network){ .fn = net, .ctx = ctx };
     f->null_cond.dropped = true;
     return f;
 }
@@ -72,7 +76,10 @@ void dr_model_free(dr_model *f)
     dr_model_forget(f);
     dr_model_all_rows(f);
     release_cond(&f->cond);
-    for (int i = 0; i < f->networks; i++) free(f->net[i].name);
+    for (int i = 0; i < f->networks; i++) {
+        free(f->net[i].name);
+        dr_plan_free(f->net[i].plan);
+    }
     free(f);
 }
 
@@ -84,7 +91,7 @@ void dr_model_network(dr_model *f, const char *name, dr_net_fn net, void *ctx)
     } else if (!copy) {
         dr_fail(DR_ENOMEM, "no memory for a model's network");
     } else {
-        f->net[f->networks++] = (network){ copy, net, ctx };
+        f->net[f->networks++] = (network){ .name = copy, .fn = net, .ctx = ctx };
     }
 }
 
@@ -154,8 +161,44 @@ dr_status dr_model_rows(dr_model *f, int64_t first, int64_t n, int64_t of)
 
 /* ---- one call of it ------------------------------------------------------------------------------------------- */
 
+enum { INPUT = 0, TIME, LABEL, MASK, TOKENS, TOKENS_MASK, NET_INPUTS };
+
+static dr_status evaluate(void *ctx, dr_tensor *const *in, dr_tensor **out, int *n_out)
+{
+    const network *net = ctx;
+    const dr_batch_cond cond = { .time = in[TIME], .label = in[LABEL], .mask = in[MASK], .tokens = in[TOKENS],
+                                 .tokens_mask = in[TOKENS_MASK] };
+    out[0] = dr_retain(net->fn(net->ctx, in[INPUT], &cond));
+    if (!out[0]) return dr_failed() ? dr_failed() : dr_fail(DR_EINTERNAL, "the network returned nothing and did not say why");
+    *n_out = 1;
+    return dr_failed();
+}
+
+static dr_tensor *run_plan(network *net, dr_tensor *const in[NET_INPUTS])
+{
+    dr_plan_call c = { .fn = evaluate, .ctx = net, .in = in, .n_in = NET_INPUTS,
+                       .constant = 1u << LABEL | 1u << MASK | 1u << TOKENS | 1u << TOKENS_MASK };
+    dr_tensor *y[DR_PLAN_OUTPUTS] = { NULL };
+    int n = 0;
+    const bool recording = dr_grad_mode(false);
+    dr_grad_mode(recording);
+    if (recording) { /* a gradient through the network is wanted */
+        evaluate(net, in, y, &n);
+    } else {
+        if (!net->plan) net->plan = dr_plan_new("the network's evaluation", 1000);
+        if (net->plan) dr_plan_run(net->plan, &c, y, &n);
+    }
+    if (!y[0]) return NULL;
+    if (y[0]->scope > 0) {
+        dr_release(y[0]); /* its scope has it */
+    } else {
+        dr_scope_hold(y[0]);
+    }
+    return dr_failed() ? NULL : y[0];
+}
+
 /* x [B,C,H,W] at t under the condition c, whose mask is [B] and whose tensors have B rows as well. */
-static dr_tensor *run_network(dr_model *f, const network *net, dr_tensor *x, double t, const dr_cond *c,
+static dr_tensor *run_network(dr_model *f, network *net, dr_tensor *x, double t, const dr_cond *c,
                               dr_tensor *mask)
 {
     const int64_t B = dr_tensor_view(x)->shape[0];
@@ -167,19 +210,17 @@ static dr_tensor *run_network(dr_model *f, const network *net, dr_tensor *x, dou
                 f->process->component->name, t, coef.time);
         return NULL;
     }
-    const dr_batch_cond cond = { .time = dr_tensor_full(DR_F32, 1, &B, coef.time), .label = c->label, .mask = mask,
-                                 .tokens = c->tokens, .tokens_mask = c->tokens_mask };
-    dr_tensor *input = coef.c_in == 1.0 ? x : dr_scale(coef.c_in, x);
+    dr_tensor *const in[NET_INPUTS] = { coef.c_in == 1.0 ? x : dr_scale(coef.c_in, x),
+                                        dr_tensor_full(DR_F32, 1, &B, coef.time), c->label, mask, c->tokens,
+                                        c->tokens_mask };
     if (dr_failed()) return NULL;
     f->calls++;
-    dr_tensor *y = net->fn(net->ctx, input, &cond);
-    if (!y && !dr_failed()) dr_fail(DR_EINTERNAL, "the network returned nothing and did not say why");
-    return y;
+    return run_plan(net, in);
 }
 
 static bool is_conditioned(const dr_cond *c) { return c->label || c->tokens; }
 
-static dr_tensor *run_one(dr_model *f, const network *net, dr_tensor *x, double t, const dr_cond *c)
+static dr_tensor *run_one(dr_model *f, network *net, dr_tensor *x, double t, const dr_cond *c)
 {
     const int64_t B = dr_tensor_view(x)->shape[0];
     dr_tensor *mask = is_conditioned(c) ? dr_tensor_full(DR_F32, 1, &B, c->dropped ? 0.0 : 1.0) : NULL;

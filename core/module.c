@@ -30,13 +30,17 @@ static void free_tree(dr_module *m)
 
 void dr_module_free(dr_module *root)
 {
-    if (root && root->root == root) free_tree(root);
+    if (!root || root->root != root) return;
+    dr_module_mode(root, true);
+    free_tree(root);
 }
 
 static void forget_last_child(dr_module *parent)
 {
     free_tree(parent->children[--parent->child_count]);
 }
+
+static int64_t modules; /* made so far */
 
 static dr_module *module_new(dr_module *parent, const char *name)
 {
@@ -47,6 +51,7 @@ static dr_module *module_new(dr_module *parent, const char *name)
     m->path = parent ? joined(parent->path, name) : strdup("");
     m->place = parent ? joined(parent->place, name) : strdup(name);
     m->training = true;
+    m->number = ++modules;
     if (!m->path || !m->place) goto out_of_memory;
     if (!parent) return m;
     dr_module **children = realloc(parent->children, (size_t)(parent->child_count + 1) * sizeof *children);
@@ -132,7 +137,19 @@ dr_module *dr_module_create(dr_module *parent, const char *name, const char *kin
 }
 
 void dr_module_seed(dr_module *root, uint64_t seed) { root->root->seed = seed; }
-void dr_module_mode(dr_module *root, bool training) { root->root->training = training; }
+
+/* A plan recorded in one mode is no plan for the other. */
+static uint64_t modes;
+
+static uint64_t mark(const dr_module *root) { return (uint64_t)root->number * 0x9E3779B97F4A7C15u; }
+
+void dr_module_mode(dr_module *m, bool training)
+{
+    if (m->root->training != training) modes ^= mark(m->root);
+    m->root->training = training;
+}
+
+uint64_t dr_module_modes(void) { return modes; }
 bool dr_module_training(const dr_module *m) { return m->root->training; }
 const dr_component *dr_module_component(const dr_module *m) { return m->component; }
 const char *dr_module_path(const dr_module *m) { return m->path; }

@@ -26,6 +26,7 @@ struct dr_module {
     int64_t draws_of;
     /* of a root */
     uint64_t seed;
+    int64_t number; /* of making */
     bool training;
     dr_rng stream;
     int64_t stream_number;

@@ -81,15 +81,6 @@ static dr_tensor *rows(const double *w, const dr_view *x)
     return t && dr_tensor_write(t, DR_F64, w) == DR_OK ? t : NULL;
 }
 
-/* Row i of the result: wa[i] a[i] + wb[i] b[i]. */
-static dr_tensor *row_sum(const double *wa, dr_tensor *a, const double *wb, dr_tensor *b)
-{
-    const dr_view *v = dr_tensor_view(a);
-    const int64_t B = v->shape[0];
-    if (B > 0 && all_equal(wa, B) && all_equal(wb, B)) return weighted_sum(wa[0], a, wb[0], b);
-    return dr_add(dr_mul(rows(wa, v), a), dr_mul(rows(wb, v), b));
-}
-
 /* ---- training pairs ------------------------------------------------------------------------------------------- */
 
 enum { ALPHA = 0, SIGMA, P, Q, C_IN, TIME, WEIGHT, COLUMNS };
@@ -136,29 +127,119 @@ static dr_tensor *column(const double *w, int64_t B)
     return t && dr_tensor_write(t, DR_F64, w) == DR_OK ? t : NULL;
 }
 
-static bool is_one(const double *w, int64_t B) { return B > 0 && w[0] == 1.0 && all_equal(w, B); }
+/* Which columns differ from row to row. Where they do not, kernels get them as numbers; the rest are tensors. */
+typedef struct form { bool image, target, c_in, weight; } form;
+
+static form form_of_batch(const double *w, int64_t B)
+{
+    bool same[COLUMNS];
+    for (int k = 0; k < COLUMNS; k++) same[k] = B > 0 && all_equal(w + k * B, B);
+    return (form){ .image = !same[ALPHA] || !same[SIGMA],
+                   .target = !same[P] || !same[Q],
+                   .c_in = !same[C_IN] || w[C_IN * B] != 1.0,
+                   .weight = !same[WEIGHT] || w[WEIGHT * B] != 1.0 };
+}
+
+/* What the process says all over its training times: so that a batch's form does not hang on its own times, but where
+ * these are others still. */
+static dr_status form_of_process(dr_instance *process, dr_instance *weighting, const double *w, int64_t B, form *out)
+{
+    enum { PROBES = 33 };
+    double t[PROBES];
+    const form own = form_of_batch(w, B);
+    for (int i = 0; i < PROBES; i++) t[i] = dr_process_draw_t(process, (i + 0.5) / PROBES);
+    double *all = coefficient_columns(process, weighting, t, PROBES);
+    if (!all) { /* some time of the process cannot be trained on: then the batch decides */
+        dr_error_clear();
+        *out = own;
+        return DR_OK;
+    }
+    const form f = form_of_batch(all, PROBES);
+    const bool other_image = all[ALPHA * PROBES] != w[ALPHA * B] || all[SIGMA * PROBES] != w[SIGMA * B];
+    const bool other_target = all[P * PROBES] != w[P * B] || all[Q * PROBES] != w[Q * B];
+    free(all);
+    *out = (form){ .image = f.image || own.image || other_image, .target = f.target || own.target || other_target,
+                   .c_in = f.c_in || own.c_in, .weight = f.weight || own.weight };
+    return DR_OK;
+}
+
+static dr_status lay_levels(const double *w, const form *f, const dr_view *images, dr_levels *out)
+{
+    const int64_t B = images->shape[0];
+    if (f->image) out->alpha = rows(w + ALPHA * B, images), out->sigma = rows(w + SIGMA * B, images);
+    if (f->target) out->p = rows(w + P * B, images), out->q = rows(w + Q * B, images);
+    if (f->c_in) out->c_in = rows(w + C_IN * B, images);
+    out->time = column(w + TIME * B, B);
+    if (f->weight) out->weight = column(w + WEIGHT * B, B);
+    return dr_failed();
+}
+
+/* wa a + wb b, with a factor for each row where there are such, else the same for all. */
+static dr_tensor *sum(dr_tensor *rows_a, double wa, dr_tensor *a, dr_tensor *rows_b, double wb, dr_tensor *b)
+{
+    if (!rows_a || !rows_b) return weighted_sum(wa, a, wb, b);
+    return dr_add(dr_mul(rows_a, a), dr_mul(rows_b, b));
+}
+
+/* same: the numbers where the levels have no tensors of them */
+static dr_status noise(const dr_coef *same, dr_tensor *x0, dr_tensor *eps, const dr_levels *l, dr_noised *out)
+{
+    out->x_t = sum(l->alpha, same->alpha, x0, l->sigma, same->sigma, eps);
+    out->target = sum(l->p, same->p, x0, l->q, same->q, eps);
+    out->input = l->c_in && out->x_t ? dr_mul(l->c_in, out->x_t) : out->x_t;
+    out->time = l->time;
+    out->weight = l->weight;
+    return dr_failed();
+}
+
+static dr_status check_images(dr_tensor *x0, dr_tensor *eps)
+{
+    const dr_view *v = dr_tensor_view(x0), *e = dr_tensor_view(eps);
+    if (dr_failed()) return dr_failed();
+    if (!v || !e) return dr_fail(DR_EINVAL, "noising: no images or no noise");
+    if (v->rank >= 1 && v->rank == e->rank && v->shape[0] == e->shape[0]) return DR_OK;
+    char a[128], b[128];
+    return dr_fail(DR_ESHAPE, "noising: images %s and noise %s should have one shape", dr_view_text(v, a, sizeof a),
+                   dr_view_text(e, b, sizeof b));
+}
+
+dr_status dr_batch_levels(dr_instance *process, dr_instance *weighting, dr_tensor *x0, const double *t, dr_levels *out)
+{
+    *out = (dr_levels){ 0 };
+    if (check_images(x0, x0) != DR_OK) return dr_failed();
+    const dr_view *v = dr_tensor_view(x0);
+    double *w = coefficient_columns(process, weighting, t, v->shape[0]);
+    form f;
+    if (w && v->shape[0] > 0 && form_of_process(process, weighting, w, v->shape[0], &f) == DR_OK) {
+        lay_levels(w, &f, v, out);
+    }
+    free(w);
+    return dr_failed();
+}
+
+dr_status dr_noise_batch(dr_instance *process, dr_tensor *x0, dr_tensor *eps, const dr_levels *levels, dr_noised *out)
+{
+    dr_coef same;
+    *out = (dr_noised){ 0 };
+    if (check_images(x0, eps) != DR_OK) return dr_failed();
+    dr_process_coef(process, dr_process_draw_t(process, 0.5), &same);
+    return noise(&same, x0, eps, levels, out);
+}
 
 dr_status dr_noising(dr_instance *process, dr_instance *weighting, dr_tensor *x0, dr_tensor *eps, const double *t,
                      dr_noised *out)
 {
-    const dr_view *v = dr_tensor_view(x0), *e = dr_tensor_view(eps);
     *out = (dr_noised){ 0 };
-    if (dr_failed()) return dr_failed();
-    if (!v || !e) return dr_fail(DR_EINVAL, "noising: no images or no noise");
-    if (v->rank < 1 || v->rank != e->rank || v->shape[0] != e->shape[0]) {
-        char a[128], b[128];
-        return dr_fail(DR_ESHAPE, "noising: images %s and noise %s should have one shape", dr_view_text(v, a, sizeof a),
-                       dr_view_text(e, b, sizeof b));
-    }
+    if (check_images(x0, eps) != DR_OK) return dr_failed();
+    const dr_view *v = dr_tensor_view(x0);
     const int64_t B = v->shape[0];
     double *w = coefficient_columns(process, weighting, t, B);
     if (!w) return dr_failed();
-    const double *c_in = w + C_IN * B, *weight = w + WEIGHT * B;
-    out->x_t = row_sum(w + ALPHA * B, x0, w + SIGMA * B, eps);
-    out->target = row_sum(w + P * B, x0, w + Q * B, eps);
-    out->input = is_one(c_in, B) || !out->x_t ? out->x_t : dr_mul(rows(c_in, v), out->x_t);
-    out->time = column(w + TIME * B, B);
-    out->weight = is_one(weight, B) ? NULL : column(weight, B);
+    const form f = form_of_batch(w, B);
+    const dr_coef same = B > 0 ? (dr_coef){ .alpha = w[ALPHA * B], .sigma = w[SIGMA * B], .p = w[P * B], .q = w[Q * B] }
+                               : (dr_coef){ 0 };
+    dr_levels levels = { 0 };
+    if (lay_levels(w, &f, v, &levels) == DR_OK) noise(&same, x0, eps, &levels, out);
     free(w);
     return dr_failed();
 }

@@ -3,7 +3,7 @@
  *   adam_step    decoupled: p -= lr wd p, else g += wd p; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
  *                p -= lr (m/(1-b1^t)) / (sqrt(v/(1-b2^t)) + eps)            Kingma & Ba 2014, Loshchilov & Hutter 2017
  *   sgd_step     g += wd p; m = momentum m + g (m = g at step 1); p -= lr (nesterov: g + momentum m, else m)
- *   ema_step     average = decay average + (1-decay) p
+ *   ema_step     average = decay average + (1-decay) p, decay f64 []
  *   square_norm  sum of all squares, f64;   clip_step  g *= min(1, max_norm/(norm + 1e-6)) */
 #include "ops_shape.h"
 
@@ -82,19 +82,14 @@ DR_OP_COMPONENT(sgd_step, "sgd_step({lr, step}, param, grad, momentum_buffer, ..
                 .n_in = 4, .infer = sgd_infer)
 
 /* ---- moving average of the weights ---- */
-static const dr_param ema_params[] = {
-    DR_REAL(dr_ema_step_attr, decay, 0.999, 0, 1, "memory of the average"),
-    DR_END,
-};
-
 static dr_status ema_infer(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset)
 {
-    const dr_infer c = { "ema_step", "average,param", in, n_in };
+    const dr_infer c = { "ema_step", "decay,average,param", in, n_in };
     (void)attr, (void)out, (void)offset;
-    return check_groups(&c, 0, 2);
+    return check_scalars(&c, 0) == DR_OK ? check_groups(&c, 1, 2) : DR_ESHAPE;
 }
 
-DR_OP_COMPONENT(ema_step, "ema_step(average, param, ...): in place", ema_params, IN_PLACE, .n_in = 2,
+DR_OP_COMPONENT(ema_step, "ema_step(decay, average, param, ...): in place", NULL, IN_PLACE, .n_in = 3,
                 .infer = ema_infer)
 
 /* ---- clipping by the norm of all gradients together ---- */

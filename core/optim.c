@@ -14,6 +14,9 @@ struct dr_optim {
     dr_tensor **param; /* [n], retained */
     char **path;       /* [n] */
     dr_tensor **slot[MAX_SLOTS];
+    dr_tensor *lr_and_step; /* f64 [2]: what changes from step to step, for the device to read */
+    double lr;              /* of the step that is next, once it is */
+    bool advanced;          /* announced: lr_and_step is that of the next step */
     dr_tensor **active; /* [(2 + slots) n]: room for the step's lists of weights that have a gradient */
 };
 
@@ -28,8 +31,18 @@ static dr_tensor *zeros_like(dr_tensor *param)
     return t;
 }
 
+static dr_tensor *two_numbers(dr_tensor *beside)
+{
+    dr_device *before = dr_device_current();
+    if (beside) dr_device_use(dr_tensor_device(beside));
+    dr_tensor *t = dr_keep(dr_tensor_from(DR_F64, DR_SHAPE(2), (const double[2]){ 0.0, 0.0 }));
+    dr_device_use(before);
+    return t;
+}
+
 static dr_status fill(dr_optim *o, dr_tensor *const *param, const char *const *path)
 {
+    o->lr_and_step = two_numbers(o->n > 0 ? param[0] : NULL);
     for (int64_t i = 0; i < o->n; i++) {
         if (!param[i]) return dr_fail(DR_EINVAL, "an optimizer's weight %lld is missing", (long long)i);
         o->param[i] = dr_retain(param[i]);
@@ -73,6 +86,8 @@ void dr_optim_free(dr_optim *o)
         }
     }
     for (int k = 0; k < MAX_SLOTS; k++) free(o->slot[k]);
+    dr_release(o->lr_and_step);
+    dr_plan_outdate(); /* one may have recorded a step */
     free(o->param);
     free(o->path);
     free(o->active);
@@ -84,9 +99,10 @@ int64_t dr_optim_steps(const dr_optim *o) { return o->steps; }
 /* ---- a step --------------------------------------------------------------------------------------------------- */
 
 /* Lists the weights that have a gradient, with their states, in o->active: param, grad, slot 0, slot 1, ... */
-static dr_optim_state gather(dr_optim *o, double lr)
+static dr_optim_state gather(dr_optim *o)
 {
-    dr_optim_state s = { .param = o->active, .grad = o->active + o->n, .step = o->steps + 1, .lr = lr };
+    dr_optim_state s = { .param = o->active, .grad = o->active + o->n, .step = o->steps + 1, .lr = o->lr,
+                         .lr_and_step = o->lr_and_step };
     for (int k = 0; k < o->api->slots; k++) s.slot[k] = o->active + (2 + k) * o->n;
     for (int64_t i = 0; i < o->n; i++) {
         dr_tensor *grad = dr_grad(o->param[i]);
@@ -99,12 +115,35 @@ static dr_optim_state gather(dr_optim *o, double lr)
     return s;
 }
 
+dr_status dr_optim_advance(dr_optim *o, double lr_factor)
+{
+    if (dr_failed()) return dr_failed();
+    if (dr_param_read(o->instance->component, o->instance->self, "lr", &o->lr) != DR_OK) return dr_failed();
+    o->lr *= lr_factor;
+    const double next[2] = { o->lr, (double)(o->steps + 1) };
+    if (dr_tensor_write(o->lr_and_step, DR_F64, next) != DR_OK) return dr_failed();
+    o->advanced = true;
+    return DR_OK;
+}
+
+/* What the host has to do with each step, replayed or not. */
+static dr_status count_step(void *optim, const void *nothing)
+{
+    dr_optim *o = optim;
+    (void)nothing;
+    o->steps++;
+    o->advanced = false;
+    return DR_OK;
+}
+
 dr_status dr_optim_step(dr_optim *o, double lr_factor)
 {
-    double lr = 0.0;
     if (dr_failed()) return dr_failed();
-    if (dr_param_read(o->instance->component, o->instance->self, "lr", &lr) != DR_OK) return dr_failed();
-    dr_optim_state s = gather(o, lr * lr_factor);
+    if (!o->advanced) {
+        dr_plan_refuse("optimizer:step() in it needs optimizer:advance() before each call");
+        if (dr_optim_advance(o, lr_factor) != DR_OK) return dr_failed();
+    }
+    dr_optim_state s = gather(o);
     if (s.n > 0) {
         const bool recording = dr_grad_mode(false);
         dr_scope_open();
@@ -114,7 +153,8 @@ dr_status dr_optim_step(dr_optim *o, double lr_factor)
         if (dr_failed()) return dr_failed();
         if (status != DR_OK) return dr_fail(status, "optim %s: the step failed", o->instance->component->name);
     }
-    o->steps++;
+    dr_plan_host(count_step, o, NULL, 0);
+    count_step(o, NULL);
     for (int64_t i = 0; i < o->n; i++) dr_zero_grad(o->param[i]);
     return DR_OK;
 }
@@ -190,5 +230,6 @@ dr_status dr_optim_load(dr_optim *o, const dr_file *f, const char *prefix)
         }
     }
     o->steps = steps;
+    o->advanced = false;
     return DR_OK;
 }

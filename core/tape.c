@@ -45,6 +45,7 @@ dr_tensor *dr_requires_grad(dr_tensor *t, bool on)
     return t;
 }
 
+bool dr_tape_open(const dr_tensor *t) { return t && t->node && !t->node->done; }
 bool dr_has_requires_grad(const dr_tensor *t) { return t && (t->requires_grad || t->node); }
 dr_tensor *dr_grad(dr_tensor *leaf) { return leaf ? leaf->grad : NULL; }
 

@@ -1,6 +1,6 @@
 /* tensor.c: tensors, their memory and their way to and from the host's memory. A tensor is a view (shape, strides,
  * dtype) of a reference-counted storage. Logical shapes are PyTorch's (B,C,H,W); memory order is in the strides. */
-#include "tensor.h"
+#include "plan.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -50,14 +50,22 @@ dr_tensor *dr_tensor_new(dr_dtype dtype, int rank, const int64_t *shape, dr_layo
     return dr_tensor_make(d, &v);
 }
 
+/* All that the host writes to a device goes through here: a plan has to know of it. */
+static dr_status upload(dr_tensor *t, const void *from, size_t bytes)
+{
+    dr_device *d = t->storage->device;
+    dr_record_write(t, from, bytes);
+    t->storage->version++;
+    return d->api->copy(d->self, t->view.data, from, bytes, DR_COPY_TO_DEVICE);
+}
+
 dr_tensor *dr_tensor_from(dr_dtype dtype, int rank, const int64_t *shape, const void *row_major)
 {
     dr_tensor *t = dr_tensor_new(dtype, rank, shape, DR_LAYOUT_ROW);
     size_t bytes; /* of the tensor: its storage may be larger */
     if (!t || !dr_checked_size("tensor", dtype, rank, shape, NULL, &bytes)) return NULL;
     if (bytes == 0) return t;
-    dr_device *d = t->storage->device;
-    return d->api->copy(d->self, t->view.data, row_major, bytes, DR_COPY_TO_DEVICE) == DR_OK ? t : NULL;
+    return upload(t, row_major, bytes) == DR_OK ? t : NULL;
 }
 
 dr_tensor *dr_tensor_full(dr_dtype dtype, int rank, const int64_t *shape, double value)
@@ -94,12 +102,14 @@ dr_tensor *dr_detach(dr_tensor *t)
 
 void dr_tensor_swap(dr_tensor *a, dr_tensor *b)
 {
+    dr_plan_refuse("it swaps the memory of two tensors");
     dr_storage *storage = a->storage;
     dr_view view = a->view;
     a->storage = b->storage;
     a->view = b->view;
     b->storage = storage;
     b->view = view;
+    dr_plan_outdate();
 }
 
 /* Row-major copy on t's own device, or t itself. */
@@ -120,6 +130,7 @@ dr_status dr_tensor_read(dr_tensor *t, dr_dtype as, void *row_major)
     size_t bytes;
     if (!dr_checked_size("tensor", (dr_dtype)t->view.dtype, t->view.rank, t->view.shape, &n, &bytes)) return dr_failed();
     if (n == 0) return DR_OK;
+    dr_plan_refuse("it reads a tensor back to the host");
     dr_scope_open();
     dr_tensor *source = row_major_of(t);
     dr_status status = source ? DR_OK : dr_failed();
@@ -152,13 +163,13 @@ dr_status dr_tensor_write(dr_tensor *t, dr_dtype from, const void *row_major)
     }
     dr_status status = DR_OK;
     if (dr_view_is(&t->view, DR_LAYOUT_ROW)) {
-        status = d->api->copy(d->self, t->view.data, row_major, bytes, DR_COPY_TO_DEVICE);
+        status = upload(t, row_major, bytes);
     } else {
         dr_scope_open();
         dr_view row = t->view;
         dr_view_lay(&row, DR_LAYOUT_ROW);
         dr_tensor *staged = dr_tensor_make(d, &row);
-        status = staged ? d->api->copy(d->self, staged->view.data, row_major, bytes, DR_COPY_TO_DEVICE) : dr_failed();
+        status = staged ? upload(staged, row_major, bytes) : dr_failed();
         if (status == DR_OK) status = dr_assign(t, staged);
         dr_scope_close();
     }
@@ -191,6 +202,7 @@ dr_tensor *dr_tensor_to(dr_tensor *t, dr_device *d)
     dr_view_lay(&row, channels_last ? DR_LAYOUT_CL : DR_LAYOUT_ROW);
     dr_tensor *to = dr_tensor_make(d, &row);
     if (!to || bytes == 0) return to;
+    dr_plan_refuse("it moves a tensor from %s to %s", t->storage->device->name, d->name);
     dr_tensor *from = channels_last ? t : row_major_of(t);
     void *raw = malloc(bytes);
     dr_device *source = t->storage->device;

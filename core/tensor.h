@@ -10,6 +10,10 @@ typedef struct dr_storage {
     dr_device *device;
     void *data;
     size_t bytes;
+    int64_t id;             /* counts all storages ever made */
+    int64_t version;        /* counts writes to it after it was made: in-place ops and the host's */
+    int64_t recording;      /* the last recording that met it, */
+    int32_t slot;           /* and its place in that one's list */
 } dr_storage;
 
 typedef struct dr_node dr_node;
@@ -36,12 +40,18 @@ struct dr_device {
     struct dr_block_list *cache;
     struct dr_kernel_memo *memo;
     int64_t memo_count, memo_capacity;
+    dr_storage *arena;      /* what plans run in: one for all, as one runs at a time */
+    const void *arena_user; /* whose lasting values lie in it */
     dr_device *next;
 };
 
 /* device.c */
 dr_storage *dr_storage_new(dr_device *d, size_t bytes);
 void dr_storage_release(dr_storage *s);
+int64_t dr_storage_next_id(void);   /* of the next one that is made */
+void dr_device_trim(dr_device *d);  /* gives the cache's memory back */
+dr_storage *dr_device_arena(dr_device *d, size_t bytes, const void *user); /* borrowed; at least so large */
+void dr_device_drop_arena(dr_device *d);
 dr_kernel dr_device_kernel(dr_device *d, const char *op, dr_dtype dtype); /* NULL, no error: none */
 
 /* tensor.c: the new tensor belongs to the current scope */
@@ -57,5 +67,6 @@ bool dr_tape_wants(dr_tensor *const *in, int n);
 /* in: the op's inputs as given, where gradients go; laid: the same as its kernel saw them, which backward may see. */
 void dr_tape_record(const dr_component *op, const void *attr, dr_tensor *const *in, dr_tensor *const *laid, int n_in, dr_tensor *const *out, int n_out);
 void dr_node_release(dr_node *n);
+bool dr_tape_open(const dr_tensor *t); /* backward has not yet passed what made it */
 
 #endif

@@ -23,7 +23,10 @@ static int push_split(lua_State *L, dr_split which) /* data.train */
     luaL_setmetatable(L, "drift.split");
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, OWNER);
-    if (api_of(dataset)->info(dataset->self, which, &s->info) != DR_OK)
+    dr_dataset_lock();
+    const dr_status status = api_of(dataset)->info(dataset->self, which, &s->info);
+    dr_dataset_unlock();
+    if (status != DR_OK)
         dr_fail(DR_ENOTFOUND, "dataset %s has no such split", dataset->component->name);
     bind_check(L);
     return 1;
@@ -44,7 +47,9 @@ static int64_t check_sample(lua_State *L, const split *s, int index)
 
 static void read_sample(lua_State *L, const split *s, int64_t i, float *image, int32_t *label)
 {
+    dr_dataset_lock();
     api_of(s->dataset)->read(s->dataset->self, s->which, i, image, label);
+    dr_dataset_unlock();
     bind_check(L);
 }
 
@@ -120,7 +125,9 @@ static int split_noise(lua_State *L) /* noise(i) -> [1,C,H,W]: what image i was 
     if (api->size <= offsetof(dr_dataset, noise) || !api->noise) return 0;
     int64_t shape[4];
     float *noise = image_room(L, s, 1, shape);
+    dr_dataset_lock();
     api->noise(s->dataset->self, s->which, index, noise);
+    dr_dataset_unlock();
     bind_check(L);
     return push_images(L, shape, noise);
 }

@@ -62,6 +62,13 @@ static int optim_step(lua_State *L) /* step(lr_factor) */
     return 0;
 }
 
+static int optim_advance(lua_State *L) /* advance(lr_factor) */
+{
+    dr_optim_advance(check(L)->optim, luaL_optnumber(L, 2, 1.0));
+    bind_check(L);
+    return 0;
+}
+
 static int optim_steps(lua_State *L)
 {
     lua_pushinteger(L, dr_optim_steps(check(L)->optim));
@@ -104,7 +111,7 @@ static int meta_index(lua_State *L)
 void bind_open_optim(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        { "step", optim_step }, { "steps", optim_steps }, { "load", optim_load }, { NULL, NULL }
+        { "advance", optim_advance }, { "step", optim_step }, { "steps", optim_steps }, { "load", optim_load }, { NULL, NULL }
     };
     lua_pushcfunction(L, core_new_optimizer);
     lua_setfield(L, -2, "new_optimizer");

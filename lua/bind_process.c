@@ -81,6 +81,34 @@ static dr_instance *option_instance(lua_State *L, const char *function, int opti
     return bind_check_instance(L, -1, kind); /* stays on the stack */
 }
 
+typedef struct named_tensor {
+    const char *name;
+    dr_tensor *tensor;
+} named_tensor;
+
+/* Closes the core's scope, and pushes a table of what is not NULL. */
+static int push_tensors(lua_State *L, const named_tensor *field, int n)
+{
+    const bool good = !dr_failed();
+    for (int i = 0; good && i < n; i++) dr_retain(field[i].tensor);
+    dr_scope_close();
+    bind_check(L);
+    lua_createtable(L, 0, n);
+    for (int i = 0; good && i < n; i++) {
+        bind_push_owned(L, field[i].tensor);
+        lua_setfield(L, -2, field[i].name);
+    }
+    return 1;
+}
+
+static int push_noised(lua_State *L, const dr_noised *n)
+{
+    const named_tensor field[] = {
+        { "input", n->input }, { "x_t", n->x_t }, { "target", n->target }, { "time", n->time }, { "weight", n->weight },
+    };
+    return push_tensors(L, field, 5);
+}
+
 static int core_noising(lua_State *L) /* noising(process, x0, eps, t [, { weighting = }]) */
 {
     dr_instance *process = bind_check_instance(L, 1, "process");
@@ -93,22 +121,41 @@ static int core_noising(lua_State *L) /* noising(process, x0, eps, t [, { weight
     dr_scope_open();
     const dr_status status = dr_noising(process, weighting, x0, eps, t, &n);
     if (status != DR_OK) dr_fail(status, "noising: process %s failed and did not say why", process->component->name);
-    const bool good = !dr_failed();
-    const struct {
-        const char *name;
-        dr_tensor *tensor;
-    } field[] = {
-        { "input", n.input }, { "x_t", n.x_t }, { "target", n.target }, { "time", n.time }, { "weight", n.weight },
+    return push_noised(L, &n);
+}
+
+/* batch_levels(process, x0, t [, { weighting = }]) -> { alpha =, sigma =, p =, q =, c_in =, time =, weight = } */
+static int core_batch_levels(lua_State *L)
+{
+    dr_instance *process = bind_check_instance(L, 1, "process");
+    dr_tensor *x0 = bind_check_tensor(L, 2);
+    const dr_view *v = dr_tensor_view(x0);
+    if (v->rank == 0) return bind_error(L, "batch_levels: images should be [B,C,H,W], got a tensor of rank 0");
+    dr_instance *weighting = option_instance(L, "batch_levels", 4, "weighting");
+    const double *t = bind_check_times(L, 3, v->shape[0]);
+    dr_levels l = { 0 };
+    dr_scope_open();
+    dr_batch_levels(process, weighting, x0, t, &l);
+    const named_tensor field[] = {
+        { "alpha", l.alpha }, { "sigma", l.sigma }, { "p", l.p },           { "q", l.q },
+        { "c_in", l.c_in },   { "time", l.time },   { "weight", l.weight },
     };
-    for (size_t i = 0; good && i < 5; i++) dr_retain(field[i].tensor);
-    dr_scope_close();
-    bind_check(L);
-    lua_createtable(L, 0, 5);
-    for (size_t i = 0; good && i < 5; i++) {
-        bind_push_owned(L, field[i].tensor);
-        lua_setfield(L, -2, field[i].name);
-    }
-    return 1;
+    return push_tensors(L, field, 7);
+}
+
+static int core_noise_batch(lua_State *L) /* noise_batch(process, x0, eps, levels) -> as noising */
+{
+    dr_instance *process = bind_check_instance(L, 1, "process");
+    dr_tensor *x0 = bind_check_tensor(L, 2), *eps = bind_check_tensor(L, 3);
+    luaL_checktype(L, 4, LUA_TTABLE);
+    const dr_levels l = { .alpha = bind_option_tensor(L, 4, "alpha"),   .sigma = bind_option_tensor(L, 4, "sigma"),
+                          .p = bind_option_tensor(L, 4, "p"),           .q = bind_option_tensor(L, 4, "q"),
+                          .c_in = bind_option_tensor(L, 4, "c_in"),     .time = bind_option_tensor(L, 4, "time"),
+                          .weight = bind_option_tensor(L, 4, "weight") };
+    dr_noised n = { 0 };
+    dr_scope_open();
+    dr_noise_batch(process, x0, eps, &l, &n);
+    return push_noised(L, &n);
 }
 
 static int core_draw_times(lua_State *L) /* draw_times(process, rng, B [, time_sampling]) */
@@ -197,6 +244,8 @@ void bind_open_process(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "noising", core_noising },
+        { "batch_levels", core_batch_levels },
+        { "noise_batch", core_noise_batch },
         { "draw_times", core_draw_times },
         { "prediction_to", core_prediction_to },
         { NULL, NULL },

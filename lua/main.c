@@ -15,7 +15,7 @@ typedef struct settings {
     const char *set[256]; /* key=value */
     int n_set;
     int64_t seed, threads; /* threads 0: the backend's own choice */
-    bool seeded, debug, strict, json, peers, bench;
+    bool seeded, debug, strict, no_plan, json, peers, bench;
 } settings;
 
 static const char usage[] = "drift run SCRIPT [key=value ...]   runs an experiment\n"
@@ -32,6 +32,7 @@ static const char usage[] = "drift run SCRIPT [key=value ...]   runs an experime
                             "  --threads N       threads of the device\n"
                             "  --out DIR         folder of the run's files\n"
                             "  --resume DIR      goes on with the run in DIR\n"
+                            "  --no-plan         every step runs as written; the numbers are the same\n"
                             "  --profile FILE    writes a Chrome trace of the run's kernels and phases\n"
                             "  --json            bench: figures as JSON\n"
                             "  --peers           bench: against PyTorch, in turn (tests/bench/compare.py --all)\n"
@@ -131,6 +132,7 @@ static int read_options(int argc, char **argv, settings *s, const char *rest[], 
         { "peers", no_argument, NULL, 'V' },
         { "debug", no_argument, NULL, 'D' },
         { "no-strict", no_argument, NULL, 'S' },
+        { "no-plan", no_argument, NULL, 'P' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
@@ -153,6 +155,7 @@ static int read_options(int argc, char **argv, settings *s, const char *rest[], 
         case 'V': s->peers = true; break;
         case 'D': s->debug = true; break;
         case 'S': s->strict = false; break;
+        case 'P': s->no_plan = true; break;
         case 'h': fputs(usage, stdout); return -1;
         case 'n':
             if (!read_whole(optarg, INT64_MIN, &s->seed)) return complain("--seed takes a whole number, not ", optarg);
@@ -387,6 +390,7 @@ static int run_command(const char *command, settings *s, const char *rest[], int
     if (run && open_device(s) != DR_OK) return report();
     s->script = script ? rest[0] : NULL;
     bind_seed = (uint64_t)s->seed;
+    dr_plan_enable(!s->no_plan);
     if (run) catch_interrupts();
     if (begin_profile(s) != DR_OK) return report();
     const int status = run_lua(s, command, n_rest > 0 ? rest[0] : NULL);

@@ -11,10 +11,10 @@ static void step(double decay, float *restrict average, const float *restrict pa
             average[i] = (float)(decay * (double)average[i] + (1 - decay) * (double)param[i]);
 }
 
-static void ema_step_f32(const dr_kargs *a) /* average, param of each weight */
+static void ema_step_f32(const dr_kargs *a) /* decay f64 []; then average, param of each weight */
 {
-    const double decay = ((const dr_ema_step_attr *)a->attr)->decay;
-    for (int k = 0; k + 1 < a->n_in; k += 2) step(decay, dr_in(a, k), dr_in(a, k + 1), dr_numel(&a->in[k]));
+    const double decay = *(const double *)dr_in(a, 0);
+    for (int k = 1; k + 1 < a->n_in; k += 2) step(decay, dr_in(a, k), dr_in(a, k + 1), dr_numel(&a->in[k]));
 }
 
 DR_KERNEL(ema_step, DR_F32, ema_step_f32)

@@ -2,6 +2,7 @@
 --
 --   local average = drift.average(net, drift.ema.power { sigma_rel = 0.1 })
 --   average:update(step)                       after optimizer step 1, 2, ...: average = d average + (1-d) weight
+--   average:advance(step)                      before a plan that has average:update(step) in it (drift.plan)
 --   average:with(function() ... net ... end)   the network has the averaged weights meanwhile;  average:swap() by hand
 --
 -- What is averaged: the weights, and buffers of floats, with the same decay. BatchNorm's running mean and variance
@@ -18,14 +19,14 @@ local function is_float(tensor)
   return dtype ~= "i32" and dtype ~= "i64" and dtype ~= "u8" and dtype ~= "bool"
 end
 
--- Lists { average, weight, average, weight, ... } for ema_step, each of one dtype.
-local function launches(entries)
+-- Lists { decay, average, weight, average, weight, ... } for ema_step, each of one dtype.
+local function launches(entries, decay)
   local lists, open = {}, {}
   for _, e in ipairs(entries) do
     if e.averaged then
       local list = open[e.weight.dtype]
-      if not list or #list >= 2 * MOST then
-        list = {}
+      if not list or #list > 2 * MOST then
+        list = { decay }
         lists[#lists + 1], open[e.weight.dtype] = list, list
       end
       list[#list + 1], list[#list + 2] = e.average, e.weight
@@ -41,12 +42,18 @@ local function exponent(spec)
   return params.gamma ~= -1 and params.gamma or drift.export.ema_gamma(params.sigma_rel)
 end
 
+-- The decay of the update that is next, for the device to read: what changes from step to step.
+function methods:advance(step)
+  drift.op.fill(self.decay, self.rule:decay(step))
+  self.next_step = step
+end
+
 -- How far: after which optimizer step an average stands is the caller's to know; everything else is in its tensors.
 function methods:update(step)
   if self.swapped then drift.fail "average: the network has the averaged weights now; swap them back before an update" end
-  local decay = self.rule:decay(step)
+  if self.next_step ~= step then self:advance(step) end
   drift.no_grad(function()
-    for _, list in ipairs(self.lists) do drift.op.ema_step(list, { decay = decay }) end
+    for _, list in ipairs(self.lists) do drift.op.ema_step(list) end
     for _, e in ipairs(self.entries) do
       if not e.averaged then e.average:assign(e.weight) end
     end
@@ -104,6 +111,7 @@ return function(net, spec)
                      averaged = is_float(w.tensor) }
     end
   end)
-  return setmetatable({ net = net, spec = spec, rule = drift.instance(spec, "ema"), gamma = exponent(spec),
-                        entries = entries, lists = launches(entries), swapped = false }, meta)
+  local decay = drift.zeros({}, "f64"):keep()
+  return setmetatable({ net = net, spec = spec, decay = decay, rule = drift.instance(spec, "ema"), gamma = exponent(spec),
+                        entries = entries, lists = launches(entries, decay), swapped = false }, meta)
 end

@@ -44,15 +44,14 @@ local function stopped()
   drift.fail("stopped while sampling; go on with: ./drift run %s --resume %s", drift.options.script or "SCRIPT", folder)
 end
 
-local function sample_batch(o, net, first, count, progress)
+local function sample_batch(o, model, first, count, progress)
   local seed = o.seed or drift.seed()
   local label = o.labels and drift.tensor(slice(o.labels, first, count), "i32") or nil   -- [B]
   local number = (o.first or 0) + first - 1
-  local process = drift.instance(o.process, "process")
-  local model = drift.model(process, net, { guidance = o.guidance, label = label, networks = o.networks })
+  model:condition { label = label }
   local x = drift.randn { count, o.shape[1], o.shape[2], o.shape[3], purpose = "sample start", seed = seed, sample = number }
   local grid = o.grid or model:grid(o.sampler)
-  local sigma = process:coef(grid[1]).sigma
+  local sigma = drift.instance(o.process, "process"):coef(grid[1]).sigma
   if sigma > 1 then x = x * sigma end                          -- where noise outgrows the data (EDM, VE): x_t ~ N(0, sigma^2)
   if o.each then o.each(0, #grid - 1, grid[1], x) end
   return model:sample {
@@ -73,13 +72,14 @@ return function(o)
   local bar = not o.quiet and drift.progress { label = ("sampling %d images"):format(n), total = n, per_step = 1, unit = "images" }
   local nets = { net }
   for _, other in pairs(o.networks or {}) do nets[#nets + 1] = drift.instance(other, "net") end
+  local model = drift.model(drift.instance(o.process, "process"), net, { guidance = o.guidance, networks = o.networks })
   local images = drift.in_eval_mode(nets, function()
     local parts = {}
     for first = 1, n, batch do
       local count = math.min(batch, n - first + 1)
       parts[#parts + 1] = drift.trace("sample", drift.scope, function()
         return drift.no_grad(function()
-          return sample_batch(o, net, first, count, bar and function(done) bar:update(first - 1 + math.floor(count * done)) end)
+          return sample_batch(o, model, first, count, bar and function(done) bar:update(first - 1 + math.floor(count * done)) end)
         end)
       end)
     end

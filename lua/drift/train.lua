@@ -12,6 +12,9 @@
 -- have noise of their own (pairs) gives eps. epochs, batch and steps (a limit for short runs) default to the run's
 -- parameters of the same name. Instead of a process, loss = function(net, batch) ... return tensor end.
 --
+-- What the host does for a step (the batch, its times and their coefficients, a coupling, the learning rate) is apart
+-- from what the device does, which is a plan (drift.plan): after three steps it is replayed, with the same numbers.
+--
 -- A run that was stopped anywhere, by Ctrl-C or SIGKILL, goes on from its checkpoint and ends with the same bytes. So
 -- everything that belongs to a step is on disk before the checkpoint that counts it (snapshots of averages, metrics),
 -- and what follows a checkpoint (curve, after_epoch) is done again on resuming, since it may not have been done.
@@ -111,6 +114,7 @@ local function train_epoch(net, optimizer, averages, loader, step, o, at)
   local progress = drift.progress { label = ("%s %d/%d"):format(o.label, at.epoch + 1, o.epochs), total = last, unit = "images",
                                     per_step = o.batch, first = at.batch }
   net:train()
+  step:check()
   for i = at.batch + 1, last do
     local loss = drift.trace("step", drift.scope, function()
       return step(drift.trace("data", loader.read, loader, at.epoch + 1, i), factor, at.step + 1)
@@ -129,6 +133,7 @@ local function train_epoch(net, optimizer, averages, loader, step, o, at)
     end
   end
   progress:finish()
+  step:check()                                                    -- and its memory is free for what follows an epoch
   return at.batch > 0 and at.loss_sum / at.batch or 0
 end
 

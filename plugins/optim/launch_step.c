@@ -4,19 +4,18 @@
 
 dr_status launch_step(const char *op, const void *attr, const dr_optim_state *s, int slots)
 {
-    const double changing[2] = { s->lr, (double)s->step };
     const int64_t each = 2 + slots, n = 1 + s->n * each;
     dr_tensor **in = calloc((size_t)n, sizeof *in);
     if (!in) return dr_fail(DR_ENOMEM, "optimizer step: no memory for %lld weights", (long long)s->n);
 
-    in[0] = dr_tensor_from(DR_F64, DR_SHAPE(2), changing);
+    in[0] = s->lr_and_step;
     for (int64_t i = 0; i < s->n; i++) {
         dr_tensor **weight = in + 1 + i * each;
         weight[0] = s->param[i];
         weight[1] = s->grad[i];
         for (int k = 0; k < slots; k++) weight[2 + k] = s->slot[k][i];
     }
-    const dr_status status = in[0] ? dr_apply(op, in, (int)n, attr, NULL) : dr_failed();
+    const dr_status status = dr_apply(op, in, (int)n, attr, NULL);
     free(in);
     return status;
 }

@@ -1,10 +1,18 @@
 /* The loader: every sample once per epoch, in an order that only (seed, epoch) decides; batches, their numbers and
- * their memory order; what cannot be is said. The data set is a fake: image i is filled with i, its label is i. */
+ * their memory order; what cannot be is said. The next batch is read by a thread, one reader at a time. The data set is a fake: image i is filled with i, its label is i. */
 #include "../host.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 enum { N = 23, C = 3, H = 2, W = 2 };
 
 typedef struct fake { int64_t classes, broken; } fake;
+
+static atomic_int inside, together; /* readers now; two at once so far */
+static atomic_int elsewhere;        /* samples that another thread has read */
+static pthread_t program;
 
 static dr_status info(void *self, dr_split split, dr_dataset_info *out)
 {
@@ -13,16 +21,20 @@ static dr_status info(void *self, dr_split split, dr_dataset_info *out)
     return DR_OK;
 }
 
-static dr_status read(void *self, dr_split split, int64_t index, float *image, int32_t *label)
+static dr_status read_fake(void *self, dr_split split, int64_t index, float *image, int32_t *label)
 {
     (void)split;
+    if (atomic_fetch_add(&inside, 1) > 0) atomic_fetch_add(&together, 1);
+    if (!pthread_equal(pthread_self(), program)) atomic_fetch_add(&elsewhere, 1);
+    usleep(100);
+    atomic_fetch_sub(&inside, 1);
     if (index == ((fake *)self)->broken) return DR_EIO;
     for (int i = 0; i < C * H * W; i++) image[i] = (float)index + 0.01f * (float)i;
     *label = (int32_t)index;
     return DR_OK;
 }
 
-static const dr_dataset api = { .size = sizeof(dr_dataset), .info = info, .read = read };
+static const dr_dataset api = { .size = sizeof(dr_dataset), .info = info, .read = read_fake };
 static const dr_component component = { .size = sizeof(dr_component), .kind = "dataset/1", .name = "fake" };
 
 static dr_instance dataset(fake *f) { return (dr_instance){ .component = &component, .iface = &api, .self = f }; }
@@ -145,7 +157,47 @@ static void a_sample_that_cannot_be_read_is_named(void **state)
     assert_int_equal(dr_loader_read(l, 0, 0, &b), DR_OK);
     assert_int_equal(dr_loader_read(l, 0, 1, &b), DR_EIO);
     assert_error_has("dataset fake: sample 6 cannot be read");
+    assert_int_equal(dr_loader_read(l, 0, 2, &b), DR_OK); /* what was read ahead and not asked for harms nobody */
+    assert_int_equal(dr_loader_read(l, 0, 0, &b), DR_OK); /* the bad batch is on its way */
+    assert_int_equal(dr_failed(), DR_OK);
+    assert_int_equal(dr_loader_read(l, 0, 2, &b), DR_OK);
+    assert_int_equal(dr_loader_read(l, 0, 1, &b), DR_EIO);
+    assert_error_has("dataset fake: sample 6 cannot be read");
+    assert_int_equal(dr_loader_read(l, 0, 1, &b), DR_EIO); /* and again */
+    assert_error_has("dataset fake: sample 6 cannot be read");
     dr_loader_free(l);
+}
+
+static void a_thread_reads_ahead_and_never_beside_another_reader(void **state)
+{
+    (void)state;
+    fake f = { .classes = N, .broken = -1 };
+    dr_instance d = dataset(&f);
+    dr_batch a, b;
+    program = pthread_self();
+    atomic_store(&together, 0);
+    atomic_store(&elsewhere, 0);
+    dr_loader *one = dr_loader_new(&d, DR_TRAIN, 4, true, false, 1, 0);
+    dr_loader *two = dr_loader_new(&d, DR_TRAIN, 4, true, false, 1, 0);
+    for (int64_t i = 0; i < 18; i++) {
+        int32_t x[4], y[4], label;
+        float image[C * H * W];
+        dr_scope_open();
+        assert_int_equal(dr_loader_read(one, i / 6, i % 6, &a), DR_OK);
+        dr_dataset_lock();
+        assert_int_equal(read_fake(&f, DR_TRAIN, i, image, &label), DR_OK); /* the script, meanwhile */
+        dr_dataset_unlock();
+        assert_int_equal(dr_loader_read(two, i / 6, i % 6, &b), DR_OK);
+        assert_int_equal(a.size, b.size);
+        dr_tensor_read(a.label, DR_I32, x);
+        dr_tensor_read(b.label, DR_I32, y);
+        assert_memory_equal(x, y, (size_t)a.size * sizeof *x);
+        dr_scope_close();
+    }
+    dr_loader_free(one);
+    dr_loader_free(two);
+    assert_int_equal(atomic_load(&together), 0);
+    assert_true(atomic_load(&elsewhere) >= 3 * 2 * N - 2 * 4); /* all but the first batches */
 }
 
 int main(void)
@@ -156,6 +208,7 @@ int main(void)
         cmocka_unit_test(the_last_batch_is_smaller_or_dropped),
         cmocka_unit_test(images_are_channels_last),
         cmocka_unit_test(a_sample_that_cannot_be_read_is_named),
+        cmocka_unit_test(a_thread_reads_ahead_and_never_beside_another_reader),
     };
     return cmocka_run_group_tests(tests, open_ref, close_all);
 }

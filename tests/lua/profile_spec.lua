@@ -45,7 +45,7 @@ end
 describe("--profile", function()
   it("writes the kernels and phases of a training", function()
     local status, said = run("run " .. script [[
-      local run = drift.experiment { epochs = 1, batch = 20, steps = 2 }
+      local run = drift.experiment { epochs = 1, batch = 20, steps = 6 }
       local data = drift.dataset.mnist { path = os.getenv "DRIFT_TEST_DATA" .. "/mnist" }
       drift.train { run = run, data = data, model = drift.models.cs180_unet { hidden = 4 },
         process = drift.process.fixed_noise { sigma = 0.5, predict = "x0" }, optim = drift.optim.adam { lr = 1e-3 } }]]
@@ -54,11 +54,14 @@ describe("--profile", function()
     local named, all = events "trace.json"
     assert_nested(all)
     assert.are.equal(1, #named.epoch)
-    assert.are.equal(2, #named.step)
-    assert.are.equal(2, #named.data)
+    assert.are.equal(6, #named.step)
+    assert.are.equal(6, #named.data)
     assert.are.equal(1, #named.checkpoint)
-    assert.are.equal(2, #named.adam_step)
-    for i = 1, 2 do
+    assert.are.equal(6, #named.adam_step)
+    assert.is_true(#named.capture >= 2 and #named.replay >= 1)
+    assert.is_true(inside(named.adam_step[6], named.replay[#named.replay]))
+    assert.is_true(inside(named.replay[1], named.step[6 - #named.replay + 1]))
+    for i = 1, 6 do
       assert.is_true(inside(named.step[i], named.epoch[1]))
       assert.is_true(inside(named.data[i], named.step[i]))
       assert.is_true(inside(named.adam_step[i], named.step[i]))

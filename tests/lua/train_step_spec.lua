@@ -88,8 +88,9 @@ describe("a training step", function()
   end)
 
   it("trains in training mode in every epoch, also after a picture was made in evaluation mode", function()
-    local modes = {}
+    local modes, plans = {}, drift.plans(false)                             -- forward runs in each step
     local net = train { epochs = 2, batch = 500, watch = function(net) modes[#modes + 1] = net:training() end }
+    drift.plans(plans)
     assert.same({ true, true, true, true }, modes)
     assert.equal(4, net:state_dict()["conv.conv.1.num_batches_tracked"]:item())
     assert.is_false(net:training())

@@ -563,7 +563,7 @@ static void optimizers(void)
         INPUTS(SHAPED(LR_AND_STEP, 2), SHAPED(NORMAL, 5, 3, 3, 3), SHAPED(NORMAL, 5, 3, 3, 3),
                SHAPED(NORMAL, 5, 3, 3, 3), SHAPED(POSITIVE, 5, 3, 3, 3)));
     add("sgd_step", ATTR(dr_sgd_step_attr, 0.0, 0.0, 0), INPUTS(SHAPED(LR_AND_STEP, 2), two[0], two[0], two[0]));
-    add("ema_step", ATTR(dr_ema_step_attr, 0.999), INPUTS(two[0], two[0], two[1], two[1]));
+    add("ema_step", NO_ATTR, INPUTS(SCALAR(DECAY), two[0], two[0], two[1], two[1]));
     add("square_norm", NO_ATTR, INPUTS(two[0], two[1], SCALAR(NORMAL)));
     add("clip_step", ATTR(dr_clip_step_attr, 1.5), INPUTS(SCALAR(SQUARE_NORM), two[0], two[1]));
     add("clip_step", ATTR(dr_clip_step_attr, 5.0), INPUTS(SCALAR(SQUARE_NORM), two[0], two[1]));

@@ -16,7 +16,8 @@ typedef enum case_values {
     IDS,         /* i32 in [0, limit) */
     BATCHES,     /* i64, the number 7 */
     LR_AND_STEP, /* f64: 0.01, 3 */
-    SQUARE_NORM  /* f64: 9 */
+    SQUARE_NORM, /* f64: 9 */
+    DECAY        /* f64: 0.999 */
 } case_values;
 
 typedef struct case_input {

@@ -89,6 +89,7 @@ double *case_values_of(const op_case *c, int i)
         case BATCHES: v[k] = 7.0; break;
         case LR_AND_STEP: v[k] = k == 0 ? 0.01 : 3.0; break;
         case SQUARE_NORM: v[k] = 9.0; break;
+        case DECAY: v[k] = 0.999; break;
         case ABSENT: v[k] = 0.0; break;
         }
     }
@@ -108,7 +109,8 @@ static dr_dtype dtype_of(const case_input *in, dr_dtype floats)
     case IDS: return DR_I32;
     case BATCHES: return DR_I64;
     case LR_AND_STEP:
-    case SQUARE_NORM: return DR_F64;
+    case SQUARE_NORM:
+    case DECAY: return DR_F64;
     default: return in->statistic && floats != DR_F64 ? DR_F32 : floats;
     }
 }

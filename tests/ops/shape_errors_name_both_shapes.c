@@ -418,7 +418,8 @@ static const refusal refusals[] = {
       { F64(2), X(3), X(3), F64(3) },
       "not of the first one's dtype, f32",
       true },
-    { "ema_step", &(dr_ema_step_attr){ 0.9 }, 2, { X(3), X(3, 1) }, "tensor 2 has not the shape of its weight", true },
+    { "ema_step", NO_ATTR, 3, { { .values = SQUARE_NORM }, X(3), X(3, 1) }, "tensor 3 has not the shape of its weight", true },
+    { "ema_step", NO_ATTR, 3, { X(1), X(3), X(3) }, "decay must be f64", false },
     { "square_norm", NO_ATTR, 2, { X(3), I32(3) }, "is i32", false },
     { "clip_step", &(dr_clip_step_attr){ 1.0 }, 2, { F64(1), X(3) }, "square_norm must have 0 axes", false },
 };

@@ -96,11 +96,11 @@ void parity_ema_clip(parity *p)
 {
     json_t *config = parity_json(p, "config");
     const double max_norm = json_number_value(json_object_get(config, "max_norm"));
-    const dr_ema_step_attr ema = { json_number_value(json_object_get(config, "ema_decay")) };
+    const double decay = json_number_value(json_object_get(config, "ema_decay"));
     if (json_number_value(json_object_get(config, "clip_eps")) != 1e-6) parity_fail(p, "clip_eps is not 1e-6");
     dr_scope_open();
     dr_tensor *average = parity_input(p, "in.ema"), *param = parity_input(p, "in.p");
-    dr_apply("ema_step", (dr_tensor *[]){ average, param }, 2, &ema, NULL);
+    dr_apply("ema_step", (dr_tensor *[]){ dr_tensor_from(DR_F64, 0, NULL, &decay), average, param }, 3, NULL, NULL);
     if (dr_failed()) parity_fail(p, "ema_step");
     parity_compare(p, average, "out.ema");
     for (int64_t i = 0; i < dr_file_count(p->file); i++) { /* each group's first tensor names it */

@@ -219,6 +219,7 @@ typedef struct dr_optim_state {
     dr_tensor **slot[4];   /* slot[k][i]: state k of weight i, f32, zero at first; the host owns and checkpoints them */
     int64_t step;          /* 1 at the first */
     double lr;             /* after decay */
+    dr_tensor *lr_and_step; /* f64 [2]: the two as a tensor. A step that takes them from there can be replayed */
 } dr_optim_state;
 typedef struct dr_optimizer {
     uint32_t size;

@@ -290,7 +290,7 @@ static inline dr_tensor *dr_cross_entropy(dr_tensor *logits, dr_tensor *label)
 typedef struct dr_adam_step_attr { double beta1, beta2, eps, weight_decay; _Bool decoupled; } dr_adam_step_attr; /* in[0] f64 [2] = lr, step; then
     param, grad, exp_avg, exp_avg_sq of each weight */
 typedef struct dr_sgd_step_attr { double momentum, weight_decay; _Bool nesterov; } dr_sgd_step_attr; /* in[0] f64 [2] = lr, step; param, grad, momentum_buffer */
-typedef struct dr_ema_step_attr { double decay; } dr_ema_step_attr;  /* average, param of each weight: average = decay average + (1-decay) param */
+typedef dr_none_attr dr_ema_step_attr;  /* in[0] f64 [] = decay; average, param of each weight: average = decay average + (1-decay) param */
 typedef dr_none_attr dr_square_norm_attr;                            /* tensors -> f64 [], sum of all squares */
 typedef struct dr_clip_step_attr { double max_norm; } dr_clip_step_attr; /* in[0] f64 [] = squared norm; gradients times min(1, max_norm/(norm+1e-6)) */
 
