@@ -281,6 +281,10 @@ dr_optim *dr_optim_new(dr_instance *optimizer, dr_tensor *const *param, const ch
 void dr_optim_free(dr_optim *o);
 dr_status dr_optim_advance(dr_optim *o, double lr_factor); /* announces the next step, outside of a plan that has it inside */
 dr_status dr_optim_step(dr_optim *o, double lr_factor); /* the factor counts where the step was not announced; uses and then clears the weights' gradients; a weight with none is left alone */
+/* count averages of all weights, average[k n + i], which each step moves after the weights; in one pass where the optimizer can.
+ * Returns f64 [2 + count], borrowed: from the third on the decays, for the caller to write before a step. */
+dr_tensor *dr_optim_averages(dr_optim *o, dr_tensor *const *average, int count);
+int64_t dr_optim_weights(const dr_optim *o);
 int64_t dr_optim_steps(const dr_optim *o);
 dr_status dr_optim_save(dr_optim *o, dr_save *s, const char *prefix);        /* "optim." + slot + "." + path */
 dr_status dr_optim_load(dr_optim *o, const dr_file *f, const char *prefix);

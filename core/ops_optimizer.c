@@ -2,6 +2,7 @@
  * tensor, so that a recorded step can be replayed. All tensors of one weight have its shape and memory order.
  *   adam_step    decoupled: p -= lr wd p, else g += wd p; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
  *                p -= lr (m/(1-b1^t)) / (sqrt(v/(1-b2^t)) + eps)            Kingma & Ba 2014, Loshchilov & Hutter 2017
+ *                then as many averages of p as are asked for, as ema_step, in the same pass over memory
  *   sgd_step     g += wd p; m = momentum m + g (m = g at step 1); p -= lr (nesterov: g + momentum m, else m)
  *   ema_step     average = decay average + (1-decay) p, decay f64 []
  *   square_norm  sum of all squares, f64;   clip_step  g *= min(1, max_norm/(norm + 1e-6)) */
@@ -33,10 +34,11 @@ static dr_status check_groups(const dr_infer *c, int first, int group)
     return DR_OK;
 }
 
-static dr_status check_scalars(const dr_infer *c, int rank)
+static dr_status check_scalars(const dr_infer *c, int n) /* n = 0: one, as a tensor of rank 0 */
 {
+    const int rank = n == 0 ? 0 : 1;
     if (dr_need_dtype(c, 0, DR_F64) != DR_OK || dr_need_rank(c, 0, rank) != DR_OK) return DR_ESHAPE;
-    return rank == 0 ? DR_OK : dr_need_shape(c, 0, 1, (int64_t[]){ 2 });
+    return rank == 0 ? DR_OK : dr_need_shape(c, 0, 1, (int64_t[]){ n });
 }
 
 #define IN_PLACE \
@@ -50,14 +52,16 @@ static const dr_param adam_params[] = {
     DR_REAL(dr_adam_step_attr, eps, 1e-8, 0, INFINITY, "added to the root"),
     DR_REAL(dr_adam_step_attr, weight_decay, 0.0, 0, INFINITY, "pull to 0"),
     DR_BOOL(dr_adam_step_attr, decoupled, false, "AdamW: the decay acts on weights, not through gradients"),
+    DR_INT(dr_adam_step_attr, averages, 0, 0, 4, "of each weight that are moved with it"),
     DR_END,
 };
 
 static dr_status adam_infer(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset)
 {
     const dr_infer c = { "adam_step", "lr_and_step,param,grad,exp_avg,exp_avg_sq", in, n_in };
-    (void)attr, (void)out, (void)offset;
-    return check_scalars(&c, 1) == DR_OK ? check_groups(&c, 1, 4) : DR_ESHAPE;
+    const int averages = (int)((const dr_adam_step_attr *)attr)->averages;
+    (void)out, (void)offset;
+    return check_scalars(&c, 2 + averages) == DR_OK ? check_groups(&c, 1, 4 + averages) : DR_ESHAPE;
 }
 
 DR_OP_COMPONENT(adam_step, "adam_step({lr, step}, param, grad, exp_avg, exp_avg_sq, ...): in place", adam_params,
@@ -75,7 +79,7 @@ static dr_status sgd_infer(const dr_view *in, int n_in, const void *attr, dr_vie
 {
     const dr_infer c = { "sgd_step", "lr_and_step,param,grad,momentum_buffer", in, n_in };
     (void)attr, (void)out, (void)offset;
-    return check_scalars(&c, 1) == DR_OK ? check_groups(&c, 1, 3) : DR_ESHAPE;
+    return check_scalars(&c, 2) == DR_OK ? check_groups(&c, 1, 3) : DR_ESHAPE;
 }
 
 DR_OP_COMPONENT(sgd_step, "sgd_step({lr, step}, param, grad, momentum_buffer, ...): in place", sgd_params, IN_PLACE,

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SLOTS = 4, NAME_MAX_LENGTH = 512 };
+enum { MAX_SLOTS = 4, MAX_AVERAGES = 4, MOST_INPUTS = 2048, NAME_MAX_LENGTH = 512 };
 
 struct dr_optim {
     dr_instance *instance;
@@ -14,10 +14,13 @@ struct dr_optim {
     dr_tensor **param; /* [n], retained */
     char **path;       /* [n] */
     dr_tensor **slot[MAX_SLOTS];
-    dr_tensor *lr_and_step; /* f64 [2]: what changes from step to step, for the device to read */
+    int averages;           /* of the weights, moved with each step */
+    dr_tensor **average[MAX_AVERAGES]; /* [n], retained */
+    dr_tensor *with_decays; /* f64 [2 + averages] */
+    dr_tensor *lr_and_step; /* its first two: what changes from step to step, for the device to read */
     double lr;              /* of the step that is next, once it is */
     bool advanced;          /* announced: lr_and_step is that of the next step */
-    dr_tensor **active; /* [(2 + slots) n]: room for the step's lists of weights that have a gradient */
+    dr_tensor **active; /* [(2 + slots + MAX_AVERAGES) n]: room for the step's lists of weights that have a gradient */
 };
 
 static dr_tensor *zeros_like(dr_tensor *param)
@@ -31,18 +34,22 @@ static dr_tensor *zeros_like(dr_tensor *param)
     return t;
 }
 
-static dr_tensor *two_numbers(dr_tensor *beside)
+static dr_status make_numbers(dr_optim *o)
 {
+    const double zero[2 + MAX_AVERAGES] = { 0.0 };
     dr_device *before = dr_device_current();
-    if (beside) dr_device_use(dr_tensor_device(beside));
-    dr_tensor *t = dr_keep(dr_tensor_from(DR_F64, DR_SHAPE(2), (const double[2]){ 0.0, 0.0 }));
+    dr_release(o->with_decays);
+    dr_release(o->lr_and_step);
+    if (o->n > 0) dr_device_use(dr_tensor_device(o->param[0]));
+    o->with_decays = dr_keep(dr_tensor_from(DR_F64, DR_SHAPE(2 + o->averages), zero));
+    o->lr_and_step = dr_keep(dr_slice(o->with_decays, 0, 0, 2));
+    o->advanced = false;
     dr_device_use(before);
-    return t;
+    return dr_failed();
 }
 
 static dr_status fill(dr_optim *o, dr_tensor *const *param, const char *const *path)
 {
-    o->lr_and_step = two_numbers(o->n > 0 ? param[0] : NULL);
     for (int64_t i = 0; i < o->n; i++) {
         if (!param[i]) return dr_fail(DR_EINVAL, "an optimizer's weight %lld is missing", (long long)i);
         o->param[i] = dr_retain(param[i]);
@@ -53,7 +60,7 @@ static dr_status fill(dr_optim *o, dr_tensor *const *param, const char *const *p
             if (!o->slot[k][i]) return dr_failed();
         }
     }
-    return DR_OK;
+    return make_numbers(o);
 }
 
 dr_optim *dr_optim_new(dr_instance *optimizer, dr_tensor *const *param, const char *const *path, int64_t n)
@@ -66,13 +73,44 @@ dr_optim *dr_optim_new(dr_instance *optimizer, dr_tensor *const *param, const ch
         *o = (dr_optim){ .instance = optimizer, .api = api, .n = n };
         ok &= (o->param = calloc((size_t)n + 1, sizeof *o->param)) != NULL;
         ok &= (o->path = calloc((size_t)n + 1, sizeof *o->path)) != NULL;
-        ok &= (o->active = calloc((size_t)(n * (2 + api->slots)) + 1, sizeof *o->active)) != NULL;
+        ok &= (o->active = calloc((size_t)(n * (2 + api->slots + MAX_AVERAGES)) + 1, sizeof *o->active)) != NULL;
         for (int k = 0; k < api->slots; k++) ok &= (o->slot[k] = calloc((size_t)n + 1, sizeof *o->slot[k])) != NULL;
         if (ok && fill(o, param, path) == DR_OK) return o;
     }
     dr_optim_free(o);
     dr_fail(DR_ENOMEM, "no memory for an optimizer of %lld weights", (long long)n);
     return NULL;
+}
+
+static void forget_averages(dr_optim *o)
+{
+    for (int k = 0; k < MAX_AVERAGES; k++) {
+        for (int64_t i = 0; o->average[k] && i < o->n; i++) dr_release(o->average[k][i]);
+        free(o->average[k]);
+        o->average[k] = NULL;
+    }
+    o->averages = 0;
+}
+
+dr_tensor *dr_optim_averages(dr_optim *o, dr_tensor *const *average, int count)
+{
+    if (dr_failed()) return NULL;
+    if (count < 0 || count > MAX_AVERAGES) {
+        dr_fail(DR_EINVAL, "an optimizer moves at most %d averages, not %d", MAX_AVERAGES, count);
+        return NULL;
+    }
+    dr_plan_outdate();
+    forget_averages(o);
+    for (int k = 0; k < count; k++) {
+        o->average[k] = calloc((size_t)o->n + 1, sizeof *o->average[k]);
+        if (!o->average[k]) {
+            dr_fail(DR_ENOMEM, "no memory for the averages of an optimizer");
+            return NULL;
+        }
+        for (int64_t i = 0; i < o->n; i++) o->average[k][i] = dr_retain(average[k * o->n + i]);
+    }
+    o->averages = count;
+    return make_numbers(o) == DR_OK ? o->with_decays : NULL;
 }
 
 void dr_optim_free(dr_optim *o)
@@ -86,6 +124,8 @@ void dr_optim_free(dr_optim *o)
         }
     }
     for (int k = 0; k < MAX_SLOTS; k++) free(o->slot[k]);
+    forget_averages(o);
+    dr_release(o->with_decays);
     dr_release(o->lr_and_step);
     dr_plan_outdate(); /* one may have recorded a step */
     free(o->param);
@@ -94,6 +134,7 @@ void dr_optim_free(dr_optim *o)
     free(o);
 }
 
+int64_t dr_optim_weights(const dr_optim *o) { return o->n; }
 int64_t dr_optim_steps(const dr_optim *o) { return o->steps; }
 
 /* ---- a step --------------------------------------------------------------------------------------------------- */
@@ -102,14 +143,18 @@ int64_t dr_optim_steps(const dr_optim *o) { return o->steps; }
 static dr_optim_state gather(dr_optim *o)
 {
     dr_optim_state s = { .param = o->active, .grad = o->active + o->n, .step = o->steps + 1, .lr = o->lr,
-                         .lr_and_step = o->lr_and_step };
-    for (int k = 0; k < o->api->slots; k++) s.slot[k] = o->active + (2 + k) * o->n;
+                         .lr_and_step = o->lr_and_step, .with_decays = o->with_decays };
+    const int slots = o->api->slots;
+    if (o->n * (2 + slots + o->averages) < MOST_INPUTS) s.averages = o->averages; /* else apart, the launch takes no more */
+    for (int k = 0; k < slots; k++) s.slot[k] = o->active + (2 + k) * o->n;
+    for (int k = 0; k < s.averages; k++) s.average[k] = o->active + (2 + slots + k) * o->n;
     for (int64_t i = 0; i < o->n; i++) {
         dr_tensor *grad = dr_grad(o->param[i]);
         if (!grad) continue;
         s.param[s.n] = o->param[i];
         s.grad[s.n] = grad;
-        for (int k = 0; k < o->api->slots; k++) s.slot[k][s.n] = o->slot[k][i];
+        for (int k = 0; k < slots; k++) s.slot[k][s.n] = o->slot[k][i];
+        for (int k = 0; k < s.averages; k++) s.average[k][s.n] = o->average[k][i];
         s.n++;
     }
     return s;
@@ -124,6 +169,25 @@ dr_status dr_optim_advance(dr_optim *o, double lr_factor)
     if (dr_tensor_write(o->lr_and_step, DR_F64, next) != DR_OK) return dr_failed();
     o->advanced = true;
     return DR_OK;
+}
+
+/* The averages that the step has not moved: of weights that it left alone, or all. */
+static dr_status move_averages(const dr_optim *o, bool all)
+{
+    enum { PAIRS = 500 };
+    dr_tensor *in[1 + 2 * PAIRS];
+    for (int k = 0; k < o->averages && !dr_failed(); k++) {
+        int n = 0;
+        in[n++] = dr_reshape(dr_slice(o->with_decays, 0, 2 + k, 1), 0, NULL);
+        for (int64_t i = 0; i < o->n && !dr_failed(); i++) {
+            if (!all && dr_grad(o->param[i])) continue;
+            in[n++] = o->average[k][i];
+            in[n++] = o->param[i];
+            if (n == 1 + 2 * PAIRS) dr_apply("ema_step", in, n, NULL, NULL), n = 1;
+        }
+        if (n > 1) dr_apply("ema_step", in, n, NULL, NULL);
+    }
+    return dr_failed();
 }
 
 /* What the host has to do with each step, replayed or not. */
@@ -144,10 +208,11 @@ dr_status dr_optim_step(dr_optim *o, double lr_factor)
         if (dr_optim_advance(o, lr_factor) != DR_OK) return dr_failed();
     }
     dr_optim_state s = gather(o);
-    if (s.n > 0) {
+    if (s.n > 0 || o->averages > 0) {
         const bool recording = dr_grad_mode(false);
         dr_scope_open();
-        const dr_status status = o->api->step(o->instance->self, &s);
+        const dr_status status = s.n > 0 ? o->api->step(o->instance->self, &s) : DR_OK;
+        if (status == DR_OK && !dr_failed()) move_averages(o, !s.averaged);
         dr_scope_close();
         dr_grad_mode(recording);
         if (dr_failed()) return dr_failed();

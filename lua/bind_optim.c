@@ -69,6 +69,41 @@ static int optim_advance(lua_State *L) /* advance(lr_factor) */
     return 0;
 }
 
+/* averages { { tensor of each weight, in their order }, ... } -> their decays, f64 [], to be filled before each step */
+static int optim_averages(lua_State *L)
+{
+    enum { MOST = 4 };
+    const optimizer *o = check(L);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    const int64_t count = luaL_len(L, 2), n = dr_optim_weights(o->optim);
+    if (count > MOST) return bind_error(L, "an optimizer moves at most %d averages, not %lld", MOST, (long long)count);
+    dr_tensor **average = lua_newuserdatauv(L, (size_t)(count * n + 1) * sizeof *average, 0);
+    for (int64_t k = 0; k < count; k++) {
+        lua_geti(L, 2, k + 1);
+        if (!lua_istable(L, -1) || luaL_len(L, -1) != n)
+            return bind_error(L, "an average is a list of %lld tensors, one for each weight", (long long)n);
+        for (int64_t i = 0; i < n; i++) {
+            lua_geti(L, -1, i + 1);
+            average[k * n + i] = bind_check_tensor(L, -1);
+            lua_pop(L, 1);
+        }
+        lua_pop(L, 1);
+    }
+    dr_tensor *numbers = dr_optim_averages(o->optim, average, (int)count);
+    bind_check(L);
+    lua_createtable(L, (int)count, 0);
+    for (int64_t k = 0; k < count; k++) {
+        dr_scope_open();
+        dr_tensor *decay = dr_retain(dr_reshape(dr_slice(numbers, 0, 2 + k, 1), 0, NULL));
+        dr_scope_close();
+        bind_check(L);
+        bind_push_weight(L, decay);
+        dr_release(decay);
+        lua_seti(L, -2, k + 1);
+    }
+    return 1;
+}
+
 static int optim_steps(lua_State *L)
 {
     lua_pushinteger(L, dr_optim_steps(check(L)->optim));
@@ -111,7 +146,7 @@ static int meta_index(lua_State *L)
 void bind_open_optim(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        { "advance", optim_advance }, { "step", optim_step }, { "steps", optim_steps }, { "load", optim_load }, { NULL, NULL }
+        { "advance", optim_advance }, { "averages", optim_averages }, { "step", optim_step }, { "steps", optim_steps }, { "load", optim_load }, { NULL, NULL }
     };
     lua_pushcfunction(L, core_new_optimizer);
     lua_setfield(L, -2, "new_optimizer");

@@ -1,7 +1,9 @@
 /* adam.c: one step of Adam, or of AdamW with decoupled decay, for all weights at once.     Kingma & Ba 2015
  *   m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2                                       Loshchilov & Hutter 2019
  *   p -= lr m/(1 - b1^step) / (sqrt(v/(1 - b2^step)) + eps)
- * Weight decay enters as g += wd p, or decoupled as p *= 1 - lr wd before the update. */
+ * Weight decay enters as g += wd p, or decoupled as p *= 1 - lr wd before the update. Averages of a weight are moved by
+ * blocks, while the block is in the first cache. */
+#include "average.h"
 #include "walk.h"
 #include <math.h>
 
@@ -16,11 +18,13 @@ typedef struct weight { /* one weight and its state */
     const step_size *s;
     float *param, *exp_avg, *exp_avg_sq;
     const float *grad;
+    const double *decay; /* of each average */
+    float *average[4];
+    int averages;
 } weight;
 
-static void piece(const void *ctx, int64_t first, int64_t n)
+static void update(const weight *w, int64_t first, int64_t n)
 {
-    const weight *w = ctx;
     const step_size s = *w->s;
     float *restrict param = w->param + first, *restrict exp_avg = w->exp_avg + first,
                     *restrict exp_avg_sq = w->exp_avg_sq + first;
@@ -35,7 +39,23 @@ static void piece(const void *ctx, int64_t first, int64_t n)
     }
 }
 
-/* {lr, step} f64 [2]; then param, grad, exp_avg, exp_avg_sq of each weight, in place. Those of a weight lie alike. */
+static void piece(const void *ctx, int64_t first, int64_t n)
+{
+    enum { BLOCK = 1024 };
+    const weight *w = ctx;
+    if (w->averages == 0) {
+        update(w, first, n);
+        return;
+    }
+    for (int64_t at = first; at < first + n; at += BLOCK) {
+        const int64_t count = dr_min64(BLOCK, first + n - at);
+        update(w, at, count);
+        for (int k = 0; k < w->averages; k++) dr_cpu_average(w->decay[k], w->average[k] + at, w->param + at, count);
+    }
+}
+
+/* {lr, step, decays} f64; then param, grad, exp_avg, exp_avg_sq, averages of each weight, in place. Those of a weight lie
+ * alike. */
 static void adam_step_f32(const dr_kargs *a)
 {
     const dr_adam_step_attr *attr = a->attr;
@@ -51,8 +71,11 @@ static void adam_step_f32(const dr_kargs *a)
         .decay = attr->decoupled ? 0.0f : (float)attr->weight_decay,
         .keep = attr->decoupled ? (float)(1.0 - lr * attr->weight_decay) : 1.0f,
     };
-    for (int k = 1; k + 3 < a->n_in; k += 4) {
-        const weight w = { &s, dr_in(a, k), dr_in(a, k + 2), dr_in(a, k + 3), dr_in(a, k + 1) };
+    const int averages = (int)attr->averages;
+    for (int k = 1; k + 3 + averages < a->n_in; k += 4 + averages) {
+        weight w = { .s = &s, .param = dr_in(a, k), .exp_avg = dr_in(a, k + 2), .exp_avg_sq = dr_in(a, k + 3),
+                     .grad = dr_in(a, k + 1), .decay = (const double *)dr_in(a, 0) + 2, .averages = averages };
+        for (int m = 0; m < averages; m++) w.average[m] = dr_in(a, k + 4 + m);
         dr_pieces(dr_numel(&a->in[k]), piece, &w);
     }
 }

@@ -1,14 +1,14 @@
 /* ema.c: average = decay average + (1 - decay) param, for all weights at once. In double, since decay is close to 1. */
+#include "average.h"
 #include "cpu_backend.h"
 
 enum { BLOCK = 4096 }; /* as large for any number of threads, so that each element is computed alike */
 
-static void step(double decay, float *restrict average, const float *restrict param, int64_t n)
+static void step(double decay, float *average, const float *param, int64_t n)
 {
 #pragma omp parallel for schedule(static) if (n > DR_CPU_PARALLEL)
     for (int64_t from = 0; from < n; from += BLOCK)
-        for (int64_t i = from; i < dr_min64(from + BLOCK, n); i++)
-            average[i] = (float)(decay * (double)average[i] + (1 - decay) * (double)param[i]);
+        dr_cpu_average(decay, average + from, param + from, dr_min64(BLOCK, n - from));
 }
 
 static void ema_step_f32(const dr_kargs *a) /* decay f64 []; then average, param of each weight */

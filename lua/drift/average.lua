@@ -60,6 +60,26 @@ function methods:update(step)
   end)
 end
 
+-- The averages of these weights, a list of net:parameters(), in its order.
+function methods:of(parameters)
+  local by_path, list = {}, {}
+  for _, e in ipairs(self.entries) do by_path[e.path] = e.average end
+  for i, w in ipairs(parameters) do list[i] = by_path[w.path] end
+  return list
+end
+
+-- An optimizer moves the averages of these weights from now on (optimizer:averages), by the decay that advance() leaves
+-- in `decay`; the rest is left to update(). So advance() comes before the optimizer's step.
+function methods:leave(parameters, decay)
+  local left, rest = {}, {}
+  for _, w in ipairs(parameters) do left[w.path] = true end
+  for _, e in ipairs(self.entries) do
+    if not left[e.path] then rest[#rest + 1] = e end
+  end
+  self.decay, self.next_step = decay, nil
+  self.lists = launches(rest, decay)
+end
+
 function methods:swap()
   for _, e in ipairs(self.entries) do e.weight:swap(e.average) end
   self.swapped = not self.swapped

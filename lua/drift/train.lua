@@ -69,6 +69,14 @@ local function averages_of(net, o)
   return averages, powers > 1 or o.ema_every > 0
 end
 
+-- Averages of weights are moved in the optimizer's own pass over them.
+local function join(optimizer, net, averages)
+  if #averages == 0 or #averages > 4 then return end
+  local parameters, lists = net:parameters(), {}
+  for k, average in ipairs(averages) do lists[k] = average:of(parameters) end
+  for k, decay in ipairs(optimizer:averages(lists)) do averages[k]:leave(parameters, decay) end
+end
+
 -- Power-function averages as they are now, a file each, from which drift.post_hoc_ema makes those of other widths.
 local function snapshot(run, averages, step)
   drift.mkdir(run:path "ema")
@@ -163,6 +171,7 @@ return function(options)
   local optimizer = drift.optimizer(options.optim, net)
   local loader = data:loader { split = "train", batch = o.batch, seed = drift.seed(), shuffle = true, drop_last = true }
   local averages, keep_snapshots = averages_of(net, o)
+  join(optimizer, net, averages)
   local step = drift.train_step { net = net, optimizer = optimizer, averages = averages, process = process, loss = o.loss,
                                   p_uncond = o.p_uncond, time_sampling = o.time_sampling, weighting = o.weighting,
                                   coupling = o.coupling }

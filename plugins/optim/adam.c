@@ -18,8 +18,8 @@ static dr_status step(void *self, dr_optim_state *s)
 {
     const adam *a = self;
     const dr_adam_step_attr attr = { .beta1 = a->beta1, .beta2 = a->beta2, .eps = a->eps,
-                                     .weight_decay = a->weight_decay, .decoupled = 0 };
-    return launch_step("adam_step", &attr, s, 2);
+                                     .weight_decay = a->weight_decay, .decoupled = 0, .averages = s->averages };
+    return launch_step("adam_step", &attr, s, 2, s->averages);
 }
 
 DR_OPTIMIZER(adam, "Adam", params, .slots = 2, .slot_name = { "exp_avg", "exp_avg_sq" }, .step = step)

@@ -4,7 +4,8 @@
 
 #include <drift/plugin.h>
 
-/* Applies `op` to in[0] = f64 [2] (lr, step), then param, grad and the first `slots` states of each weight. In place. */
-dr_status launch_step(const char *op, const void *attr, const dr_optim_state *s, int slots);
+/* Applies `op` to in[0] = f64 [2 + averages] (lr, step, decays), then param, grad, the first `slots` states and the first
+ * `averages` averages of each weight. In place. */
+dr_status launch_step(const char *op, const void *attr, dr_optim_state *s, int slots, int averages);
 
 #endif

@@ -20,7 +20,7 @@ static dr_status step(void *self, dr_optim_state *s)
     const sgd *g = self;
     const dr_sgd_step_attr attr = { .momentum = g->momentum, .weight_decay = g->weight_decay,
                                     .nesterov = g->nesterov };
-    return launch_step("sgd_step", &attr, s, 1);
+    return launch_step("sgd_step", &attr, s, 1, 0);
 }
 
 DR_OPTIMIZER(sgd, "Gradient descent, with momentum", params, .slots = 1, .slot_name = { "momentum_buffer" },

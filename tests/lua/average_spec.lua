@@ -27,6 +27,50 @@ local function follow(spec, steps, w, f)
   return average:state_dict()["w"]:item(), average
 end
 
+-- Steps of a network with a weight that has no gradient; averages moved apart, or in the optimizer's own pass.
+local function stepped(optim, joined)
+  local net = drift.build(drift.net { name = "n", children = { { "conv", drift.block.conv { in_channels = 1, out_channels = 65 } } },
+    weights = { idle = { shape = { 7 }, init = 1 } }, forward = function(net, x) return net.conv(x) end })
+  local averages = { drift.average(net, drift.ema.power { sigma_rel = 0.1 }), drift.average(net, drift.ema.fixed { decay = 0.7 }) }
+  local optimizer = drift.optimizer(optim, net)
+  if joined then
+    local lists = { averages[1]:of(net:parameters()), averages[2]:of(net:parameters()) }
+    for k, decay in ipairs(optimizer:averages(lists)) do averages[k]:leave(net:parameters(), decay) end
+  end
+  for step = 1, 7 do
+    net(drift.rand { 2, 1, 6, 6, purpose = "x", step = step }):square():mean():backward()
+    for _, average in ipairs(averages) do average:advance(step) end
+    if step == 4 then drift.no_grad(function() net.idle:assign(drift.full({ 7 }, 2)) end) end
+    optimizer:step(1 / step)
+    for _, average in ipairs(averages) do average:update(step) end
+  end
+  local bytes = {}
+  for k, average in ipairs(averages) do
+    for path, tensor in pairs(average:state_dict(k .. ".")) do bytes[path] = tensor:tostring_bytes() end
+  end
+  for _, w in ipairs(net:named()) do bytes[w.path] = w.tensor:tostring_bytes() end
+  return bytes, averages[2]:state_dict().idle:totable()[1]
+end
+
+describe("averages that an optimizer moves", function()
+  it("have the bits of those that are moved apart, whatever the optimizer", function()
+    for _, optim in ipairs { drift.optim.adam { lr = 0.01 }, drift.optim.adamw { lr = 0.01 }, drift.optim.sgd { lr = 0.1, momentum = 0.9 } } do
+      local apart, joined = stepped(optim, false), stepped(optim, true)
+      for path, bytes in pairs(apart) do assert.is_true(bytes == joined[path], tostring(optim) .. " " .. path) end
+    end
+    local _, idle = stepped(drift.optim.adam {}, true)
+    near(idle, 2 - 0.7 ^ 4, 1e-6)                                    -- also of a weight that has no gradient
+  end)
+
+  it("are refused where they are not one for each weight", function()
+    local net = one(0)
+    local optimizer = drift.optimizer(drift.optim.adam {}, net)
+    assert.error_matches(function() optimizer:averages { {} } end, "a list of 1 tensors, one for each weight")
+    local w = drift.zeros(1)
+    assert.error_matches(function() optimizer:averages { { w }, { w }, { w }, { w }, { w } } end, "at most 4 averages, not 5")
+  end)
+end)
+
 describe("the decay of an average", function()
   it("is what the formula says", function()
     local fixed, warmup, power = drift.ema.fixed { decay = 0.9 }, drift.ema.warmup { decay = 0.5 }, drift.ema.power { gamma = 2 }

@@ -553,13 +553,16 @@ static void optimizers(void)
 {
     const case_input two[] = { SHAPED(NORMAL, 33, 5), SHAPED(NORMAL, 17) };
     for (int t = 0; t < 2; t++) {
-        add("adam_step", ATTR(dr_adam_step_attr, 0.9, 0.999, 1e-8, t ? 0.1 : 0.0, t),
+        add("adam_step", ATTR(dr_adam_step_attr, 0.9, 0.999, 1e-8, t ? 0.1 : 0.0, t, 0),
             INPUTS(SHAPED(LR_AND_STEP, 2), two[0], two[0], two[0], filled(two[0], POSITIVE), two[1], two[1], two[1],
                    filled(two[1], POSITIVE)));
+        add("adam_step", ATTR(dr_adam_step_attr, 0.9, 0.999, 1e-8, t ? 0.1 : 0.0, t, 2),
+            INPUTS(SHAPED(LR_AND_STEP, 4), two[0], two[0], two[0], filled(two[0], POSITIVE), two[0], two[0], two[1],
+                   two[1], two[1], filled(two[1], POSITIVE), two[1], two[1]));
         add("sgd_step", ATTR(dr_sgd_step_attr, 0.9, t ? 0.1 : 0.0, t),
             INPUTS(SHAPED(LR_AND_STEP, 2), two[0], two[0], two[0], two[1], two[1], two[1]));
     }
-    add("adam_step", ATTR(dr_adam_step_attr, 0.8, 0.99, 1e-4, 0.05, 0),
+    add("adam_step", ATTR(dr_adam_step_attr, 0.8, 0.99, 1e-4, 0.05, 0, 0),
         INPUTS(SHAPED(LR_AND_STEP, 2), SHAPED(NORMAL, 5, 3, 3, 3), SHAPED(NORMAL, 5, 3, 3, 3),
                SHAPED(NORMAL, 5, 3, 3, 3), SHAPED(POSITIVE, 5, 3, 3, 3)));
     add("sgd_step", ATTR(dr_sgd_step_attr, 0.0, 0.0, 0), INPUTS(SHAPED(LR_AND_STEP, 2), two[0], two[0], two[0]));

@@ -5,7 +5,7 @@
 
 #include "tensor.h"
 
-enum { CASE_INPUTS = 9 };
+enum { CASE_INPUTS = 13 };
 
 typedef enum case_values {
     ABSENT = 0,  /* an optional input that is not given */

@@ -87,7 +87,7 @@ double *case_values_of(const op_case *c, int i)
         case ZERO_ONE: v[k] = uniform(key, k) < 0.5 ? 0.0 : 1.0; break;
         case IDS: v[k] = floor(uniform(key, k) * (double)in->limit); break;
         case BATCHES: v[k] = 7.0; break;
-        case LR_AND_STEP: v[k] = k == 0 ? 0.01 : 3.0; break;
+        case LR_AND_STEP: v[k] = k == 0 ? 0.01 : k == 1 ? 3.0 : 0.5 + 0.1 * (double)k; break;
         case SQUARE_NORM: v[k] = 9.0; break;
         case DECAY: v[k] = 0.999; break;
         case ABSENT: v[k] = 0.0; break;

@@ -220,6 +220,11 @@ typedef struct dr_optim_state {
     int64_t step;          /* 1 at the first */
     double lr;             /* after decay */
     dr_tensor *lr_and_step; /* f64 [2]: the two as a tensor. A step that takes them from there can be replayed */
+    /* Averages of the weights, which a step may move in the same pass: average = d average + (1-d) weight, after the
+     * weight's own update. It says so by setting averaged; else the host moves them afterwards. */
+    int32_t averages, averaged;
+    dr_tensor **average[4];  /* average[k][i]: the k-th of weight i */
+    dr_tensor *with_decays;  /* f64 [2 + averages]: lr, step, then each average's d */
 } dr_optim_state;
 typedef struct dr_optimizer {
     uint32_t size;

@@ -287,8 +287,8 @@ static inline dr_tensor *dr_cross_entropy(dr_tensor *logits, dr_tensor *label)
 
 /* ---- optimizer steps, all weights in one launch; in place; in[0] holds what changes from step to step. The kernel is chosen by the
  * dtype of in[1], since in[0] is f64 --------------------------------------------------------------------------------------------------- */
-typedef struct dr_adam_step_attr { double beta1, beta2, eps, weight_decay; _Bool decoupled; } dr_adam_step_attr; /* in[0] f64 [2] = lr, step; then
-    param, grad, exp_avg, exp_avg_sq of each weight */
+typedef struct dr_adam_step_attr { double beta1, beta2, eps, weight_decay; _Bool decoupled; int64_t averages; } dr_adam_step_attr; /* in[0]
+    f64 [2 + averages] = lr, step, decays; then param, grad, exp_avg, exp_avg_sq and the averages of each weight, moved after it as by ema_step */
 typedef struct dr_sgd_step_attr { double momentum, weight_decay; _Bool nesterov; } dr_sgd_step_attr; /* in[0] f64 [2] = lr, step; param, grad, momentum_buffer */
 typedef dr_none_attr dr_ema_step_attr;  /* in[0] f64 [] = decay; average, param of each weight: average = decay average + (1-decay) param */
 typedef dr_none_attr dr_square_norm_attr;                            /* tensors -> f64 [], sum of all squares */
