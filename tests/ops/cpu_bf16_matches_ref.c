@@ -330,6 +330,13 @@ static void rounding_of_single_numbers(void **state)
     dr_tensor *half = dr_scale(0.5, dr_cast(dr_tensor_from(DR_F32, DR_SHAPE(1), &(float){ 0x1.8p-132f }), DR_BF16));
     assert_int_equal(dr_tensor_read(half, DR_F32, &small), DR_OK);
     assert_true(small == 0x1p-132f); /* 1.5 of the smallest number there is */
+    uint32_t bits = 0x7FFFFFFF; /* NaN, and rounding it up as a number would make -0 */
+    float nan_of_ones, kept;
+    memcpy(&nan_of_ones, &bits, sizeof bits);
+    dr_tensor *zero = dr_tensor_full(DR_BF16, DR_SHAPE(1, 1), 0.0);
+    dr_tensor *shifted = dr_film(zero, NULL, dr_tensor_from(DR_F32, DR_SHAPE(1, 1), &nan_of_ones));
+    assert_int_equal(dr_tensor_read(shifted, DR_F32, &kept), DR_OK);
+    assert_true(isnan(kept));
     dr_device_use(ref);
 }
 
