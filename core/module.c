@@ -30,9 +30,7 @@ static void free_tree(dr_module *m)
 
 void dr_module_free(dr_module *root)
 {
-    if (!root || root->root != root) return;
-    dr_module_mode(root, true);
-    free_tree(root);
+    if (root && root->root == root) free_tree(root);
 }
 
 static void forget_last_child(dr_module *parent)
@@ -138,7 +136,8 @@ dr_module *dr_module_create(dr_module *parent, const char *name, const char *kin
 
 void dr_module_seed(dr_module *root, uint64_t seed) { root->root->seed = seed; }
 
-/* A plan recorded in one mode is no plan for the other. */
+/* A plan recorded in one mode is no plan for the other. A network that goes leaves its mark: Lua's collector should not
+ * change what plans are recorded for. */
 static uint64_t modes;
 
 static uint64_t mark(const dr_module *root) { return (uint64_t)root->number * 0x9E3779B97F4A7C15u; }

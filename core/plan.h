@@ -73,6 +73,22 @@ typedef struct dr_recording {
     char fault[256];  /* why this cannot be replayed; "": nothing is known against it */
 } dr_recording;
 
+typedef enum stage { NEW = 0, RUN_ONCE, RECORDED, READY, AS_WRITTEN } stage;
+
+typedef struct dr_capture { /* of calls of one signature */
+    char *signature;
+    size_t signature_bytes;
+    stage stage;
+    dr_recording *step;               /* the last one; what is replayed when ready */
+    dr_tensor *input[DR_PLAN_INPUTS]; /* where the kernels read the call's inputs; owned */
+    int inputs;
+    size_t arena;
+    char **base;                      /* [slots] during a replay */
+    bool once_done, check;
+    int64_t since_check, interval, generation, used;
+    int restarts;
+} dr_capture;
+
 /* record.c */
 dr_recording *dr_record_begin(dr_tensor *const *in, int n_in, const dr_plan_call *c);
 void dr_record_end(dr_recording *r, dr_tensor *const *out, int n_out); /* looks for what cannot be replayed */
@@ -87,5 +103,10 @@ bool dr_same_step(const dr_recording *a, dr_recording *b, char *why, size_t n);
 
 /* arena.c: says what runs once and where each inner slot lies; the bytes that it takes in all */
 size_t dr_lay_arena(dr_recording *r, uint32_t constant);
+
+
+/* replay.c */
+dr_status dr_bind_inputs(dr_capture *k, const dr_plan_call *c);
+dr_status dr_replay(dr_capture *k, const dr_plan_call *c, dr_tensor **out, int *n_out);
 
 #endif
