@@ -25,7 +25,8 @@ static bool writes_outside(const dr_recording *r)
     return false;
 }
 
-/* An event varies if it touches what varies; memory varies if an event that varies writes to it. True: more does now. */
+/* An event varies if it touches what varies; memory varies if an event that varies writes to it. True: more does
+ * now. */
 static bool spread(dr_recording *r)
 {
     bool more = false;

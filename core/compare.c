@@ -85,7 +85,10 @@ static bool same_place(const dr_recording *ra, const dr_place *a, const dr_recor
     return x->kind == SLOT_INPUT ? x->input == y->input : x->kind == SLOT_INNER || x->storage == y->storage;
 }
 
-static bool is_outer(const dr_recording *r, const dr_place *w) { return w->slot >= 0 && r->slot[w->slot].kind == SLOT_OUTER; }
+static bool is_outer(const dr_recording *r, const dr_place *w)
+{
+    return w->slot >= 0 && r->slot[w->slot].kind == SLOT_OUTER;
+}
 
 static bool same_views(const dr_recording *ra, const dr_event *a, const dr_recording *rb, const dr_event *b,
                        const report *r)
@@ -96,8 +99,8 @@ static bool same_views(const dr_recording *ra, const dr_event *a, const dr_recor
         }
         if (same_place(ra, &a->where[i], rb, &b->where[i])) continue;
         if (is_outer(rb, &b->where[i])) {
-            return DIFFERS(r, "%s: its tensor %d comes from outside and is another one at each call; give it as an input",
-                           name_of(b), i + 1);
+            return DIFFERS(r, "%s: its tensor %d comes from outside and is another one at each call; give it as an "
+                           "input", name_of(b), i + 1);
         }
         return DIFFERS(r, "%s: its tensor %d comes from elsewhere than before", name_of(b), i + 1);
     }

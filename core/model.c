@@ -145,7 +145,10 @@ void dr_model_all_rows(dr_model *f)
     release_cond(&some);
 }
 
-static dr_tensor *rows_of(dr_tensor *t, int64_t first, int64_t n) { return t ? dr_retain(dr_slice(t, 0, first, n)) : NULL; }
+static dr_tensor *rows_of(dr_tensor *t, int64_t first, int64_t n)
+{
+    return t ? dr_retain(dr_slice(t, 0, first, n)) : NULL;
+}
 
 dr_status dr_model_rows(dr_model *f, int64_t first, int64_t n, int64_t of)
 {
@@ -169,7 +172,8 @@ static dr_status evaluate(void *ctx, dr_tensor *const *in, dr_tensor **out, int 
     const dr_batch_cond cond = { .time = in[TIME], .label = in[LABEL], .mask = in[MASK], .tokens = in[TOKENS],
                                  .tokens_mask = in[TOKENS_MASK] };
     out[0] = dr_retain(net->fn(net->ctx, in[INPUT], &cond));
-    if (!out[0]) return dr_failed() ? dr_failed() : dr_fail(DR_EINTERNAL, "the network returned nothing and did not say why");
+    if (!out[0] && !dr_failed()) dr_fail(DR_EINTERNAL, "the network returned nothing and did not say why");
+    if (!out[0]) return dr_failed();
     *n_out = 1;
     return dr_failed();
 }

@@ -145,7 +145,8 @@ static dr_optim_state gather(dr_optim *o)
     dr_optim_state s = { .param = o->active, .grad = o->active + o->n, .step = o->steps + 1, .lr = o->lr,
                          .lr_and_step = o->lr_and_step, .with_decays = o->with_decays };
     const int slots = o->api->slots;
-    if (o->n * (2 + slots + o->averages) < MOST_INPUTS) s.averages = o->averages; /* else apart, the launch takes no more */
+    const bool fits = o->n * (2 + slots + o->averages) < MOST_INPUTS; /* else they are moved apart */
+    if (fits) s.averages = o->averages;
     for (int k = 0; k < slots; k++) s.slot[k] = o->active + (2 + k) * o->n;
     for (int k = 0; k < s.averages; k++) s.average[k] = o->active + (2 + slots + k) * o->n;
     for (int64_t i = 0; i < o->n; i++) {

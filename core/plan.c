@@ -301,7 +301,9 @@ static const char *unfit(const dr_plan_call *c)
     for (int i = 0; i < c->n_in; i++) {
         const dr_tensor *t = c->in[i];
         if (t && dr_has_requires_grad(t)) return "one of its inputs requires a gradient";
-        if (t && !dr_view_is(&t->view, DR_LAYOUT_DENSE)) return "one of its inputs is a view with holes; give it :contiguous()";
+        if (t && !dr_view_is(&t->view, DR_LAYOUT_DENSE)) {
+            return "one of its inputs is a view with holes; give it :contiguous()";
+        }
     }
     return NULL;
 }

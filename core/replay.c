@@ -1,5 +1,5 @@
-/* replay.c: the recorded kernels once more. The call's inputs are copied to where they read, results that somebody still
- * has are left to him, what follows from weights and labels alone runs only if these have changed. */
+/* replay.c: the recorded kernels once more. The call's inputs are copied to where they read, results that somebody
+ * still has are left to him, what follows from weights and labels alone runs only if these have changed. */
 #include "plan.h"
 
 #include <string.h>

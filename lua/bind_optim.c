@@ -146,7 +146,8 @@ static int meta_index(lua_State *L)
 void bind_open_optim(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        { "advance", optim_advance }, { "averages", optim_averages }, { "step", optim_step }, { "steps", optim_steps }, { "load", optim_load }, { NULL, NULL }
+        { "advance", optim_advance }, { "averages", optim_averages }, { "step", optim_step },
+        { "steps", optim_steps },     { "load", optim_load },         { NULL, NULL },
     };
     lua_pushcfunction(L, core_new_optimizer);
     lua_setfield(L, -2, "new_optimizer");

@@ -54,8 +54,8 @@ static void piece(const void *ctx, int64_t first, int64_t n)
     }
 }
 
-/* {lr, step, decays} f64; then param, grad, exp_avg, exp_avg_sq, averages of each weight, in place. Those of a weight lie
- * alike. */
+/* {lr, step, decays} f64; then param, grad, exp_avg, exp_avg_sq, averages of each weight, in place. Those of a weight
+ * lie alike. */
 static void adam_step_f32(const dr_kargs *a)
 {
     const dr_adam_step_attr *attr = a->attr;

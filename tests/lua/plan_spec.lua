@@ -171,6 +171,31 @@ describe("a replayed evaluation", function()
     assert.is_true(state.replays and state.once == 3, state.once .. " of " .. state.launches)
   end)
 
+  it("follows a weight to other memory", function()
+    local w, other = drift.full({ 4 }, 3):keep(), drift.full({ 4 }, 5):keep()
+    local f = drift.plan(function(b) return b.x * w end)
+    for i = 1, 20 do
+      if i == 8 then w:swap(other) end
+      assert.equal(i * (i < 8 and 3 or 5), f { x = drift.full({ 4 }, i) }:totable()[1])
+    end
+    local state = f:state()
+    assert.is_true(state.replays and state.replayed >= 12, state.replayed .. " replayed")
+  end)
+
+  it("does not run once what is written to again after it was read", function()
+    local w = drift.full({ 4 }, 3):keep()
+    local f = drift.plan(function(b)
+      local c = w * 1
+      local before = b.x + c
+      c:assign(w * 2)
+      return before * c
+    end)
+    drift.no_grad(function()
+      for i = 1, 8 do assert.equal((i + 3) * 6, f { x = drift.full({ 4 }, i) }:totable()[1]) end
+    end)
+    assert.is_true(f:state().replays)
+  end)
+
   it("gives samplers the images that they get without", function()
     local net = drift.build(drift.models.cs180_unet { hidden = 4, time = "add", class = "scale" })
     local function images(planned, sampler, guidance)
