@@ -326,18 +326,30 @@ static void conv_transpose2d_act_f32(const dr_kargs *a)
 /* ---- bf16: weights of any dtype in, gradients of weights out in f32 ---------------------------------------------- */
 
 #if defined(__AVX512BF16__) || defined(__AMX_BF16__)
-static void conv2d_bf16(const dr_kargs *a) /* shapes as above */
+static void convolve_bf16(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act) /* shapes as above */
 {
-    const dr_conv2d_attr *attr = a->attr;
     const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
-    const conv_shape s = shape_between(x, y, weight->shape[2], attr->stride, attr->padding, bias != NULL);
-    const conv_shape typed = with_weights(s, weight, bias);
+    const conv_shape s = shape_between(x, y, weight->shape[2], stride, padding, bias != NULL);
+    conv_shape typed = with_weights(s, weight, bias);
+    typed.act = act;
     if (dr_numel(y) == 0) return;
-    if (dr_conv2d_whole_suits(&typed)) {
-        dr_conv2d_whole_gather(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+    if (act == DR_ACT_NONE && dr_conv2d_whole_suits(&typed)) {
+        dr_conv2d_whole_gather(a, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
         return;
     }
     run(a, DR_ONEDNN_CONV, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
+}
+
+static void conv2d_bf16(const dr_kargs *a)
+{
+    const dr_conv2d_attr *attr = a->attr;
+    convolve_bf16(a, attr->stride, attr->padding, DR_ACT_NONE);
+}
+
+static void conv2d_act_bf16(const dr_kargs *a)
+{
+    const dr_conv2d_act_attr *attr = a->attr;
+    convolve_bf16(a, attr->stride, attr->padding, attr->act);
 }
 
 static void conv2d_backward_data_bf16(const dr_kargs *a)
@@ -376,25 +388,39 @@ static void conv2d_backward_weight_bf16(const dr_kargs *a)
     }
 }
 
-static void conv_transpose2d_bf16(const dr_kargs *a)
+static void convolve_transposed_bf16(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act)
 {
-    const dr_conv_transpose2d_attr *attr = a->attr;
     const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
-    const conv_shape s = shape_between(x, y, weight->shape[2], attr->stride, attr->padding, bias != NULL);
-    const conv_shape typed = with_weights(s, weight, bias);
+    const conv_shape s = shape_between(x, y, weight->shape[2], stride, padding, bias != NULL);
+    conv_shape typed = with_weights(s, weight, bias);
+    typed.act = act;
     const conv_shape turned = with_weights(shape_between(y, x, s.k, s.stride, s.padding, s.bias), weight, bias);
     if (dr_numel(y) == 0) return;
-    if (dr_conv2d_whole_suits(&turned)) {
+    if (act == DR_ACT_NONE && dr_conv2d_whole_suits(&turned)) {
         dr_conv2d_whole_spread(a, &turned, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
         return;
     }
     run(a, DR_ONEDNN_CONV_TRANSPOSE, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
 }
 
+static void conv_transpose2d_bf16(const dr_kargs *a)
+{
+    const dr_conv_transpose2d_attr *attr = a->attr;
+    convolve_transposed_bf16(a, attr->stride, attr->padding, DR_ACT_NONE);
+}
+
+static void conv_transpose2d_act_bf16(const dr_kargs *a)
+{
+    const dr_conv_transpose2d_act_attr *attr = a->attr;
+    convolve_transposed_bf16(a, attr->stride, attr->padding, attr->act);
+}
+
 DR_KERNEL(conv2d, DR_BF16, conv2d_bf16)
+DR_KERNEL(conv2d_act, DR_BF16, conv2d_act_bf16)
 DR_KERNEL(conv2d_backward_data, DR_BF16, conv2d_backward_data_bf16)
 DR_KERNEL(conv2d_backward_weight, DR_BF16, conv2d_backward_weight_bf16)
 DR_KERNEL(conv_transpose2d, DR_BF16, conv_transpose2d_bf16)
+DR_KERNEL(conv_transpose2d_act, DR_BF16, conv_transpose2d_act_bf16)
 #endif
 
 DR_KERNEL(conv2d, DR_F32, conv2d_f32)
