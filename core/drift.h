@@ -247,6 +247,7 @@ dr_tensor *dr_prediction_to(const dr_coef *c, dr_tensor *x, dr_tensor *predictio
 typedef dr_tensor *(*dr_net_fn)(void *ctx, dr_tensor *x, const dr_batch_cond *cond); /* cond->time is filled in */
 dr_model *dr_model_new(dr_instance *process, dr_net_fn net, void *ctx); /* borrows process */
 void dr_model_free(dr_model *f);
+void dr_model_shares_images(dr_model *f); /* the network takes x [B] with a condition of n B rows, row r for image r mod B */
 void dr_model_network(dr_model *f, const char *name, dr_net_fn net, void *ctx); /* a further one, for guidance to ask by name */
 void dr_model_guide(dr_model *f, dr_instance *guidance); /* outermost last; borrowed */
 dr_status dr_model_condition(dr_model *f, dr_tensor *label, dr_tensor *tokens, dr_tensor *tokens_mask); /* [B] i32 or NULL; kept by the model */

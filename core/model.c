@@ -33,6 +33,7 @@ struct dr_model {
     dr_instance *process;
     network net[MAX_NETWORKS];
     int networks;
+    bool shares_images; /* net[0] does, see drift.h */
     dr_instance *guidance[MAX_GUIDANCE];
     int guidances, level; /* level: how many of them the next dr_predict runs through */
     dr_cond cond, null_cond;
@@ -82,6 +83,8 @@ void dr_model_free(dr_model *f)
     }
     free(f);
 }
+
+void dr_model_shares_images(dr_model *f) { f->shares_images = true; }
 
 void dr_model_network(dr_model *f, const char *name, dr_net_fn net, void *ctx)
 {
@@ -201,11 +204,12 @@ static dr_tensor *run_plan(network *net, dr_tensor *const in[NET_INPUTS])
     return dr_failed() ? NULL : y[0];
 }
 
-/* x [B,C,H,W] at t under the condition c, whose mask is [B] and whose tensors have B rows as well. */
+/* x [B,C,H,W] at t under the condition c, whose mask is [B] and whose tensors have B rows as well; or all of them n B,
+ * if the network shares images. */
 static dr_tensor *run_network(dr_model *f, network *net, dr_tensor *x, double t, const dr_cond *c,
                               dr_tensor *mask)
 {
-    const int64_t B = dr_tensor_view(x)->shape[0];
+    const int64_t B = dr_tensor_view(mask ? mask : x)->shape[0];
     dr_coef coef;
     dr_model_coef(f, t, &coef);
     if (check_rows("labels", c->label, B) || check_rows("tokens", c->tokens, B)) return NULL;
@@ -261,14 +265,14 @@ static dr_tensor *twice(dr_tensor *t)
     return t ? dr_concat((dr_tensor *[]){ t, t }, 2, 0) : NULL;
 }
 
-/* The conditional half first, the null one after it: [2B,C,H,W]. */
+/* The conditional half first, the null one after it: [2B,C,H,W]. x itself is not repeated for a network that shares it. */
 static dr_tensor *run_both(dr_model *f, dr_tensor *x, double t, const dr_cond *c)
 {
     const int64_t B = dr_tensor_view(x)->shape[0];
     dr_tensor *mask[2] = { dr_tensor_full(DR_F32, 1, &B, c->dropped ? 0.0 : 1.0), dr_tensor_full(DR_F32, 1, &B, 0.0) };
     if (check_rows("labels", c->label, B) || check_rows("tokens", c->tokens, B)) return NULL;
     const dr_cond both = { .label = twice(c->label), .tokens = twice(c->tokens), .tokens_mask = twice(c->tokens_mask) };
-    dr_tensor *x2 = twice(x), *mask2 = dr_concat(mask, 2, 0);
+    dr_tensor *x2 = f->shares_images ? x : twice(x), *mask2 = dr_concat(mask, 2, 0);
     return x2 && mask2 && !dr_failed() ? run_network(f, &f->net[0], x2, t, &both, mask2) : NULL;
 }
 

@@ -45,7 +45,7 @@ static const dr_view *bias_view(const dr_kargs *a) { return dr_optional(a, 2) ? 
 static dr_onednn_key key_of(dr_onednn_kind kind, const conv_shape *s)
 {
     const dr_onednn_key key = { { kind, s->B, s->Ci, s->H, s->W, s->Co, s->Ho, s->Wo, s->k, s->stride, s->padding,
-                                  s->bias, s->act, s->dtype, s->weight_dtype, s->bias_dtype } };
+                                  s->bias, s->act, s->add != NULL, s->dtype, s->weight_dtype, s->bias_dtype } };
     return key;
 }
 
@@ -107,9 +107,9 @@ static dnnl_status_t forward_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, bool 
 static dnnl_status_t forward_act_desc(dnnl_primitive_desc_t *pd, dr_onednn *o, bool transpose, const conv_shape *s,
                                       const conv_descs *d)
 {
-    if (s->act == DR_ACT_NONE) return forward_desc(pd, o, transpose, s, d, dr_onednn_attr(o));
+    if (s->act == DR_ACT_NONE && !s->add) return forward_desc(pd, o, transpose, s, d, dr_onednn_attr(o));
     dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t status = dr_conv2d_act_attr_of(&attr, o, s->act);
+    dnnl_status_t status = dr_conv2d_act_attr_of(&attr, o, s);
     if (status == dnnl_success) status = forward_desc(pd, o, transpose, s, d, attr);
     if (attr) dnnl_primitive_attr_destroy(attr);
     return status;
@@ -204,8 +204,10 @@ static void run_form(const dr_kargs *a, const dr_conv_call *c, dr_conv_form form
         conv_shape turned = *s;
         turned.Ci = s->Co, turned.H = s->Ho, turned.W = s->Wo;
         turned.Co = s->Ci, turned.Ho = s->H, turned.Wo = s->W;
+        dr_conv2d_lay_add(s, c->x, s->H * s->W * s->Ci);
         run(a, c->kind, &turned, c->y, c->weight, c->bias, c->x);
     } else if (form == DR_CONV_ONEDNN) {
+        dr_conv2d_lay_add(s, c->y, s->Ho * s->Wo * s->Co);
         run(a, c->kind, s, c->x, c->weight, c->bias, c->y);
         if (backward_weight && s->bias && s->B * s->Ho * s->Wo * s->Co <= DR_CPU_PARALLEL)
             bias_of_few(s, c->y, c->bias);
@@ -228,21 +230,21 @@ static void run_best(const dr_kargs *a, dr_onednn_kind kind, const conv_shape *s
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
-/* x [B,Ci,H,W], weight [Co,Ci,k,k], bias [Co] or NULL -> act(y) [B,Co,Ho,Wo] */
+/* x [B,Ci,H,W], weight [Co,Ci,k,k], bias [Co] or NULL, add [B/n,Co,Ho,Wo] or NULL -> act(y + add) [B,Co,Ho,Wo] */
 static void convolve(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act)
 {
     const dr_view *x = &a->in[0], *y = &a->out[0];
     conv_shape s = shape_between(x, y, a->in[1].shape[2], stride, padding, dr_optional(a, 2) != NULL);
-    s.act = act;
+    dr_conv2d_epilogue(a, &s, act);
     if (dr_numel(y) == 0) return;
     if (dr_conv2d_whole_suits(&s)) {
         dr_conv2d_whole_gather(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
-        dr_conv2d_activate(act, dr_out(a, 0), dr_numel(y));
+        dr_conv2d_finish(&s, dr_out(a, 0), s.Ho * s.Wo * s.Co);
         return;
     }
     if (dr_conv2d_thin_forward_suits(&s)) {
         dr_conv2d_thin_forward(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
-        dr_conv2d_activate(act, dr_out(a, 0), dr_numel(y));
+        dr_conv2d_finish(&s, dr_out(a, 0), s.Ho * s.Wo * s.Co);
         return;
     }
     run_best(a, DR_ONEDNN_CONV, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
@@ -295,17 +297,17 @@ static void conv2d_backward_weight_f32(const dr_kargs *a)
     run_best(a, DR_ONEDNN_CONV_BACKWARD_WEIGHT, &s, dr_in(a, 0), dr_out(a, 0), dr_out(a, 1), dr_in(a, 1));
 }
 
-/* x [B,Ci,H,W], weight [Ci,Co,k,k], bias [Co] or NULL -> act(y) [B,Co,Ho,Wo] */
+/* x [B,Ci,H,W], weight [Ci,Co,k,k], bias [Co] or NULL, add [B/n,Co,Ho,Wo] or NULL -> act(y + add) [B,Co,Ho,Wo] */
 static void convolve_transposed(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act)
 {
     const dr_view *x = &a->in[0], *y = &a->out[0];
     conv_shape turned = shape_between(y, x, a->in[1].shape[2], stride, padding,
                                       dr_optional(a, 2) != NULL); /* what this one transposes */
-    turned.act = act;
+    dr_conv2d_epilogue(a, &turned, act);
     if (dr_numel(y) == 0) return;
     if (dr_conv2d_whole_suits(&turned)) {
         dr_conv2d_whole_spread(a, &turned, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
-        dr_conv2d_activate(act, dr_out(a, 0), dr_numel(y));
+        dr_conv2d_finish(&turned, dr_out(a, 0), turned.H * turned.W * turned.Ci);
         return;
     }
     run_best(a, DR_ONEDNN_CONV_TRANSPOSE, &turned, dr_out(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_in(a, 0));
@@ -331,12 +333,13 @@ static void convolve_bf16(const dr_kargs *a, int64_t stride, int64_t padding, in
     const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
     const conv_shape s = shape_between(x, y, weight->shape[2], stride, padding, bias != NULL);
     conv_shape typed = with_weights(s, weight, bias);
-    typed.act = act;
+    dr_conv2d_epilogue(a, &typed, act);
     if (dr_numel(y) == 0) return;
-    if (act == DR_ACT_NONE && dr_conv2d_whole_suits(&typed)) {
+    if (act == DR_ACT_NONE && !typed.add && dr_conv2d_whole_suits(&typed)) {
         dr_conv2d_whole_gather(a, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
         return;
     }
+    dr_conv2d_lay_add(&typed, dr_out(a, 0), typed.Ho * typed.Wo * typed.Co);
     run(a, DR_ONEDNN_CONV, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
 }
 
@@ -393,13 +396,14 @@ static void convolve_transposed_bf16(const dr_kargs *a, int64_t stride, int64_t 
     const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
     const conv_shape s = shape_between(x, y, weight->shape[2], stride, padding, bias != NULL);
     conv_shape typed = with_weights(s, weight, bias);
-    typed.act = act;
+    dr_conv2d_epilogue(a, &typed, act);
     const conv_shape turned = with_weights(shape_between(y, x, s.k, s.stride, s.padding, s.bias), weight, bias);
     if (dr_numel(y) == 0) return;
-    if (act == DR_ACT_NONE && dr_conv2d_whole_suits(&turned)) {
+    if (act == DR_ACT_NONE && !typed.add && dr_conv2d_whole_suits(&turned)) {
         dr_conv2d_whole_spread(a, &turned, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
         return;
     }
+    dr_conv2d_lay_add(&typed, dr_out(a, 0), typed.Ho * typed.Wo * typed.Co);
     run(a, DR_ONEDNN_CONV_TRANSPOSE, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
 }
 

@@ -24,7 +24,7 @@ static const double measured_from = 2e8; /* multiplications */
 static const char *const form_names[DR_CONV_FORMS] = { "onednn", "outer", "winograd", "winograd_small" };
 
 typedef struct choice {
-    int64_t key[KEY]; /* kind, B, Ci, H, W, Co, k, stride, padding, bias, threads */
+    int64_t key[KEY]; /* kind, B, Ci, H, W, Co, k, stride, padding, bias and add, threads */
     int form;         /* -1: an empty slot */
 } choice;
 
@@ -86,7 +86,8 @@ static uint64_t hash(const void *data, size_t bytes) /* FNV-1a */
 static choice choice_for(const dr_conv_call *c, int64_t threads)
 {
     const conv_shape *s = c->shape;
-    return (choice){ { c->kind, s->B, s->Ci, s->H, s->W, s->Co, s->k, s->stride, s->padding, s->bias, threads }, -1 };
+    const int64_t with = s->bias + 2 * (s->add != NULL);
+    return (choice){ { c->kind, s->B, s->Ci, s->H, s->W, s->Co, s->k, s->stride, s->padding, with, threads }, -1 };
 }
 
 static choice *find(const int64_t *key) /* its slot, or the empty one where it belongs */

@@ -9,7 +9,9 @@ typedef struct conv_shape {
     int64_t Co, Ho, Wo, k; /* of the one on its output side, and the kernel */
     int64_t stride, padding;
     bool bias;
-    int64_t act; /* forward: DR_ACT_.. of what is written */
+    /* forward: act(sums + bias + add), add NULL or add_rows of the images that are written, one after the other */
+    int64_t act, add_rows;
+    const void *add; /* of y's dtype */
     int32_t dtype, weight_dtype, bias_dtype; /* dr_dtype: of both images, and of weight and bias as the caller has them */
 } conv_shape;
 

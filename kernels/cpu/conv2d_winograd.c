@@ -55,6 +55,21 @@ static sizes sizes_of(const winograd_conv *w, int64_t threads)
     return z;
 }
 
+/* Where the tile's part of `add` lies, if any; it is fetched while the tile is transformed back. */
+static const float *const *add_to(const winograd_conv *w, int64_t t, float *const *pixel, const float **add)
+{
+    if (!w->add) return NULL;
+    const int64_t b = t / (w->tiles_h * w->tiles_w);
+    const int64_t ahead = (b - b % w->add_rows) * w->out.H * w->out.W * w->out.pitch;
+    for (int64_t i = 0; i < w->tile * w->tile; i++) {
+        add[i] = pixel[i] ? w->add + (pixel[i] - w->out.data - ahead) : NULL;
+        if (!add[i]) continue;
+        __builtin_prefetch(add[i]);
+        __builtin_prefetch(add[i] + LANES);
+    }
+    return add;
+}
+
 static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t last, const float *u,
                   const float *bias, bool past, float *zeros, float *v)
 {
@@ -62,6 +77,7 @@ static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t
     void (*to_output)(int, const float *, int64_t, const float *, float *const *, int64_t) =
         past ? dr_winograd_to_output_past : dr_winograd_to_output;
     float *m = v + points * z->step_v, *pixel[MOST_POINTS * MOST_POINTS];
+    const float *add[MOST_POINTS * MOST_POINTS];
     for (int64_t t = first; t < last; t++)
         for (int64_t phase = 0; phase < w->in.phases; phase++) {
             dr_winograd_pixels(w, &w->in, t, phase, w->points, zeros, pixel);
@@ -78,19 +94,21 @@ static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t
             dr_winograd_pixels(w, &w->out, t, phase, w->tile, NULL, pixel);
             for (int64_t i = 0; i < w->tile * w->tile; i++)
                 if (pixel[i]) pixel[i] += c;
+            const float *const *more = add_to(w, t, pixel, add);
             to_output(w->form, m + (t - first) * PANEL, z->step_m, bias ? bias + c : NULL, pixel,
                       dr_min64(PANEL, w->out.C - c));
-            dr_conv2d_activate_pixels(w->act, pixel, w->tile * w->tile, dr_min64(PANEL, w->out.C - c));
+            if (more || w->act != DR_ACT_NONE)
+                dr_conv2d_finish_pixels(w->act, pixel, more, w->tile * w->tile, dr_min64(PANEL, w->out.C - c));
         }
     }
 }
 
-/* An image that the caches would not hold until it is read again is written past them; an activation reads it at once. */
+/* An image that the caches would not hold until it is read again is written past them; not where an epilogue reads it. */
 static bool goes_past(const winograd_conv *w)
 {
     const winograd_side *y = &w->out;
-    if (w->act != DR_ACT_NONE) return false;
     const int64_t bytes = w->B * y->H * y->W * y->pitch * (int64_t)sizeof(float);
+    if (w->add || w->act != DR_ACT_NONE) return false;
     return bytes >= past_bytes && y->C % LANES == 0 && y->pitch % LANES == 0 && (uintptr_t)y->data % sizeof(vec) == 0;
 }
 

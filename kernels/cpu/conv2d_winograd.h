@@ -20,7 +20,7 @@ typedef struct dr_winograd_image {
     int64_t pitch;
 } dr_winograd_image;
 
-/* small = act(conv2d(large, weight) + bias), act in s; weight [Co,Ci,k,k], bias [Co] or NULL */
+/* small = act(conv2d(large, weight) + bias + add), act and add in s; weight [Co,Ci,k,k], bias [Co] or NULL */
 void dr_winograd_gather(const dr_kargs *a, const conv_shape *s, int form, dr_winograd_image large, const float *weight,
                         const float *bias, dr_winograd_image small);
 /* large = its gradient, given small's; the same as a transposed convolution, which may have a bias [Ci] */

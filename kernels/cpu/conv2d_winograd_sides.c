@@ -25,7 +25,7 @@ static winograd_conv common(const conv_shape *s, int form)
     const winograd_form *f = &dr_winograd_forms[chosen];
     return (winograd_conv){
         .form = chosen, .points = f->points, .tile = f->tile, .taps = f->taps, .B = s->B, .stride = s->stride, .k = s->k,
-        .act = s->act
+        .act = s->act, .add_rows = s->add_rows, .add = s->add
     };
 }
 

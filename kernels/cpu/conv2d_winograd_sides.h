@@ -24,7 +24,8 @@ typedef struct winograd_conv {
     int64_t panels;     /* of output channels, all phases */
     int64_t stride, k, weight_in, weight_out; /* the weight: [weight_out, weight_in steps][k,k] */
     bool spread;
-    int64_t act;
+    int64_t act, add_rows; /* of the epilogue, see conv2d_weight.h; add lies as the output, with its pitch */
+    const float *add;
 } winograd_conv;
 
 winograd_conv dr_winograd_gathering(const conv_shape *s, int form, dr_winograd_image large, dr_winograd_image small);

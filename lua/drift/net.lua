@@ -1,5 +1,6 @@
 -- net.lua: networks. drift.net { name, config, children, inline, weights, forward } is the spec of a network that is
--- written in Lua, from blocks and ops; drift.build makes a module of it, or of a block or conditioning alone. The core owns the weights, by
+-- written in Lua, from blocks and ops. shares_images = true: its forward takes x [B] with a condition of n B rows, row r
+-- for image r mod B, and gives n B rows; guidance then asks for both halves without repeating x. drift.build makes a module of it, or of a block or conditioning alone. The core owns the weights, by
 -- their paths ("d1.c.c1.conv.0.weight", PyTorch's names); here are the calls.
 local core = require "drift.core"
 local precision = require "drift.precision"
@@ -11,12 +12,12 @@ local meta = { __name = "drift.module" }
 local roots = setmetatable({}, { __mode = "k" }) -- nets that were built alone: where the precision changes
 local reserved = {                              -- fields of a built net, which children cannot have for names
     handle = true, spec = true, name = true, place = true, path = true, config = true, kind = true, forward = true,
-    named_list = true,
+    named_list = true, shares_images = true,
 }
 
 -- ---- specs ----------------------------------------------------------------------------------------------------------
 local fields = { name = "string", config = "table", children = "table", inline = "table", weights = "table",
-                 forward = "function", methods = "table" }
+                 forward = "function", methods = "table", shares_images = "boolean" }
 
 -- A map is taken in order of name, so that the same script gives the same order; a list of { name, spec } as it is.
 local function ordered(where, children)
@@ -74,7 +75,7 @@ local function check(definition)
     for key, value in next, definition do
         local wanted = fields[key]
         if not wanted then
-            local near = core.nearest(tostring(key), { "name", "config", "children", "inline", "weights", "forward", "methods" })
+            local near = core.nearest(tostring(key), { "name", "config", "children", "inline", "weights", "forward", "methods", "shares_images" })
             core.fail("drift.net has no field '%s'%s", key, near and "; did you mean '" .. near .. "'?" or "")
         end
         if type(value) ~= wanted then
@@ -101,6 +102,7 @@ function net.net(definition)
     return core.new_spec {
         kind = "net", name = definition.name, given = given,
         net = { config = config, forward = definition.forward, methods = definition.methods,
+                shares_images = definition.shares_images or false,
                 children = ordered(where, definition.children), inline = ordered(where, definition.inline),
                 weights = ordered_weights(where, definition.weights) },
     }
@@ -115,7 +117,7 @@ local function fill(handle, spec, place)
     local d = data(spec)
     local module = { handle = handle, spec = spec, kind = d.kind, name = d.name, place = place,
                      path = core.module.path(handle), config = d.net and d.net.config or d.params,
-                     forward = d.net and d.net.forward }
+                     forward = d.net and d.net.forward, shares_images = d.net and d.net.shares_images }
     if not d.net then return setmetatable(module, meta) end
     local function put(name, value)
         if module[name] then core.fail("net %s: two things are called '%s'", place, name) end

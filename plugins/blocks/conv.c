@@ -1,5 +1,6 @@
 /* conv.c: Conv(i,o), the UNet's plain convolution.
- *   y = GELU(BatchNorm(conv2d k3 s1 p1 (x)))     [B,i,H,W] -> [B,o,H,W] */
+ *   y = GELU(BatchNorm(conv2d k3 s1 p1 (x)))     [B,i,H,W] -> [B,o,H,W]
+ * May be called with a second image, whose channels follow x's (see conv_norm.h). */
 #include "conv_norm.h"
 
 typedef struct {

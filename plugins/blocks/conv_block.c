@@ -1,6 +1,7 @@
 /* conv_block.c: ConvBlock(i,o), two convolutions; residual: with the input added.
- *   y = Conv(o,o)(Conv(i,o)(x)),  residual: y + (x if i = o, else conv2d k1 (x))     [B,i,H,W] -> [B,o,H,W] */
-#include <drift/plugin.h>
+ *   y = Conv(o,o)(Conv(i,o)(x)),  residual: y + (x if i = o, else conv2d k1 (x))     [B,i,H,W] -> [B,o,H,W]
+ * May be called with a second image, whose channels follow x's (see conv_norm.h). */
+#include "conv_norm.h"
 
 typedef struct {
     int64_t in_channels, out_channels;
@@ -32,7 +33,9 @@ static dr_status create(void *self, dr_builder *b)
 static dr_tensor *forward(void *self, dr_tensor *x, dr_ctx *ctx)
 {
     const conv_block *c = self;
-    dr_tensor *y = dr_call(c->c2, dr_call(c->c1, x, ctx), ctx); /* [B,o,H,W] */
+    if (c->residual) x = joined_input(x, ctx);
+    dr_tensor *first = c->residual ? dr_call(c->c1, x, ctx) : call_with_input(c->c1, x, ctx);
+    dr_tensor *y = dr_call(c->c2, first, ctx); /* [B,o,H,W] */
     if (!c->residual) return y;
     return dr_add(y, c->skip ? dr_call(c->skip, x, ctx) : x);
 }

@@ -1,6 +1,7 @@
-/* up_block.c: UpBlock(i,o), one level of the UNet upwards; x is what came from below, concatenated with the skip.
+/* up_block.c: UpBlock(i,o), one level of the UNet upwards; x is what came from below, with the skip as second
+ * image or concatenated.
  *   y = ConvBlock(o,o)(UpConv(i,o)(x))     [B,i,H,W] -> [B,o,2H,2W] */
-#include <drift/plugin.h>
+#include "conv_norm.h"
 
 typedef struct {
     int64_t in_channels, out_channels;
@@ -28,7 +29,7 @@ static dr_status create(void *self, dr_builder *b)
 static dr_tensor *forward(void *self, dr_tensor *x, dr_ctx *ctx)
 {
     const up_block *p = self;
-    return dr_call(p->c, dr_call(p->u, x, ctx), ctx); /* [B,i,H,W] -> [B,o,2H,2W] */
+    return dr_call(p->c, call_with_input(p->u, x, ctx), ctx); /* [B,i,H,W] -> [B,o,2H,2W] */
 }
 
 DR_BLOCK(up_block, "UpBlock: UpConv, ConvBlock", params, .create = create, .forward = forward,

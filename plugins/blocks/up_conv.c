@@ -1,5 +1,6 @@
 /* up_conv.c: UpConv(i,o), which doubles the image.
- *   y = GELU(BatchNorm(conv_transpose2d k4 s2 p1 (x)))     [B,i,H,W] -> [B,o,2H,2W] */
+ *   y = GELU(BatchNorm(conv_transpose2d k4 s2 p1 (x)))     [B,i,H,W] -> [B,o,2H,2W]
+ * May be called with a second image, whose channels follow x's (see conv_norm.h). */
 #include "conv_norm.h"
 
 typedef struct {

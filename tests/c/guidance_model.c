@@ -61,6 +61,35 @@ static void cfg_mixes_both_halves_of_one_batch(void **state)
     dr_instance_free(process);
 }
 
+/* y = x + 10 mask for the condition's rows, x's going round. */
+static dr_tensor *sharing_stub(void *ctx, dr_tensor *x, const dr_batch_cond *c)
+{
+    seen *s = ctx;
+    s->calls++;
+    s->rows = dr_tensor_view(x)->shape[0];
+    dr_tensor *mask = dr_reshape(c->mask, DR_SHAPE(-1, s->rows, 1, 1, 1));
+    dr_tensor *y = dr_add(dr_reshape(x, DR_SHAPE(1, s->rows, 1, 1, 2)), dr_scale(10.0, mask));
+    return dr_reshape(y, DR_SHAPE(-1, 1, 1, 2));
+}
+
+static void cfg_leaves_an_image_that_is_shared_as_it_is(void **state)
+{
+    (void)state;
+    seen s = { 0 };
+    dr_instance *process = flow(), *guidance = cfg(5.0);
+    dr_model *f = dr_model_new(process, sharing_stub, &s);
+    dr_model_shares_images(f);
+    dr_model_guide(f, guidance);
+    assert_int_equal(dr_model_condition(f, labels(), NULL, NULL), DR_OK);
+    dr_tensor *y = dr_eval_x0(f, images(), 0.25);
+    for (int b = 0; b < B; b++) assert_true(row(y, b) == 0.5 + 5.0 * 10.0);
+    assert_int_equal(s.calls, 1);
+    assert_int_equal(s.rows, B);
+    dr_model_free(f);
+    dr_instance_free(guidance);
+    dr_instance_free(process);
+}
+
 static double with_scale(double scale, seen *s)
 {
     dr_instance *process = flow(), *guidance = cfg(scale);
@@ -264,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cfg_mixes_both_halves_of_one_batch),
+        cmocka_unit_test(cfg_leaves_an_image_that_is_shared_as_it_is),
         cmocka_unit_test(scales_zero_and_one_take_one_half),
         cmocka_unit_test(guidance_stacks),
         cmocka_unit_test(a_weak_network_is_asked_by_name),

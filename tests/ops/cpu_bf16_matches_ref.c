@@ -46,6 +46,7 @@ static int compare(const op_case *c, const char *how, const char *what, int i, c
 static int check_case(const op_case *c, dr_layout layout, uint32_t holes, uint32_t need)
 {
     const double rounding = 1.0 / 256.0;
+    const bool through_parts = need != 0 && !op_of(c)->backward; /* recorded as its composed form, which rounds between */
     char how[64];
     snprintf(how, sizeof how, "bf16 %s%s", layout == DR_LAYOUT_CL ? "channels-last" : "row-major",
              holes ? ", views with holes" : "");
@@ -62,7 +63,7 @@ static int check_case(const op_case *c, dr_layout layout, uint32_t holes, uint32
     }
     for (int j = 0; j < want.n_out && failed == 0; j++) {
         const int64_t n = view_count(&want.view[j]);
-        const double once = got.view[j].dtype == DR_BF16 ? 1.02 * rounding : 0.0;
+        const double once = got.view[j].dtype == DR_BF16 ? (through_parts ? 2.3 : 1.02) * rounding : 0.0;
         failed += compare(c, how, "output", j, got.out[j], want.out[j], n, once,
                           f32_allowance(c, want.out[j], n) + 1e-4 * largest(want.out[j], n));
     }

@@ -7,6 +7,7 @@
 #include "op_cases.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 static dr_device *ref, *cpu;
 
@@ -130,6 +131,33 @@ static void on_channels_last_images(void **state)
     check_all(cpu, DR_LAYOUT_CL, 0);
 }
 
+/* Small convolutions run by oneDNN unless told otherwise. Winograd's forms round more, within what is allowed here. */
+static void by_each_form_of_convolution(void **state)
+{
+    (void)state;
+    static const char *const forms[] = { "onednn", "outer", "winograd", "winograd_small" };
+    int failed = 0;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        setenv("DRIFT_CPU_CONV", forms[i], 1);
+        for (int k = 0; k < 2; k++) { /* with gradients an op with an epilogue is run by its parts */
+            for (int n = 0; n < op_case_count(); n++) {
+                const op_case *c = op_case_at(n);
+                if (strncmp(c->op, "conv", 4) != 0) continue;
+                const uint32_t need = k ? ~0u : 0;
+                const case_run run = {
+                    .device = ref, .dtype = DR_F64, .layout = DR_LAYOUT_ROW, .need = need, .nudged = -1
+                };
+                case_result want;
+                assert_true(run_case(c, &run, &want));
+                failed += check_case(c, cpu, DR_LAYOUT_CL, 0, need, &want);
+                free_result(&want);
+            }
+        }
+    }
+    unsetenv("DRIFT_CPU_CONV");
+    assert_int_equal(failed, 0);
+}
+
 /* Where a gradient is wanted, an op without a backward is run by its parts; its own kernel runs only without one. */
 static void without_gradients(void **state)
 {
@@ -188,6 +216,7 @@ int main(void)
         cmocka_unit_test(ref_itself_channels_last),
         cmocka_unit_test(on_row_major_images),
         cmocka_unit_test(on_channels_last_images),
+        cmocka_unit_test(by_each_form_of_convolution),
         cmocka_unit_test(without_gradients),
         cmocka_unit_test(on_views_with_holes),
         cmocka_unit_test(with_a_kernel_wherever_ref_has_one),

@@ -265,26 +265,34 @@ static void transposed(int64_t B, int64_t Ci, int64_t Co, int64_t H, int64_t W, 
         INPUTS(SHAPED(NORMAL, B, Ci, H, W), SHAPED(NORMAL, Ci, Co, k, k), bias ? SHAPED(NORMAL, Co) : NONE));
 }
 
-/* With the activation that follows: each, on both kinds. */
+/* With what follows: each activation on both kinds, with and without a bias; `add` of all rows and of a part of them. */
 static void convolutions_act(void)
 {
     for (int64_t act = DR_ACT_NONE; act <= DR_ACT_SILU; act++) {
         for (int i = 0; i <= CHANNEL_COUNT; i++) {
             const int64_t C = i < CHANNEL_COUNT ? CHANNELS[i] : 130, D = CHANNELS[(i + 3 + act) % CHANNEL_COUNT];
             const bool bias = (i + act) % 3 != 0;
-            add("conv2d_act", ATTR(dr_conv2d_act_attr, 1, 1, act),
-                INPUTS(SHAPED(NORMAL, 2, C, 5, 7), SHAPED(NORMAL, D, C, 3, 3), bias ? SHAPED(NORMAL, D) : NONE));
-            add("conv_transpose2d_act", ATTR(dr_conv_transpose2d_act_attr, 2, 1, act),
-                INPUTS(SHAPED(NORMAL, 2, D, 3, 4), SHAPED(NORMAL, D, C, 4, 4), bias ? SHAPED(NORMAL, C) : NONE));
+            const case_input add_y = SHAPED(NORMAL, i % 2 ? 2 : 4, D, 5, 7), add_t = SHAPED(NORMAL, 1, C, 6, 8);
+            op_case *conv = add("conv2d_act", ATTR(dr_conv2d_act_attr, 1, 1, act),
+                                INPUTS(SHAPED(NORMAL, 4, C, 5, 7), SHAPED(NORMAL, D, C, 3, 3),
+                                       bias ? SHAPED(NORMAL, D) : NONE, (i + act) % 2 ? NONE : add_y));
+            op_case *turned = add("conv_transpose2d_act", ATTR(dr_conv_transpose2d_act_attr, 2, 1, act),
+                                  INPUTS(SHAPED(NORMAL, 3, D, 3, 4), SHAPED(NORMAL, D, C, 4, 4),
+                                         bias ? SHAPED(NORMAL, C) : NONE, (i + act) % 2 ? add_t : NONE));
+            conv->stepwise = turned->stepwise = act == DR_ACT_RELU; /* its gradient is */
         }
         add("conv2d_act", ATTR(dr_conv2d_act_attr, 2, 1, act),
             INPUTS(SHAPED(NORMAL, 1, 17, 6, 5), SHAPED(NORMAL, 130, 17, 3, 3), SHAPED(NORMAL, 130)));
         add("conv2d_act", ATTR(dr_conv2d_act_attr, 1, 0, act),
             INPUTS(SHAPED(NORMAL, 3, 33, 1, 1), SHAPED(NORMAL, 5, 33, 1, 1), SHAPED(NORMAL, 5)));
         add("conv2d_act", ATTR(dr_conv2d_act_attr, 1, 0, act), /* the kernel is the whole image */
-            INPUTS(SHAPED(NORMAL, 2, 5, 4, 4), SHAPED(NORMAL, 17, 5, 4, 4), SHAPED(NORMAL, 17)));
+            INPUTS(SHAPED(NORMAL, 2, 5, 4, 4), SHAPED(NORMAL, 17, 5, 4, 4), SHAPED(NORMAL, 17),
+                   SHAPED(NORMAL, 1, 17, 1, 1)));
         add("conv_transpose2d_act", ATTR(dr_conv_transpose2d_act_attr, 7, 0, act),
-            INPUTS(SHAPED(NORMAL, 3, 17, 1, 1), SHAPED(NORMAL, 17, 5, 7, 7), SHAPED(NORMAL, 5)));
+            INPUTS(SHAPED(NORMAL, 4, 17, 1, 1), SHAPED(NORMAL, 17, 5, 7, 7), SHAPED(NORMAL, 5),
+                   SHAPED(NORMAL, 2, 5, 7, 7)));
+        add("conv2d_act", ATTR(dr_conv2d_act_attr, 1, 1, act), /* to one channel */
+            INPUTS(SHAPED(NORMAL, 2, 33, 5, 4), SHAPED(NORMAL, 1, 33, 3, 3), NONE, SHAPED(NORMAL, 2, 1, 5, 4)));
     }
 }
 

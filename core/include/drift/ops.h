@@ -152,7 +152,8 @@ static inline dr_tensor *dr_conv_transpose2d(dr_tensor *x, dr_tensor *weight, dr
 {
     return dr_apply1("conv_transpose2d", (dr_tensor *[]){ x, weight, bias }, 3, &(dr_conv_transpose2d_attr){ stride, padding });
 }
-/* With the activation that follows, in one launch; where a gradient is wanted, as two ops. */
+/* x, weight, bias (or NULL), add (or NULL) -> act(conv2d(x, weight, bias) + add), in one launch; where a gradient is
+ * wanted, as several ops. add [B/n,Co,H',W']: row b gets add[b mod B/n]. */
 typedef struct dr_conv2d_act_attr { int64_t stride, padding, act; } dr_conv2d_act_attr;
 typedef dr_conv2d_act_attr dr_conv_transpose2d_act_attr;
 /* weight, gamma, beta, running_mean, running_var, bias (or NULL) -> the weight and bias of the convolution that does what

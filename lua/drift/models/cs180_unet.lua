@@ -13,7 +13,15 @@ local conditioning_for = require "drift.conditioning_for"
 local defaults = { hidden = 64, in_channels = 1, classes = 10, residual = false }
 local names = { "hidden", "in_channels", "classes", "time", "class", "residual", "conditioning" }
 
--- x [B,i,28,28], c as above -> [B,i,28,28];  D = hidden
+-- h [B,..] for each of the condition's n B rows
+local function for_rows_of(c, h)
+  local copies = {}
+  for i = 1, c and c.time and c.time.shape[1] // h.shape[1] or 1 do copies[i] = h end
+  return #copies > 1 and drift.concat(copies, 0) or h
+end
+
+-- x [B,i,28,28], c as above -> [B,i,28,28];  D = hidden. Up to (1) nothing depends on the condition, so where that has n
+-- rows for each image (guidance's two halves) x has B rows only down to there, and n B from there on.
 local function forward(net, x, c)
   local e = net.config.conditioning and net.cond:embed(c or {})
   local function site(i, h) return e and net.cond:modulate(i, h, e) or h end
@@ -21,10 +29,11 @@ local function forward(net, x, c)
   local a = net.init(x)                                          -- [B, D,28,28]  ------------------------.
   local b = net.d1(a)                                            -- [B, D,14,14]  ----------------.       |
   local d = net.d2(b)                                            -- [B,2D, 7, 7]  --------.       |       |
-  local u = site(1, net.un(net.flatten(d)))                      -- [B,2D, 7, 7]  (1)     |       |       |
-  u = site(2, net.u1(drift.concat({ u, d }, 1)))                 -- [B, D,14,14]  (2)  <--'       |       |
-  u = net.u2(drift.concat({ u, b }, 1))                          -- [B, D,28,28]  <---------------'       |
-  return net.out(net.f(drift.concat({ u, a }, 1)))               -- [B, i,28,28]  <-----------------------'
+  local u = for_rows_of(c, net.un(net.flatten(d)))               -- [B,2D, 7, 7]          |       |       |
+  u = site(1, u)                                                 --               (1)     |       |       |
+  u = site(2, net.u1(u, d))                                      -- [B, D,14,14]  (2)  <--'       |       |
+  u = net.u2(u, b)                                               -- [B, D,28,28]  <---------------'       |
+  return net.out(net.f(u, a))                                    -- [B, i,28,28]  <-----------------------'
 end
 
 local function conditioning(o, channels)
@@ -77,5 +86,6 @@ return function(given)
     },
     inline = cond and { { "cond", cond } } or {},                -- its weights are t1.net.0.weight, not cond.t1...
     forward = forward,
+    shares_images = cond ~= nil,
   }
 end
