@@ -61,6 +61,10 @@ static dr_tensor *folded(const conv_norm *c, dr_tensor *x, dr_tensor *second)
     }
     dr_tensor *first_weight = dr_slice(as_one[0], inputs, 0, v->shape[1]);
     dr_tensor *second_weight = dr_slice(as_one[0], inputs, v->shape[1], w->shape[1]);
+    /* oneDNN's transposed convolutions add up in another order where rows are few and odd: an image's bits must not
+     * depend on how many it is sampled with, so they get an even number. */
+    const bool odd = c->transposed && w->shape[0] % 2 == 1 && v->shape[0] % (2 * w->shape[0]) == 0;
+    if (odd) second = dr_concat((dr_tensor *[]){ second, second }, 2, 0);
     dr_tensor *sums = run(c, second, second_weight, as_one[1], NULL, DR_ACT_NONE); /* [B/n,o,H',W'] */
     return run(c, x, first_weight, NULL, sums, c->act);
 }
