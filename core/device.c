@@ -138,6 +138,18 @@ static int64_t first_of_size(const dr_block_list *c, size_t bytes) /* index of t
     return low;
 }
 
+/* Free blocks that do not fit are kept only as far as tensors have once needed that much memory together. */
+static void make_room(dr_device *d, size_t bytes)
+{
+    dr_block_list *c = d->cache;
+    const size_t needed = d->in_use + bytes > d->peak ? d->in_use + bytes : d->peak;
+    while (c->n > 0 && c->v[c->n - 1].bytes >= LARGE && d->reserved + bytes > needed) {
+        c->n--; /* the largest */
+        d->api->free(d->self, c->v[c->n].data);
+        d->reserved -= c->v[c->n].bytes;
+    }
+}
+
 static void *take(dr_device *d, size_t *bytes)
 {
     dr_block_list *c = d->cache;
@@ -150,6 +162,7 @@ static void *take(dr_device *d, size_t *bytes)
         c->n--;
         return data;
     }
+    if (*bytes >= LARGE) make_room(d, *bytes);
     void *data = d->api->alloc(d->self, *bytes);
     if (!data && c->n > 0) { /* full of blocks of other sizes: give those back and try again */
         empty_cache(d);

@@ -92,9 +92,14 @@ static dr_status backward(const dr_backward_args *b)
     return dr_failed();
 }
 
+static dr_tensor *again(const dr_backward_args *b)
+{
+    return dr_apply1("batch_norm_eval", (dr_tensor *[]){ b->in[0], b->in[1], b->in[2], b->out[1], b->out[2] }, 5, b->attr);
+}
+
 DR_OP_COMPONENT(batch_norm_act, "batch_norm_act(x, gamma, beta) -> y, mean, var; var is the biased one", params,
                 .n_in = 3, .n_out = 3, .in_layout = { DR_LAYOUT_CL }, .out_layout = { DR_LAYOUT_CL }, .infer = infer,
-                .compose = compose, .backward = backward, .save_in = 1 | 2 | 4, .save_out = 2 | 4)
+                .compose = compose, .backward = backward, .again = again, .save_in = 1 | 2 | 4, .save_out = 2 | 4)
 
 static dr_status backward_infer(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset)
 {

@@ -1,6 +1,7 @@
 /* tape.c: reverse-mode differentiation. Each result of a recorded op points to the node that made it; a node points to
- * the nodes of its inputs, or to leaves, and holds only what its op's backward declared that it needs. dr_backward
- * walks nodes in the reverse order of their making and frees each one's saved tensors as soon as it has passed. */
+ * the nodes of its inputs, or to leaves, and holds only what its op's backward declared that it needs; of that, not what
+ * the node that made it can make again (dr_op.again: batch_norm_act's output). dr_backward walks nodes in the reverse
+ * order of their making and frees each one's saved tensors as soon as it has passed. */
 #include "tensor.h"
 
 #include <stdlib.h>
@@ -21,6 +22,8 @@ struct dr_node {
     int n_in, n_out;
     edge *edges;       /* [n_in] */
     dr_tensor **in;    /* [n_in] saved, or NULL */
+    uint64_t again;    /* bit i: input i is not saved; the node that made it makes it again */
+    dr_tensor *made;   /* during backward: output 0 made again, for all who did not save it */
     dr_tensor **out;   /* [n_out] saved, or NULL */
     dr_view *in_view;  /* [n_in], data NULL */
     dr_view *out_view; /* [n_out] */
@@ -74,6 +77,8 @@ static dr_tensor *saved_alias(dr_tensor *t)
 
 static void free_saved(dr_node *n)
 {
+    dr_release(n->made);
+    n->made = NULL;
     for (int i = 0; i < n->n_in; i++) {
         dr_release(n->in[i]);
         n->in[i] = NULL;
@@ -138,6 +143,33 @@ static dr_node *node_new(const dr_component *component, const void *attr, int n_
     return n;
 }
 
+static bool strides_agree(const dr_view *a, const dr_view *b)
+{
+    for (int i = 0; i < a->rank; i++) {
+        if (a->shape[i] > 1 && a->stride[i] != b->stride[i]) return false;
+    }
+    return true;
+}
+
+/* t, as it went into an op that wants to see it in its backward: can it be made again then? */
+static bool comes_again(const dr_tensor *t, const dr_tensor *laid)
+{
+    if (!t->node || t->output != 0 || (laid && laid != t)) return false;
+    const dr_op *op = t->node->component->iface;
+    return op->size > offsetof(dr_op, again) && op->again && strides_agree(&t->view, &t->node->out_view[0]);
+}
+
+/* Output 0 of a node that has not passed yet; held by the node until then. */
+static dr_tensor *make_again(dr_node *n)
+{
+    if (n->made) return n->made;
+    const dr_op *op = n->component->iface;
+    const dr_backward_args args = { .attr = n->attr, .n_in = n->n_in, .n_out = n->n_out, .in = n->in, .out = n->out,
+                                    .in_view = n->in_view, .out_view = n->out_view };
+    n->made = dr_keep(op->again(&args));
+    return n->made;
+}
+
 void dr_tape_record(const dr_component *component, const void *attr, dr_tensor *const *in, dr_tensor *const *laid, int n_in,
                     dr_tensor *const *out, int n_out)
 {
@@ -159,7 +191,9 @@ void dr_tape_record(const dr_component *component, const void *attr, dr_tensor *
             n->edges[i].leaf = dr_retain(in[i]);
         }
         const int bit = i < 63 ? i : 63; /* inputs past the 63rd of a variadic op share its bit */
-        if (op->save_in >> bit & 1) n->in[i] = saved_alias(laid[i] ? laid[i] : in[i]);
+        if (!(op->save_in >> bit & 1)) continue;
+        if (i < 63 && comes_again(in[i], laid[i])) n->again |= 1ull << i;
+        else n->in[i] = saved_alias(laid[i] ? laid[i] : in[i]);
     }
     for (int j = 0; j < n_out; j++) {
         if (!out[j]) continue;
@@ -212,14 +246,6 @@ static dr_node *pop(queue *q)
     q->v[i] = last;
     top->queued = false;
     return top;
-}
-
-static bool strides_agree(const dr_view *a, const dr_view *b)
-{
-    for (int i = 0; i < a->rank; i++) {
-        if (a->shape[i] > 1 && a->stride[i] != b->stride[i]) return false;
-    }
-    return true;
 }
 
 /* A leaf's gradient has the leaf's own memory order, so that an optimizer may walk both as flat arrays, and memory of
@@ -276,6 +302,24 @@ static dr_status check_gradient(const dr_node *n, int i, const dr_tensor *g)
                           dr_view_text(&g->view, got, sizeof got), i + 1, dr_view_text(want, expected, sizeof expected));
 }
 
+static dr_status is_gone(const dr_node *n)
+{
+    return dr_fail(DR_EINVAL, "backward: part of the graph (%s) is gone, backward has already passed there", n->component->name);
+}
+
+/* What n did not save, from the nodes that made it. Those were made earlier, so they pass later. */
+static dr_status bring_again(dr_node *n)
+{
+    for (int i = 0; i < n->n_in && i < 63 && n->again; i++) {
+        if (!(n->again >> i & 1)) continue;
+        dr_node *maker = n->edges[i].node;
+        if (maker->done) return is_gone(maker);
+        n->in[i] = dr_retain(make_again(maker));
+        if (!n->in[i]) return dr_failed();
+    }
+    return DR_OK;
+}
+
 static dr_status pass(queue *q, dr_node *n)
 {
     enum { FEW = 64 };
@@ -296,7 +340,8 @@ static dr_status pass(queue *q, dr_node *n)
     const dr_backward_args args = { .attr = n->attr, .n_in = n->n_in, .n_out = n->n_out, .in = n->in, .out = n->out,
                                     .in_view = n->in_view, .out_view = n->out_view, .dout = n->dout, .need = need, .din = din };
     dr_scope_open();
-    dr_status status = op->backward(&args);
+    dr_status status = bring_again(n);
+    if (status == DR_OK) status = op->backward(&args);
     if (status == DR_OK) status = dr_failed();
     for (int i = 0; i < n->n_in; i++) dr_retain(din[i]); /* it may be dout itself */
     free_saved(n); /* before the gradients below are added up: this is where memory peaks */
@@ -344,7 +389,7 @@ dr_status dr_backward(dr_tensor *y, dr_tensor *dy)
     while (q.n > 0) {
         dr_node *n = pop(&q);
         if (status == DR_OK && n->done) {
-            status = dr_fail(DR_EINVAL, "backward: part of the graph (%s) is gone, backward has already passed there", n->component->name);
+            status = is_gone(n);
         }
         if (status == DR_OK) status = pass(&q, n);
         dr_node_release(n);

@@ -3,6 +3,9 @@
  * */
 #include "cpu_backend.h"
 #include "onednn.h"
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +20,9 @@ static dr_status open_device(void *self)
 {
     cpu *c = self;
     if (c->threads == 0) c->threads = omp_get_num_procs();
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* large blocks that are given back go to the system, not to the heap's holes */
+#endif
     omp_set_dynamic(0);
     omp_set_num_threads((int)c->threads);
     c->onednn = dr_onednn_open();

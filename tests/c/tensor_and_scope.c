@@ -116,6 +116,28 @@ static void the_first_error_stays_and_stops_what_follows(void **state)
     assert_non_null(dr_tensor_full(DR_F32, DR_SHAPE(1), 0.0));
 }
 
+static size_t reserved_after(int64_t mebibytes) /* a tensor of that size has come and gone */
+{
+    size_t reserved;
+    dr_scope_open();
+    assert_non_null(dr_tensor_new(DR_U8, DR_SHAPE(mebibytes << 20), DR_LAYOUT_ROW));
+    dr_scope_close();
+    dr_device_memory(dr_device_current(), NULL, NULL, &reserved);
+    return reserved >> 20;
+}
+
+/* Free memory is kept for the next tensor of its size; what fits nothing does not pile up beside it. */
+static void free_memory_is_no_more_than_was_once_needed(void **state)
+{
+    (void)state;
+    const size_t of_24 = reserved_after(24);
+    assert_true(of_24 >= 24);
+    assert_int_equal(reserved_after(24), of_24);
+    assert_true(reserved_after(10) <= of_24);
+    const size_t of_40 = reserved_after(40);
+    assert_true(of_40 >= 40 && of_40 < 40 + 24);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +149,7 @@ int main(void)
         cmocka_unit_test(escaping_what_an_outer_scope_holds_changes_nothing),
         cmocka_unit_test(a_size_that_overflows_is_refused),
         cmocka_unit_test(the_first_error_stays_and_stops_what_follows),
+        cmocka_unit_test(free_memory_is_no_more_than_was_once_needed),
     };
     return cmocka_run_group_tests(tests, open_ref, close_all);
 }

@@ -63,6 +63,9 @@ typedef struct dr_op {
     dr_status (*compose)(dr_tensor *const *in, int n_in, const void *attr, dr_tensor **out);
     /* NULL and not NONDIFF: the gradient is that of compose (the tape records compose's ops instead). */
     dr_status (*backward)(const dr_backward_args *b);
+    /* Output 0 once more from what backward keeps (dout, need and din are NULL): the same bits, by little work beside
+     * the memory that keeping it takes. Then ops that save this output do not hold it: it is made again. NULL: no. */
+    dr_tensor *(*again)(const dr_backward_args *b);
 } dr_op;
 
 /* ---- backend/1: a device's memory and its kernels ------------------------------------------------------------------ */
