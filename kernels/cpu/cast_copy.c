@@ -3,7 +3,7 @@
  * directly):
  * floats round to nearest even; integers cut off the fraction and stop at the ends of their
  * range (NaN becomes 0); bool is x != 0. */
-#include "bfloat.h"
+#include "bf16.h"
 #include "walk.h"
 #include <math.h>
 #include <string.h>

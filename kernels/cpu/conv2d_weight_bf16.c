@@ -7,7 +7,7 @@
  * tile of up to 13 x 32 (co x ci) sums stays in 26 registers while the pairs pass by. On processors with AMX oneDNN is
  * faster. */
 #include "conv2d_weight_bf16.h"
-#include "bfloat.h"
+#include "bf16.h"
 
 #if defined(__AVX512BF16__) && !defined(__AMX_BF16__)
 #include <immintrin.h>

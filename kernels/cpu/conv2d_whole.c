@@ -3,7 +3,7 @@
  *   small [B,Co] = large [B,k k Ci] V^T,  large = small V,  dV = small^T large,  V [Co,k k Ci]
  * V is the weight with its channels moved last, as they lie in images; for images in bf16 it is rounded on the way. */
 #include "conv2d_whole.h"
-#include "bfloat.h"
+#include "bf16.h"
 #include "matmul.h"
 
 bool dr_conv2d_whole_suits(const conv_shape *s)

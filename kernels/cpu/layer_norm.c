@@ -57,7 +57,7 @@ VM_INLINE void row_backward(int type, const void *x, const void *dy, const float
     double sum = 0, sum_dh = 0, sum_dh_h = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < D; i++) sum += (double)dr_load(type, x, i);
-    const double mean = sum / (double)D; /* the mean that forward gives out is rounded, which shows where rstd is large */
+    const double mean = sum / (double)D; /* the one that forward gives out is rounded, which shows where rstd is large */
 #pragma omp simd reduction(+ : sum_dh, sum_dh_h)
     for (int64_t i = 0; i < D; i++) {
         const double h = ((double)dr_load(type, x, i) - mean) * (double)rstd, own = (double)dr_load(type, dy, i);

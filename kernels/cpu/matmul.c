@@ -1,7 +1,7 @@
 /* matmul.c: products by oneDNN: matmul [..,M,K] [..,K,N], leading axes broadcast, and linear y = x W^T + bias. In bf16
  * linear takes its weights in f32 (the optimizer's) and rounds them on the way in. */
 #include "matmul.h"
-#include "bfloat.h"
+#include "bf16.h"
 #include "onednn.h"
 #include <string.h>
 
@@ -161,12 +161,9 @@ static void linear_bf16(const dr_kargs *a)
         return;
     }
     const void *bias = dr_optional(a, 2); /* no features: the bias is all there is */
-    const bool narrow = p.bias_dtype == DR_BF16;
     for (int64_t i = 0; i < p.M; i++)
-        for (int64_t n = 0; n < p.N; n++) {
-            const float value = !bias ? 0.0f : narrow ? dr_bf16_value(((const uint16_t *)bias)[n]) : ((const float *)bias)[n];
-            ((uint16_t *)dr_out(a, 0))[i * p.N + n] = dr_bf16_nearest(value);
-        }
+        for (int64_t n = 0; n < p.N; n++)
+            dr_store(DR_BF16, dr_out(a, 0), i * p.N + n, bias ? dr_load(p.bias_dtype, bias, n) : 0.0f);
 }
 
 DR_KERNEL(matmul, DR_BF16, matmul_bf16)

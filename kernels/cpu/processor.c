@@ -74,7 +74,7 @@ void *dr_cpu_workspace(const dr_kargs *a, size_t bytes)
 {
     cpu *self = a->backend;
     if (bytes <= self->workspace_bytes) return self->workspace;
-    const size_t huge = (size_t)2 << 20, page = bytes >= huge ? huge : 4096; /* large pages: fewer misses of their table */
+    const size_t huge = (size_t)2 << 20, page = bytes >= huge ? huge : 4096; /* fewer misses of the page table */
     const size_t rounded = (bytes + page - 1) / page * page;
     free(self->workspace);
     self->workspace_bytes = 0;
