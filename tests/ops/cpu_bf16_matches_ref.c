@@ -4,26 +4,9 @@
  * shorter polynomials of activations; an output in f32 by those alone. Gradients pass several kernels where an op's
  * backward is put together from others: six roundings of the largest. */
 #include "../host.h"
-#include "op_cases.h"
+#include "both_devices.h"
 
 #include <math.h>
-
-static dr_device *ref, *cpu;
-
-static int open_both(void **state)
-{
-    if (open_ref(state) != 0) return -1;
-    ref = dr_device_open("ref", DR_NO_ARGS);
-    cpu = dr_device_open("cpu", DR_NO_ARGS);
-    if (!cpu) print_error("%s\n", dr_error_message());
-    return ref && cpu ? 0 : -1;
-}
-
-static double f32_allowance(const op_case *c, const double *want, int64_t n)
-{
-    const int64_t longest = largest_count(c) > n ? largest_count(c) : n;
-    return (8.0 + 2.0 * sqrt((double)longest)) / 8388608.0 * fmax(1.0, largest(want, n));
-}
 
 static int compare(const op_case *c, const char *how, const char *what, int i, const double *got, const double *want,
                    int64_t n, double relative, double absolute)

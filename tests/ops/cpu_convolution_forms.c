@@ -2,21 +2,18 @@
  * outputs and gradients for odd sizes, few and many channels, stride 1 and 2; that they do not depend on the number of
  * threads; and that choices are measured once, written down and read again. */
 #include "../host.h"
-#include "op_cases.h"
+#include "both_devices.h"
 
 #include <glob.h>
-#include <math.h>
 #include <stdio.h>
 
-static dr_device *ref, *cpu;
-
-static int open_both(void **state)
+static int open_with_two_threads(void **state)
 {
     if (open_ref(state) != 0) return -1;
-    ref = dr_device_open("ref", DR_NO_ARGS);
+    ref = dr_device_current();
     cpu = dr_device_open("cpu", DR_ARGS(DR_I("threads", 2)));
     if (!cpu) print_error("%s\n", dr_error_message());
-    return ref && cpu ? 0 : -1;
+    return cpu ? 0 : -1;
 }
 
 typedef struct shape {
@@ -54,8 +51,7 @@ static void check_values(const op_case *c, const char *what, int i, const double
 {
     assert_true(!got == !want);
     if (!got) return;
-    const int64_t longest = largest_count(c) > n ? largest_count(c) : n;
-    const double allowed = (8.0 + 2.0 * sqrt((double)longest)) / 8388608.0 * fmax(1.0, largest(want, n));
+    const double allowed = f32_allowance(c, want, n);
     const double off = difference(got, want, n);
     if (!(off <= allowed)) fail_msg("%s: %s %d differs by %.3g (allowed %.3g)", c->label, what, i + 1, off, allowed);
 }
@@ -160,7 +156,7 @@ static void threads_change_no_bit(void **state)
     cpu = dr_device_open("cpu", DR_ARGS(DR_I("threads", 2)));
 }
 
-/* ---- choices ------------------------------------------------------------------------------------------------------ */
+/* ---- choices ----------------------------------------------------------------------------------------------------- */
 
 /* The one file of choices; false: there is none. Its text, up to its end, in `text`. */
 static bool read_choices(char *path, char *text, size_t bytes)
@@ -264,5 +260,5 @@ int main(void)
         cmocka_unit_test(choices_are_measured_once_and_written),
         cmocka_unit_test(choices_are_read),
     };
-    return cmocka_run_group_tests(tests, open_both, close_all);
+    return cmocka_run_group_tests(tests, open_with_two_threads, close_all);
 }

@@ -1,24 +1,11 @@
 /* cpu_matches_ref.c: every op and case on cpu in f32, with images row-major and channels-last and with views that have
  * holes, forward and gradients, against ref in f64 on the same numbers.
- * Tolerance: values are near 1, and no sum is longer than the case's largest input or result, n elements. A sum of n
- * terms in f32 errs by about 2^-23 sqrt(n)/6 of its size, a composition by a few times that: allowed is
- * 2^-23 (8 + 2 sqrt(n)) max(1, largest value). Whole numbers must be equal. */
+ * Tolerance: f32_allowance (both_devices.h); whole numbers must be equal. */
 #include "../host.h"
-#include "op_cases.h"
+#include "both_devices.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-static dr_device *ref, *cpu;
-
-static int open_both(void **state)
-{
-    if (open_ref(state) != 0) return -1;
-    ref = dr_device_open("ref", DR_NO_ARGS);
-    cpu = dr_device_open("cpu", DR_NO_ARGS);
-    if (!cpu) print_error("%s\n", dr_error_message());
-    return ref && cpu ? 0 : -1;
-}
 
 static int compare(const op_case *c, const char *how, const char *what, int i, const double *got, const double *want,
                    int64_t n, bool whole)
@@ -28,8 +15,7 @@ static int compare(const op_case *c, const char *how, const char *what, int i, c
         print_error("%s, %s: %s %d is there on one device only\n", c->label, how, what, i + 1);
         return 1;
     }
-    const int64_t longest = largest_count(c) > n ? largest_count(c) : n;
-    const double allowed = whole ? 0.0 : (8.0 + 2.0 * sqrt((double)longest)) / 8388608.0 * fmax(1.0, largest(want, n));
+    const double allowed = whole ? 0.0 : f32_allowance(c, want, n);
     const double off = difference(got, want, n);
     if (off <= allowed) return 0;
     int64_t at = 0;
