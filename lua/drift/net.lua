@@ -1,7 +1,8 @@
 -- net.lua: networks. drift.net { name, config, children, inline, weights, forward } is the spec of a network that is
--- written in Lua, from blocks and ops. shares_images = true: its forward takes x [B] with a condition of n B rows, row r
--- for image r mod B, and gives n B rows; guidance then asks for both halves without repeating x. drift.build makes a module of it, or of a block or conditioning alone. The core owns the weights, by
--- their paths ("d1.c.c1.conv.0.weight", PyTorch's names); here are the calls.
+-- written in Lua, from blocks and ops. drift.build makes a module of it, or of a block or conditioning alone. The core
+-- owns the weights, by their paths ("d1.c.c1.conv.0.weight", PyTorch's names); here are the calls.
+-- shares_images = true: its forward takes x [B] with a condition of n B rows, row r for image r mod B, and gives n B
+-- rows; guidance then asks for both halves without repeating x.
 local core = require "drift.core"
 local precision = require "drift.precision"
 local data = core.spec_data
@@ -18,6 +19,9 @@ local reserved = {                              -- fields of a built net, which 
 -- ---- specs ----------------------------------------------------------------------------------------------------------
 local fields = { name = "string", config = "table", children = "table", inline = "table", weights = "table",
                  forward = "function", methods = "table", shares_images = "boolean" }
+local field_names = {}
+for name in next, fields do field_names[#field_names + 1] = name end
+table.sort(field_names)
 
 -- A map is taken in order of name, so that the same script gives the same order; a list of { name, spec } as it is.
 local function ordered(where, children)
@@ -75,7 +79,7 @@ local function check(definition)
     for key, value in next, definition do
         local wanted = fields[key]
         if not wanted then
-            local near = core.nearest(tostring(key), { "name", "config", "children", "inline", "weights", "forward", "methods", "shares_images" })
+            local near = core.nearest(tostring(key), field_names)
             core.fail("drift.net has no field '%s'%s", key, near and "; did you mean '" .. near .. "'?" or "")
         end
         if type(value) ~= wanted then
