@@ -122,7 +122,7 @@ void dr_device_memory(const dr_device *d, size_t *in_use, size_t *peak, size_t *
     if (reserved) *reserved = d->reserved;
 }
 
-/* ---- memory --------------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static int64_t first_of_size(const dr_block_list *c, size_t bytes) /* index of the first block with at least bytes */
 {
@@ -243,7 +243,7 @@ void dr_device_drop_arena(dr_device *d)
     dr_device_trim(d);
 }
 
-/* ---- kernels -------------------------------------------------------------------------------------------------------- */
+/* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
 static dr_kernel_memo *memo_slot(dr_kernel_memo *memo, int64_t capacity, const char *op, int32_t dtype)
 {

@@ -58,12 +58,14 @@ typedef struct dr_launch { /* one kernel on views: what a plan records */
     dr_tensor *const *in, *const *out; /* whose views the arguments are; NULL where a plan replays it */
 } dr_launch;
 dr_status dr_launch_kernel(const dr_launch *l); /* the one function that runs kernels */
-typedef void (*dr_launch_hook)(void *ctx, const dr_launch *l, double start, double seconds); /* start: CLOCK_MONOTONIC */
+typedef void (*dr_launch_hook)(void *ctx, const dr_launch *l, double start, double seconds); /* start: by the
+    monotonic clock */
 void dr_set_launch_hook(dr_launch_hook hook, void *ctx); /* profiling; NULL: none */
 void dr_force_compose(bool on); /* tests: run the composed form even where a kernel exists */
 
-/* ---- record.c, plan.c: steps that are recorded and replayed ------------------------------------------------------------------ */
-/* A function of tensors. in[i] may be NULL. It gives references of its own to at most DR_PLAN_OUTPUTS results, some NULL. */
+/* ---- record.c, plan.c: steps that are recorded and replayed ------------------------------------------------------ */
+/* A function of tensors. in[i] may be NULL. It gives references of its own to at most DR_PLAN_OUTPUTS results, of which
+ * some may be NULL. */
 enum { DR_PLAN_INPUTS = 32, DR_PLAN_OUTPUTS = 16 };
 typedef struct dr_plan dr_plan;
 typedef struct dr_plan_call {
@@ -84,19 +86,22 @@ typedef struct dr_plan_state {
     size_t arena, made;     /* bytes that it runs in; of all memory that the function asked for */
     int64_t replayed, checked; /* calls so far */
 } dr_plan_state;
-dr_plan *dr_plan_new(const char *name, int64_t first_check); /* recorded again and compared after so many replays, then more seldom */
+dr_plan *dr_plan_new(const char *name, int64_t first_check); /* after so many replays a call is recorded again and
+    compared, then more seldom */
 void dr_plan_free(dr_plan *p);
 dr_status dr_plan_run(dr_plan *p, dr_plan_call *c, dr_tensor **out, int *n_out); /* the caller owns out[0..n_out) */
 void dr_plan_check(dr_plan *p);       /* the next call is recorded and compared; until then the memory is free */
 bool dr_plan_enable(bool on);         /* off: functions just run; on at start; returns what it was */
 bool dr_plan_recording(void);
-void dr_plan_refuse(const char *format, ...) __attribute__((format(printf, 1, 2))); /* what runs now cannot be replayed */
-void dr_plan_outdate(void);           /* tensors have changed their memory, or what plans refer to is gone: all check themselves */
+/* What runs at this moment cannot be replayed, for this reason. */
+void dr_plan_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Tensors have changed their memory, or what plans refer to is gone: all check themselves. */
+void dr_plan_outdate(void);
 /* Work of the host beside kernels: done again with each replay. data is compared: other data is another step. */
 void dr_plan_host(dr_status (*fn)(void *ctx, const void *data), void *ctx, const void *data, size_t bytes);
 dr_plan_state dr_plan_look(const dr_plan *p);
 
-/* ---- flop.c, profile.c: what kernels take ----------------------------------------------------------------------------------- */
+/* ---- flop.c, profile.c: what kernels take ------------------------------------------------------------------------ */
 double dr_launch_flop(const dr_launch *l);  /* of convolutions and matrix products, by their shapes; 0 for other ops */
 double dr_launch_bytes(const dr_launch *l); /* of its inputs and outputs, each once */
 typedef struct dr_profile_row { /* all launches of one op with the same shapes and dtypes */
@@ -234,7 +239,8 @@ typedef struct dr_levels {
     dr_tensor *alpha, *sigma, *p, *q; /* [B,1,..] as the images; a pair is NULL where it is the same at all times */
     dr_tensor *c_in, *time, *weight;  /* [B,1,..], [B] f32, [B] f32; c_in and weight NULL where always 1 */
 } dr_levels;
-dr_status dr_batch_levels(dr_instance *process, dr_instance *weighting, dr_tensor *x0, const double *t, dr_levels *out); /* x0: for its shape */
+dr_status dr_batch_levels(dr_instance *process, dr_instance *weighting, dr_tensor *x0, const double *t,
+                          dr_levels *out); /* x0: for its shape */
 dr_status dr_noise_batch(dr_instance *process, dr_tensor *x0, dr_tensor *eps, const dr_levels *levels, dr_noised *out);
 dr_status dr_draw_times(dr_instance *process, dr_instance *time_sampling, const dr_rng *rng, int64_t B, double *t); /* row i:
     sample rng->sample + i; time_sampling NULL: as the process draws */
@@ -247,7 +253,8 @@ dr_tensor *dr_prediction_to(const dr_coef *c, dr_tensor *x, dr_tensor *predictio
 typedef dr_tensor *(*dr_net_fn)(void *ctx, dr_tensor *x, const dr_batch_cond *cond); /* cond->time is filled in */
 dr_model *dr_model_new(dr_instance *process, dr_net_fn net, void *ctx); /* borrows process */
 void dr_model_free(dr_model *f);
-void dr_model_shares_images(dr_model *f); /* the network takes x [B] with a condition of n B rows, row r for image r mod B */
+void dr_model_shares_images(dr_model *f); /* the network takes x [B] with a condition of n B rows, row r for image
+    r mod B */
 void dr_model_network(dr_model *f, const char *name, dr_net_fn net, void *ctx); /* a further one, for guidance to ask by name */
 void dr_model_guide(dr_model *f, dr_instance *guidance); /* outermost last; borrowed */
 dr_status dr_model_condition(dr_model *f, dr_tensor *label, dr_tensor *tokens, dr_tensor *tokens_mask); /* [B] i32 or NULL; kept by the model */
@@ -280,10 +287,12 @@ dr_status dr_bootstrap_mean(const double *x, int64_t n, const dr_resampling *how
 typedef struct dr_optim dr_optim;
 dr_optim *dr_optim_new(dr_instance *optimizer, dr_tensor *const *param, const char *const *path, int64_t n); /* borrows the instance; retains tensors */
 void dr_optim_free(dr_optim *o);
-dr_status dr_optim_advance(dr_optim *o, double lr_factor); /* announces the next step, outside of a plan that has it inside */
-dr_status dr_optim_step(dr_optim *o, double lr_factor); /* the factor counts where the step was not announced; uses and then clears the weights' gradients; a weight with none is left alone */
-/* count averages of all weights, average[k n + i], which each step moves after the weights; in one pass where the optimizer can.
- * Returns f64 [2 + count], borrowed: from the third on the decays, for the caller to write before a step. */
+dr_status dr_optim_advance(dr_optim *o, double lr_factor); /* announces the next step, outside of a plan that has it */
+/* Uses and then clears the weights' gradients; a weight with none is left alone. The factor counts where the step was
+ * not announced. */
+dr_status dr_optim_step(dr_optim *o, double lr_factor);
+/* count averages of all weights, average[k n + i], which each step moves after the weights; in one pass where the
+ * optimizer can. Returns f64 [2 + count], borrowed: from the third on the decays, for the caller to write before a step. */
 dr_tensor *dr_optim_averages(dr_optim *o, dr_tensor *const *average, int count);
 int64_t dr_optim_weights(const dr_optim *o);
 int64_t dr_optim_steps(const dr_optim *o);

@@ -265,7 +265,7 @@ static dr_tensor *twice(dr_tensor *t)
     return t ? dr_concat((dr_tensor *[]){ t, t }, 2, 0) : NULL;
 }
 
-/* The conditional half first, the null one after it: [2B,C,H,W]. x itself is not repeated for a network that shares it. */
+/* The conditional half first, the null one after it: [2B,C,H,W]. x is not repeated for a network that shares it. */
 static dr_tensor *run_both(dr_model *f, dr_tensor *x, double t, const dr_cond *c)
 {
     const int64_t B = dr_tensor_view(x)->shape[0];

@@ -161,7 +161,7 @@ void dr_module_stream(dr_module *root, uint64_t seed, uint32_t step, uint64_t sa
     root->root->stream_number++;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 static int64_t count_names(const dr_module *m)
 {
@@ -196,7 +196,7 @@ const dr_named *dr_module_named_at(dr_module *m, int64_t i)
     return i >= 0 && i < dr_module_named_count(m) && m->named ? &m->named[i] : NULL;
 }
 
-/* ---- forward ------------------------------------------------------------------------------------------------------------ */
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 static dr_tensor *forward(dr_module *m, dr_tensor *const *in, int n, const dr_site *site)
 {
@@ -254,7 +254,7 @@ dr_rng dr_ctx_rng(dr_ctx *ctx, const char *purpose)
     return rng;
 }
 
-/* ---- conditioning --------------------------------------------------------------------------------------------------------- */
+/* ---- conditioning ------------------------------------------------------------------------------------------------ */
 
 static const dr_conditioning *conditioning_of(const dr_module *m)
 {

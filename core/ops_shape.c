@@ -93,7 +93,8 @@ dr_status dr_need_mixable(const dr_infer *c, int32_t *dtype)
     *dtype = c->in[first].dtype;
     for (int i = 0; i < c->n_in; i++) {
         if (!dr_given(c->in, c->n_in, i) || (dr_is_half(*dtype) && c->in[i].dtype == DR_F32)) continue;
-        if (c->in[i].dtype != *dtype) return i < first ? refuse_two_dtypes(c, i, first) : refuse_two_dtypes(c, first, i);
+        if (c->in[i].dtype == *dtype) continue;
+        return i < first ? refuse_two_dtypes(c, i, first) : refuse_two_dtypes(c, first, i);
     }
     return DR_OK;
 }

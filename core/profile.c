@@ -63,7 +63,7 @@ static bool mutates(const char *op)
     return !c || (((const dr_op *)c->iface)->flags & DR_OP_MUTATES) != 0;
 }
 
-/* What chooses the kernel: x, or the output where there is no input. An optimizer's step begins with its f64 scalars. */
+/* What chooses the kernel: x, or the output where there is no input. An optimizer's step begins with f64 scalars. */
 static const char *dtype_of(const dr_kargs *a)
 {
     const int first = a->n_in > 1 && mutates(a->op) ? 1 : 0;

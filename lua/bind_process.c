@@ -203,7 +203,7 @@ static int core_prediction_to(lua_State *L) /* prediction_to(process, t, x, pred
     return bind_done(L, dr_prediction_to(&c, x, prediction, wx0, weps));
 }
 
-/* ---- what training is made of beside the process ------------------------------------------------------------------ */
+/* ---- what training is made of beside the process ----------------------------------------------------------------- */
 
 static int time_sampling_draw(lua_State *L) /* draw(process, u) */
 {

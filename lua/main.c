@@ -110,7 +110,9 @@ static bool add_set(settings *s, const char *text)
 
 static int read_argument(settings *s, const char *text, const char *rest[], int *n_rest)
 {
-    if ((*n_rest > 0 || s->bench) && strchr(text, '=')) return add_set(s, text) ? 0 : complain("expected key=value, not ", text);
+    if ((*n_rest > 0 || s->bench) && strchr(text, '=')) {
+        return add_set(s, text) ? 0 : complain("expected key=value, not ", text);
+    }
     if (*n_rest >= 2) return complain("one argument too many: ", text);
     rest[(*n_rest)++] = text;
     return 0;

@@ -1,4 +1,4 @@
--- precision.lua: what networks compute in. drift.precision "bf16" sets it, drift.precision() tells it; f32 is the default.
+-- precision.lua: what networks compute in. drift.precision "bf16" sets it, drift.precision() tells it; default: f32.
 -- In bf16 the activations are bf16 and everything else stays f32: weights and their gradients, statistics, losses, the
 -- optimizer, times and masks. The change is made where a network is called from outside (net.lua) and nowhere else:
 -- images and tokens are rounded on the way in, the result is f32 again; all between follows the dtype of activations.
@@ -10,8 +10,9 @@ local current = "f32"
 local function check(name, device)
     if not known[name] then core.fail("precision is f32 or bf16, not %s", tostring(name)) end
     if name == "f32" or device:computes(name) then return end
-    core.fail("precision %s: device %s has no arithmetic in it (%s). The processor needs AMX-BF16 or AVX512-BF16, and kernels "
-        .. "built for it; f32, the default, needs neither and is what is quickest here", name, device.name, device:describe())
+    core.fail("precision %s: device %s has no arithmetic in it (%s). The processor needs AMX-BF16 or AVX512-BF16, and "
+        .. "kernels built for it; f32, the default, needs neither and is what is quickest here",
+        name, device.name, device:describe())
 end
 
 local precision = {}
@@ -35,8 +36,8 @@ local function all_converted(values, from, to, axes)
     return table.unpack(values, 1, values.n)
 end
 
--- call(net, ...) with images and tokens in the precision of the moment, and f32 results. A number a row stays f32: times
--- up to 1000 do not fit into 8 bits.
+-- call(net, ...) with images and tokens in the precision of the moment, and f32 results. A number a row stays f32:
+-- times up to 1000 do not fit into 8 bits.
 function precision.around(call, net, ...)
     if current == "f32" then return call(net, ...) end
     local results = table.pack(call(net, all_converted(table.pack(...), "f32", current, 2)))

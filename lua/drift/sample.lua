@@ -77,10 +77,9 @@ return function(o)
     local parts = {}
     for first = 1, n, batch do
       local count = math.min(batch, n - first + 1)
+      local function progress(done) bar:update(first - 1 + math.floor(count * done)) end
       parts[#parts + 1] = drift.trace("sample", drift.scope, function()
-        return drift.no_grad(function()
-          return sample_batch(o, model, first, count, bar and function(done) bar:update(first - 1 + math.floor(count * done)) end)
-        end)
+        return drift.no_grad(function() return sample_batch(o, model, first, count, bar and progress) end)
       end)
     end
     return #parts == 1 and parts[1] or drift.concat(parts, 0)

@@ -21,7 +21,8 @@ end
 
 -- What the step's plan is called with: the batch, and what only the host can say of it.
 local function inputs_of(o, batch)
-  local inputs = { image = batch.image, label = batch.label, noise = batch.noise, size = batch.size, sample = batch.first }
+  local inputs = { image = batch.image, label = batch.label, noise = batch.noise, size = batch.size,
+                   sample = batch.first }
   if o.loss then return inputs end
   local t = drift.draw_times(o.process, { purpose = "time", sample = batch.first }, batch.size, o.time_sampling)
   local levels = drift.batch_levels(o.process, batch.image, t, { weighting = o.weighting })

@@ -1,6 +1,6 @@
 /* backend_cpu.c: the processor as a device: host memory, threads by OpenMP, kernels of kernels/cpu, oneDNN. This file
  * is compiled for any processor; the kernels are compiled for the one of the build, which is checked before they run.
- * */
+ */
 #include "cpu_backend.h"
 #include "onednn.h"
 #ifdef __GLIBC__
@@ -84,7 +84,7 @@ static const char *describe(void *self)
     return c->text;
 }
 
-DR_BACKEND(cpu, "The processor: oneDNN and own vector kernels, float32", params, .flags = DR_BACKEND_HOST_MEMORY,
+DR_BACKEND(cpu, "The processor: oneDNN and own vector kernels, f32 and bf16", params, .flags = DR_BACKEND_HOST_MEMORY,
            .open = open_device, .close = close_device, .alloc = allocate, .free = release, .copy = copy, .sync = sync,
            .kernel = kernel, .describe = describe)
 

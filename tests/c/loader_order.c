@@ -1,5 +1,6 @@
 /* The loader: every sample once per epoch, in an order that only (seed, epoch) decides; batches, their numbers and
- * their memory order; what cannot be is said. The next batch is read by a thread, one reader at a time. The data set is a fake: image i is filled with i, its label is i. */
+ * their memory order; what cannot be is said. The next batch is read by a thread, one reader at a time. The data set is
+ * a fake: image i is filled with i, its label is i. */
 #include "../host.h"
 
 #include <pthread.h>
