@@ -32,16 +32,6 @@ static conv_shape shape_between(const dr_view *x, const dr_view *y, int64_t k, i
                          .dtype = x->dtype };
 }
 
-/* weight and bias, NULL where there is none, as the caller has them */
-static conv_shape with_weights(conv_shape s, const dr_view *weight, const dr_view *bias)
-{
-    s.weight_dtype = weight->dtype;
-    s.bias_dtype = bias ? bias->dtype : DR_F32;
-    return s;
-}
-
-static const dr_view *bias_view(const dr_kargs *a) { return dr_optional(a, 2) ? &a->in[2] : NULL; }
-
 static dr_onednn_key key_of(dr_onednn_kind kind, const conv_shape *s)
 {
     const dr_onednn_key key = { { kind, s->B, s->Ci, s->H, s->W, s->Co, s->Ho, s->Wo, s->k, s->stride, s->padding,
@@ -328,6 +318,16 @@ static void conv_transpose2d_act_f32(const dr_kargs *a)
 /* ---- bf16: weights of any dtype in, gradients of weights out in f32 ---------------------------------------------- */
 
 #if defined(__AVX512BF16__) || defined(__AMX_BF16__)
+/* weight and bias, NULL where there is none, as the caller has them */
+static conv_shape with_weights(conv_shape s, const dr_view *weight, const dr_view *bias)
+{
+    s.weight_dtype = weight->dtype;
+    s.bias_dtype = bias ? bias->dtype : DR_F32;
+    return s;
+}
+
+static const dr_view *bias_view(const dr_kargs *a) { return dr_optional(a, 2) ? &a->in[2] : NULL; }
+
 static void convolve_bf16(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act) /* shapes as above */
 {
     const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
