@@ -2,9 +2,9 @@
  *   y[b,co,oy,ox] = bias[co] + sum over ci,ky,kx of x[b,ci,oy s - p + ky,ox s - p + kx] weight[co,ci,ky,kx]
  * Images lie channels-last, weights row-major; oneDNN chooses the weights' own layout and they are reordered at each
  * call, which costs under 1% of a layer. Some cases are faster otherwise: conv2d_whole.c (the kernel covers the image),
- * conv2d_thin.c (one channel on one side); and, as conv2d_choice.c finds, conv2d_weight.c (weight gradients of larger
- * images) and conv2d_winograd.c (kernels 3x3 and 4x4). In bf16 the reordering also rounds the f32 weights, and gradients
- * of weights are f32. */
+ * conv2d_thin.c (one channel on one side); and, as conv2d_choice.c finds, conv2d_weight.c and conv2d_weight_bf16.c (weight
+ * gradients of larger images) and conv2d_winograd.c (kernels 3x3 and 4x4). In bf16 the reordering also rounds the f32
+ * weights, and gradients of weights are f32. */
 #include "conv2d_act.h"
 #include "conv2d_choice.h"
 #include "conv2d_thin.h"
@@ -31,6 +31,16 @@ static conv_shape shape_between(const dr_view *x, const dr_view *y, int64_t k, i
                          .bias = bias,
                          .dtype = x->dtype };
 }
+
+/* weight and bias, NULL where there is none, as the caller has them */
+static conv_shape with_weights(conv_shape s, const dr_view *weight, const dr_view *bias)
+{
+    s.weight_dtype = weight->dtype;
+    s.bias_dtype = bias ? bias->dtype : DR_F32;
+    return s;
+}
+
+static const dr_view *bias_view(const dr_kargs *a) { return dr_optional(a, 2) ? &a->in[2] : NULL; }
 
 static dr_onednn_key key_of(dr_onednn_kind kind, const conv_shape *s)
 {
@@ -187,7 +197,9 @@ static void run_form(const dr_kargs *a, const dr_conv_call *c, dr_conv_form form
     const dr_winograd_image x = { c->x, s->Ci }, y = { c->y, s->Co };
     const int small = form == DR_CONV_WINOGRAD_SMALL;
     const bool backward_weight = c->kind == DR_ONEDNN_CONV_BACKWARD_WEIGHT;
-    if (form == DR_CONV_OUTER) {
+    if (form == DR_CONV_OUTER && s->dtype == DR_BF16) {
+        dr_conv2d_weight_bf16(a, s, c->x, c->y, c->weight, c->bias);
+    } else if (form == DR_CONV_OUTER) {
         float *sums = dr_cpu_workspace(a, dr_conv2d_weight_bytes(s));
         if (sums) dr_conv2d_weight(s, c->x, c->y, c->weight, c->bias, sums);
     } else if (form == DR_CONV_ONEDNN && c->kind == DR_ONEDNN_CONV_TRANSPOSE) {
@@ -199,7 +211,7 @@ static void run_form(const dr_kargs *a, const dr_conv_call *c, dr_conv_form form
     } else if (form == DR_CONV_ONEDNN) {
         dr_conv2d_lay_add(s, c->y, s->Ho * s->Wo * s->Co);
         run(a, c->kind, s, c->x, c->weight, c->bias, c->y);
-        if (backward_weight && s->bias && s->B * s->Ho * s->Wo * s->Co <= DR_CPU_PARALLEL)
+        if (backward_weight && s->bias && s->dtype == DR_F32 && s->B * s->Ho * s->Wo * s->Co <= DR_CPU_PARALLEL)
             bias_of_few(s, c->y, c->bias);
     } else if (backward_weight) {
         dr_winograd_weight(a, s, small, x, y, c->weight, c->bias);
@@ -210,6 +222,12 @@ static void run_form(const dr_kargs *a, const dr_conv_call *c, dr_conv_form form
     }
 }
 
+/* Can an epilogue follow in a pass of its own? In bf16 that would round twice. */
+static bool finishes_by_itself(const conv_shape *s)
+{
+    return s->dtype == DR_F32 || (s->act == DR_ACT_NONE && !s->add);
+}
+
 /* x on the side that the convolution reads, also where it is transposed */
 static void run_best(const dr_kargs *a, dr_onednn_kind kind, const conv_shape *s, void *x, void *weight, void *bias,
                      void *y)
@@ -218,21 +236,21 @@ static void run_best(const dr_kargs *a, dr_onednn_kind kind, const conv_shape *s
     dr_conv_run(a, &call, run_form);
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------------------------- */
+/* ---- kernels: images in f32 or bf16, x's dtype; weights of any dtype in, their gradients out in f32 ----------------- */
 
 /* x [B,Ci,H,W], weight [Co,Ci,k,k], bias [Co] or NULL, add [B/n,Co,Ho,Wo] or NULL -> act(y + add) [B,Co,Ho,Wo] */
 static void convolve(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act)
 {
-    const dr_view *x = &a->in[0], *y = &a->out[0];
-    conv_shape s = shape_between(x, y, a->in[1].shape[2], stride, padding, dr_optional(a, 2) != NULL);
+    const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
+    conv_shape s = with_weights(shape_between(x, y, weight->shape[2], stride, padding, bias != NULL), weight, bias);
     dr_conv2d_epilogue(a, &s, act);
     if (dr_numel(y) == 0) return;
-    if (dr_conv2d_whole_suits(&s)) {
+    if (finishes_by_itself(&s) && dr_conv2d_whole_suits(&s)) {
         dr_conv2d_whole_gather(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
         dr_conv2d_finish(&s, dr_out(a, 0), s.Ho * s.Wo * s.Co);
         return;
     }
-    if (dr_conv2d_thin_forward_suits(&s)) {
+    if (s.dtype == DR_F32 && dr_conv2d_thin_forward_suits(&s)) {
         dr_conv2d_thin_forward(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
         dr_conv2d_finish(&s, dr_out(a, 0), s.Ho * s.Wo * s.Co);
         return;
@@ -240,23 +258,24 @@ static void convolve(const dr_kargs *a, int64_t stride, int64_t padding, int64_t
     run_best(a, DR_ONEDNN_CONV, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
 }
 
-static void conv2d_f32(const dr_kargs *a)
+static void conv2d(const dr_kargs *a)
 {
     const dr_conv2d_attr *attr = a->attr;
     convolve(a, attr->stride, attr->padding, DR_ACT_NONE);
 }
 
-static void conv2d_act_f32(const dr_kargs *a)
+static void conv2d_act(const dr_kargs *a)
 {
     const dr_conv2d_act_attr *attr = a->attr;
     convolve(a, attr->stride, attr->padding, attr->act);
 }
 
-static void conv2d_backward_data_f32(const dr_kargs *a) /* dy [B,Co,Ho,Wo], weight [Co,Ci,k,k] -> dx [B,Ci,H,W] */
+static void conv2d_backward_data(const dr_kargs *a) /* dy [B,Co,Ho,Wo], weight [Co,Ci,k,k] -> dx [B,Ci,H,W] */
 {
     const dr_conv2d_backward_data_attr *attr = a->attr;
-    const dr_view *x = &a->out[0], *y = &a->in[0];
-    const conv_shape s = shape_between(x, y, a->in[1].shape[2], attr->stride, attr->padding, false);
+    const dr_view *x = &a->out[0], *y = &a->in[0], *weight = &a->in[1];
+    const conv_shape s =
+        with_weights(shape_between(x, y, weight->shape[2], attr->stride, attr->padding, false), weight, NULL);
     if (dr_numel(x) == 0) return;
     if (dr_conv2d_whole_suits(&s)) {
         dr_conv2d_whole_spread(a, &s, dr_in(a, 0), dr_in(a, 1), NULL, dr_out(a, 0));
@@ -266,7 +285,7 @@ static void conv2d_backward_data_f32(const dr_kargs *a) /* dy [B,Co,Ho,Wo], weig
 }
 
 /* x [B,Ci,H,W], dy [B,Co,Ho,Wo] -> dw [Co,Ci,k,k], db [Co] or [0] */
-static void conv2d_backward_weight_f32(const dr_kargs *a)
+static void conv2d_backward_weight(const dr_kargs *a)
 {
     const dr_conv2d_backward_weight_attr *attr = a->attr;
     const dr_view *x = &a->in[0], *y = &a->in[1];
@@ -280,7 +299,7 @@ static void conv2d_backward_weight_f32(const dr_kargs *a)
         dr_conv2d_whole_weight(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
         return;
     }
-    if (dr_conv2d_thin_weight_suits(&s)) {
+    if (s.dtype == DR_F32 && dr_conv2d_thin_weight_suits(&s)) {
         dr_conv2d_thin_weight(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
         return;
     }
@@ -290,12 +309,12 @@ static void conv2d_backward_weight_f32(const dr_kargs *a)
 /* x [B,Ci,H,W], weight [Ci,Co,k,k], bias [Co] or NULL, add [B/n,Co,Ho,Wo] or NULL -> act(y + add) [B,Co,Ho,Wo] */
 static void convolve_transposed(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act)
 {
-    const dr_view *x = &a->in[0], *y = &a->out[0];
-    conv_shape turned = shape_between(y, x, a->in[1].shape[2], stride, padding,
-                                      dr_optional(a, 2) != NULL); /* what this one transposes */
+    const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
+    conv_shape turned = with_weights(shape_between(y, x, weight->shape[2], stride, padding, bias != NULL), weight,
+                                     bias); /* what this one transposes */
     dr_conv2d_epilogue(a, &turned, act);
     if (dr_numel(y) == 0) return;
-    if (dr_conv2d_whole_suits(&turned)) {
+    if (finishes_by_itself(&turned) && dr_conv2d_whole_suits(&turned)) {
         dr_conv2d_whole_spread(a, &turned, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
         dr_conv2d_finish(&turned, dr_out(a, 0), turned.H * turned.W * turned.Ci);
         return;
@@ -303,133 +322,30 @@ static void convolve_transposed(const dr_kargs *a, int64_t stride, int64_t paddi
     run_best(a, DR_ONEDNN_CONV_TRANSPOSE, &turned, dr_out(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_in(a, 0));
 }
 
-static void conv_transpose2d_f32(const dr_kargs *a)
+static void conv_transpose2d(const dr_kargs *a)
 {
     const dr_conv_transpose2d_attr *attr = a->attr;
     convolve_transposed(a, attr->stride, attr->padding, DR_ACT_NONE);
 }
 
-static void conv_transpose2d_act_f32(const dr_kargs *a)
+static void conv_transpose2d_act(const dr_kargs *a)
 {
     const dr_conv_transpose2d_act_attr *attr = a->attr;
     convolve_transposed(a, attr->stride, attr->padding, attr->act);
 }
 
-/* ---- bf16: weights of any dtype in, gradients of weights out in f32 ---------------------------------------------- */
+DR_KERNEL(conv2d, DR_F32, conv2d)
+DR_KERNEL(conv2d_act, DR_F32, conv2d_act)
+DR_KERNEL(conv2d_backward_data, DR_F32, conv2d_backward_data)
+DR_KERNEL(conv2d_backward_weight, DR_F32, conv2d_backward_weight)
+DR_KERNEL(conv_transpose2d, DR_F32, conv_transpose2d)
+DR_KERNEL(conv_transpose2d_act, DR_F32, conv_transpose2d_act)
 
 #if defined(__AVX512BF16__) || defined(__AMX_BF16__)
-/* weight and bias, NULL where there is none, as the caller has them */
-static conv_shape with_weights(conv_shape s, const dr_view *weight, const dr_view *bias)
-{
-    s.weight_dtype = weight->dtype;
-    s.bias_dtype = bias ? bias->dtype : DR_F32;
-    return s;
-}
-
-static const dr_view *bias_view(const dr_kargs *a) { return dr_optional(a, 2) ? &a->in[2] : NULL; }
-
-static void convolve_bf16(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act) /* shapes as above */
-{
-    const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
-    const conv_shape s = shape_between(x, y, weight->shape[2], stride, padding, bias != NULL);
-    conv_shape typed = with_weights(s, weight, bias);
-    dr_conv2d_epilogue(a, &typed, act);
-    if (dr_numel(y) == 0) return;
-    if (act == DR_ACT_NONE && !typed.add && dr_conv2d_whole_suits(&typed)) {
-        dr_conv2d_whole_gather(a, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
-        return;
-    }
-    dr_conv2d_lay_add(&typed, dr_out(a, 0), typed.Ho * typed.Wo * typed.Co);
-    run(a, DR_ONEDNN_CONV, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
-}
-
-static void conv2d_bf16(const dr_kargs *a)
-{
-    const dr_conv2d_attr *attr = a->attr;
-    convolve_bf16(a, attr->stride, attr->padding, DR_ACT_NONE);
-}
-
-static void conv2d_act_bf16(const dr_kargs *a)
-{
-    const dr_conv2d_act_attr *attr = a->attr;
-    convolve_bf16(a, attr->stride, attr->padding, attr->act);
-}
-
-static void conv2d_backward_data_bf16(const dr_kargs *a)
-{
-    const dr_conv2d_backward_data_attr *attr = a->attr;
-    const dr_view *x = &a->out[0], *y = &a->in[0], *weight = &a->in[1];
-    const conv_shape s = shape_between(x, y, weight->shape[2], attr->stride, attr->padding, false);
-    const conv_shape typed = with_weights(s, weight, NULL);
-    if (dr_numel(x) == 0) return;
-    if (dr_conv2d_whole_suits(&typed)) {
-        dr_conv2d_whole_spread(a, &s, dr_in(a, 0), dr_in(a, 1), NULL, dr_out(a, 0));
-        return;
-    }
-    run(a, DR_ONEDNN_CONV_BACKWARD_DATA, &typed, dr_out(a, 0), dr_in(a, 1), NULL, dr_in(a, 0));
-}
-
-static void conv2d_backward_weight_bf16(const dr_kargs *a)
-{
-    const dr_conv2d_backward_weight_attr *attr = a->attr;
-    const dr_view *x = &a->in[0], *y = &a->in[1];
-    const conv_shape s = shape_between(x, y, attr->kernel, attr->stride, attr->padding, attr->bias != 0);
-    if (dr_numel(x) > 0 && dr_numel(y) > 0) {
-        if (dr_conv2d_whole_suits(&s)) {
-            dr_conv2d_whole_weight(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
-            return;
-        }
-        if (dr_conv2d_weight_bf16_suits(&s)) {
-            dr_conv2d_weight_bf16(a, &s, dr_in(a, 0), dr_in(a, 1), dr_out(a, 0), dr_out(a, 1));
-            return;
-        }
-        run(a, DR_ONEDNN_CONV_BACKWARD_WEIGHT, &s, dr_in(a, 0), dr_out(a, 0), dr_out(a, 1), dr_in(a, 1));
-        return;
-    }
-    for (int j = 0; j < 2; j++) { /* an empty batch */
-        if (dr_numel(&a->out[j]) > 0) memset(dr_out(a, j), 0, (size_t)dr_numel(&a->out[j]) * sizeof(float));
-    }
-}
-
-static void convolve_transposed_bf16(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act)
-{
-    const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
-    const conv_shape s = shape_between(x, y, weight->shape[2], stride, padding, bias != NULL);
-    conv_shape typed = with_weights(s, weight, bias);
-    dr_conv2d_epilogue(a, &typed, act);
-    const conv_shape turned = with_weights(shape_between(y, x, s.k, s.stride, s.padding, s.bias), weight, bias);
-    if (dr_numel(y) == 0) return;
-    if (act == DR_ACT_NONE && !typed.add && dr_conv2d_whole_suits(&turned)) {
-        dr_conv2d_whole_spread(a, &turned, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
-        return;
-    }
-    dr_conv2d_lay_add(&typed, dr_out(a, 0), typed.Ho * typed.Wo * typed.Co);
-    run(a, DR_ONEDNN_CONV_TRANSPOSE, &typed, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
-}
-
-static void conv_transpose2d_bf16(const dr_kargs *a)
-{
-    const dr_conv_transpose2d_attr *attr = a->attr;
-    convolve_transposed_bf16(a, attr->stride, attr->padding, DR_ACT_NONE);
-}
-
-static void conv_transpose2d_act_bf16(const dr_kargs *a)
-{
-    const dr_conv_transpose2d_act_attr *attr = a->attr;
-    convolve_transposed_bf16(a, attr->stride, attr->padding, attr->act);
-}
-
-DR_KERNEL(conv2d, DR_BF16, conv2d_bf16)
-DR_KERNEL(conv2d_act, DR_BF16, conv2d_act_bf16)
-DR_KERNEL(conv2d_backward_data, DR_BF16, conv2d_backward_data_bf16)
-DR_KERNEL(conv2d_backward_weight, DR_BF16, conv2d_backward_weight_bf16)
-DR_KERNEL(conv_transpose2d, DR_BF16, conv_transpose2d_bf16)
-DR_KERNEL(conv_transpose2d_act, DR_BF16, conv_transpose2d_act_bf16)
+DR_KERNEL(conv2d, DR_BF16, conv2d)
+DR_KERNEL(conv2d_act, DR_BF16, conv2d_act)
+DR_KERNEL(conv2d_backward_data, DR_BF16, conv2d_backward_data)
+DR_KERNEL(conv2d_backward_weight, DR_BF16, conv2d_backward_weight)
+DR_KERNEL(conv_transpose2d, DR_BF16, conv_transpose2d)
+DR_KERNEL(conv_transpose2d_act, DR_BF16, conv_transpose2d_act)
 #endif
-
-DR_KERNEL(conv2d, DR_F32, conv2d_f32)
-DR_KERNEL(conv2d_act, DR_F32, conv2d_act_f32)
-DR_KERNEL(conv2d_backward_data, DR_F32, conv2d_backward_data_f32)
-DR_KERNEL(conv2d_backward_weight, DR_F32, conv2d_backward_weight_f32)
-DR_KERNEL(conv_transpose2d, DR_F32, conv_transpose2d_f32)
-DR_KERNEL(conv_transpose2d_act, DR_F32, conv_transpose2d_act_f32)

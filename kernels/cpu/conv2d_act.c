@@ -1,7 +1,10 @@
 /* conv2d_act.c: what follows a convolution's sums, see conv2d_act.h. */
 #include "conv2d_act.h"
-#include "vector_math.h"
+#include "bf16.h"
 #include <string.h>
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
 
 void dr_conv2d_epilogue(const dr_kargs *a, conv_shape *s, int64_t act)
 {
@@ -51,30 +54,67 @@ void dr_conv2d_lay_add(const conv_shape *s, void *y, int64_t image)
 
 /* ---- by itself --------------------------------------------------------------------------------------------------- */
 
-VM_INLINE void finish_with(int act, float *restrict y, const float *restrict add, int64_t n)
+/* type and act are constants where this is called; y may be sums */
+VM_INLINE void finish_with(int type, int act, const float *sums, const void *add, void *y, int64_t n)
 {
     if (add) {
-        for (int64_t i = 0; i < n; i++) y[i] = vm_act(act, y[i] + add[i]);
+        for (int64_t i = 0; i < n; i++) dr_store(type, y, i, vm_act_to(type, act, sums[i] + dr_load(type, add, i)));
     } else {
-        for (int64_t i = 0; i < n; i++) y[i] = vm_act(act, y[i]);
+        for (int64_t i = 0; i < n; i++) dr_store(type, y, i, vm_act_to(type, act, sums[i]));
     }
 }
 
-static void finish(int64_t act, float *y, const float *add, int64_t n)
+VM_INLINE void finish_by(int type, int64_t act, const float *sums, const void *add, void *y, int64_t n)
 {
     switch (act) {
-    case DR_ACT_RELU: finish_with(DR_ACT_RELU, y, add, n); break;
-    case DR_ACT_GELU: finish_with(DR_ACT_GELU, y, add, n); break;
-    case DR_ACT_GELU_TANH: finish_with(DR_ACT_GELU_TANH, y, add, n); break;
-    case DR_ACT_SILU: finish_with(DR_ACT_SILU, y, add, n); break;
-    default: finish_with(DR_ACT_NONE, y, add, n); break;
+    case DR_ACT_RELU: finish_with(type, DR_ACT_RELU, sums, add, y, n); break;
+    case DR_ACT_GELU: finish_with(type, DR_ACT_GELU, sums, add, y, n); break;
+    case DR_ACT_GELU_TANH: finish_with(type, DR_ACT_GELU_TANH, sums, add, y, n); break;
+    case DR_ACT_SILU: finish_with(type, DR_ACT_SILU, sums, add, y, n); break;
+    default: finish_with(type, DR_ACT_NONE, sums, add, y, n); break;
     }
 }
 
-void dr_conv2d_finish_pixels(int64_t act, float *const *pixel, const float *const *add, int64_t n, int64_t channels)
+static void finish(int64_t act, float *restrict y, const float *restrict add, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) {
-        if (pixel[i]) finish(act, pixel[i], add ? add[i] : NULL, channels);
+    finish_by(DR_F32, act, y, add, y, n);
+}
+
+static void finish_f32(int64_t act, const float *restrict sums, const void *restrict add, void *restrict y, int64_t n)
+{
+    finish_by(DR_F32, act, sums, add, y, n);
+}
+
+static void finish_bf16(int64_t act, const float *restrict sums, const void *restrict add, void *restrict y, int64_t n)
+{
+    finish_by(DR_BF16, act, sums, add, y, n);
+}
+
+static void lines_past(char *to, const char *from, int64_t bytes)
+{
+    for (int64_t i = 0; i < bytes; i += 64) {
+#if defined(__AVX512F__)
+        _mm512_stream_si512((void *)(to + i), _mm512_load_si512(from + i));
+#elif defined(__AVX__)
+        for (int64_t j = i; j < i + 64; j += 32)
+            _mm256_stream_si256((void *)(to + j), _mm256_load_si256((const void *)(from + j)));
+#else
+        memcpy(to + i, from + i, 64);
+#endif
+    }
+}
+
+void dr_conv2d_finish_pixels(const dr_conv2d_sums *s, const void *const *add, void *const *pixel)
+{
+    enum { MOST = 32 }; /* channels, where it is past the caches */
+    _Alignas(64) char lines[MOST * sizeof(float)];
+    void (*finish_one)(int64_t, const float *, const void *, void *, int64_t) =
+        s->type == DR_BF16 ? finish_bf16 : finish_f32;
+    for (int64_t i = 0; i < s->n; i++) {
+        if (!pixel[i]) continue;
+        void *to = s->past ? lines : pixel[i];
+        finish_one(s->act, s->sums + i * s->pitch, add ? add[i] : NULL, to, s->channels);
+        if (s->past) lines_past(pixel[i], lines, s->channels * (s->type == DR_BF16 ? 2 : 4));
     }
 }
 

@@ -15,7 +15,16 @@ dnnl_status_t dr_conv2d_act_attr_of(dnnl_primitive_attr_t *attr, const dr_onednn
 void dr_conv2d_lay_add(const conv_shape *s, void *y, int64_t image);
 
 void dr_conv2d_finish(const conv_shape *s, float *y, int64_t image); /* y = act(y + add), in place */
-/* The same of `channels` values at each of n addresses, but for those that are NULL; add[i] may be NULL. */
-void dr_conv2d_finish_pixels(int64_t act, float *const *pixel, const float *const *add, int64_t n, int64_t channels);
+
+/* n pixels' sums in f32, [n,pitch] of which `channels` count: act(sums + add) goes to pixel[i] in `type`, rounded once, but
+ * for those that are NULL. add is NULL or has an address for each. Past the caches: in whole lines of 64 bytes; the caller
+ * ends that with dr_winograd_past_done. */
+typedef struct dr_conv2d_sums {
+    int type; /* DR_F32 or DR_BF16, of pixel and add */
+    bool past;
+    int64_t act, n, channels, pitch;
+    const float *sums;
+} dr_conv2d_sums;
+void dr_conv2d_finish_pixels(const dr_conv2d_sums *s, const void *const *add, void *const *pixel);
 
 #endif

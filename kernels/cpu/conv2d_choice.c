@@ -4,6 +4,7 @@
  * processor, instruction set, threads and versions: the next run makes the same choices, and so the same bits. Where
  * that file cannot be written nothing is measured. */
 #include "conv2d_choice.h"
+#include "conv2d_weight_bf16.h"
 #include "conv2d_winograd.h"
 #include <errno.h>
 #include <omp.h>
@@ -14,8 +15,8 @@
 #include <unistd.h>
 
 enum {
-    VERSION = 1,
-    /* of what was measured: raise it when a form becomes faster */ KEY = 11,
+    VERSION = 2, /* of what was measured: raise it when a form becomes faster */
+    KEY = 12,
     MOST = 1024,
     REPEATS = 3
 };
@@ -24,7 +25,7 @@ static const double measured_from = 2e8; /* multiplications */
 static const char *const form_names[DR_CONV_FORMS] = { "onednn", "outer", "winograd", "winograd_small" };
 
 typedef struct choice {
-    int64_t key[KEY]; /* kind, B, Ci, H, W, Co, k, stride, padding, bias and add, threads */
+    int64_t key[KEY]; /* kind, dtype, B, Ci, H, W, Co, k, stride, padding, bias and add, threads */
     int form;         /* -1: an empty slot */
 } choice;
 
@@ -41,7 +42,9 @@ static struct {
 static bool suits(const dr_conv_call *c, int form)
 {
     if (form == DR_CONV_ONEDNN) return true;
-    if (form == DR_CONV_OUTER) return c->kind == DR_ONEDNN_CONV_BACKWARD_WEIGHT && dr_conv2d_weight_suits(c->shape);
+    if (form == DR_CONV_OUTER && c->kind != DR_ONEDNN_CONV_BACKWARD_WEIGHT) return false;
+    if (form == DR_CONV_OUTER && c->shape->dtype == DR_BF16) return dr_conv2d_weight_bf16_suits(c->shape);
+    if (form == DR_CONV_OUTER) return dr_conv2d_weight_suits(c->shape);
     return dr_winograd_suits(c->shape, form == DR_CONV_WINOGRAD_SMALL);
 }
 
@@ -50,12 +53,21 @@ static double multiplications(const conv_shape *s)
     return (double)(s->B * s->Ho * s->Wo) * (double)(s->Ci * s->Co * s->k * s->k);
 }
 
-/* In multiplications that would take as long. */
+/* What a multiplication of two numbers in bf16 takes, for oneDNN and for the outer products: of one in f32. */
+#ifdef __AMX_BF16__
+static const double onednn_bf16 = 0.08, outer_bf16 = 1.0;
+#else
+static const double onednn_bf16 = 0.5, outer_bf16 = 0.5;
+#endif
+
+/* In multiplications in f32 that would take as long. */
 static double estimate(const dr_conv_call *c, int form)
 {
     const conv_shape *s = c->shape;
-    if (form == DR_CONV_OUTER) return 0.95 * multiplications(s);
-    if (form == DR_CONV_ONEDNN) return (s->stride > 1 ? 1.2 : 1.0) * multiplications(s);
+    const bool narrow = s->dtype == DR_BF16;
+    if (form == DR_CONV_OUTER) return (narrow ? outer_bf16 : 0.95) * multiplications(s);
+    if (form == DR_CONV_ONEDNN)
+        return (narrow ? onednn_bf16 : 1.0) * (s->stride > 1 ? 1.2 : 1.0) * multiplications(s);
     return dr_winograd_cost(s, form == DR_CONV_WINOGRAD_SMALL,
                             c->kind == DR_ONEDNN_CONV_BACKWARD_DATA || c->kind == DR_ONEDNN_CONV_TRANSPOSE);
 }
@@ -87,7 +99,8 @@ static choice choice_for(const dr_conv_call *c, int64_t threads)
 {
     const conv_shape *s = c->shape;
     const int64_t with = s->bias + 2 * (s->add != NULL);
-    return (choice){ { c->kind, s->B, s->Ci, s->H, s->W, s->Co, s->k, s->stride, s->padding, with, threads }, -1 };
+    return (choice){ { c->kind, s->dtype, s->B, s->Ci, s->H, s->W, s->Co, s->k, s->stride, s->padding, with, threads },
+                     -1 };
 }
 
 static choice *find(const int64_t *key) /* its slot, or the empty one where it belongs */

@@ -55,33 +55,52 @@ static sizes sizes_of(const winograd_conv *w, int64_t threads)
     return z;
 }
 
+static int64_t element(const winograd_conv *w) { return w->type == DR_BF16 ? 2 : 4; } /* bytes of an image's number */
+
 /* Where the tile's part of `add` lies, if any; it is fetched while the tile is transformed back. */
-static const float *const *add_to(const winograd_conv *w, int64_t t, float *const *pixel, const float **add)
+static const void *const *add_to(const winograd_conv *w, int64_t t, void *const *pixel, const void **add)
 {
     if (!w->add) return NULL;
     const int64_t b = t / (w->tiles_h * w->tiles_w);
-    const int64_t ahead = (b - b % w->add_rows) * w->out.H * w->out.W * w->out.pitch;
+    const int64_t ahead = (b - b % w->add_rows) * w->out.H * w->out.W * w->out.pitch * element(w);
     for (int64_t i = 0; i < w->tile * w->tile; i++) {
-        add[i] = pixel[i] ? w->add + (pixel[i] - w->out.data - ahead) : NULL;
+        add[i] = pixel[i] ? (const char *)w->add + ((char *)pixel[i] - (char *)w->out.data - ahead) : NULL;
         if (!add[i]) continue;
-        __builtin_prefetch(add[i]);
-        __builtin_prefetch(add[i] + LANES);
+        for (int64_t at = 0; at < PANEL * element(w); at += 64) __builtin_prefetch((const char *)add[i] + at);
     }
     return add;
+}
+
+/* One tile's products of a panel -> its pixels. In f32 and without an epilogue they go where they belong at once, else
+ * by way of f32 sums that stay in the first cache. */
+static void tile_back(const winograd_conv *w, const sizes *z, int64_t t, const float *m, const float *bias,
+                      void *const *pixel, int64_t channels, bool past)
+{
+    if (w->type == DR_F32 && !w->add && w->act == DR_ACT_NONE) {
+        (past ? dr_winograd_to_output_past : dr_winograd_to_output)(w->form, m, z->step_m, bias, (float *const *)pixel,
+                                                                    channels);
+        return;
+    }
+    _Alignas(64) float sums[MOST_TILE * MOST_TILE * PANEL];
+    float *row[MOST_TILE * MOST_TILE];
+    const void *add[MOST_TILE * MOST_TILE];
+    const dr_conv2d_sums finished = { w->type, past, w->act, w->tile * w->tile, channels, PANEL, sums };
+    const void *const *more = add_to(w, t, pixel, add);
+    for (int64_t i = 0; i < w->tile * w->tile; i++) row[i] = sums + i * PANEL;
+    dr_winograd_to_output(w->form, m, z->step_m, bias, row, channels);
+    dr_conv2d_finish_pixels(&finished, more, pixel);
 }
 
 static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t last, const float *u,
                   const float *bias, bool past, float *zeros, float *v)
 {
     const int64_t points = w->points * w->points;
-    void (*to_output)(int, const float *, int64_t, const float *, float *const *, int64_t) =
-        past ? dr_winograd_to_output_past : dr_winograd_to_output;
-    float *m = v + points * z->step_v, *pixel[MOST_POINTS * MOST_POINTS];
-    const float *add[MOST_POINTS * MOST_POINTS];
+    float *m = v + points * z->step_v;
+    void *pixel[MOST_POINTS * MOST_POINTS];
     for (int64_t t = first; t < last; t++)
         for (int64_t phase = 0; phase < w->in.phases; phase++) {
             dr_winograd_pixels(w, &w->in, t, phase, w->points, zeros, pixel);
-            dr_winograd_from_input(w->form, (const float *const *)pixel, w->in.C,
+            dr_winograd_from_input(w->form, w->type, (const void *const *)pixel, w->in.C,
                                    v + (t - first) * w->pitch_k + phase * w->in.padded, z->step_v);
         }
     for (int64_t panel = 0; panel < w->panels; panel++) {
@@ -93,23 +112,19 @@ static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t
         for (int64_t t = first; t < last; t++) {
             dr_winograd_pixels(w, &w->out, t, phase, w->tile, NULL, pixel);
             for (int64_t i = 0; i < w->tile * w->tile; i++)
-                if (pixel[i]) pixel[i] += c;
-            const float *const *more = add_to(w, t, pixel, add);
-            to_output(w->form, m + (t - first) * PANEL, z->step_m, bias ? bias + c : NULL, pixel,
-                      dr_min64(PANEL, w->out.C - c));
-            if (more || w->act != DR_ACT_NONE)
-                dr_conv2d_finish_pixels(w->act, pixel, more, w->tile * w->tile, dr_min64(PANEL, w->out.C - c));
+                if (pixel[i]) pixel[i] = (char *)pixel[i] + c * element(w);
+            tile_back(w, z, t, m + (t - first) * PANEL, bias ? bias + c : NULL, pixel, dr_min64(PANEL, w->out.C - c),
+                      past);
         }
     }
 }
 
-/* An image that the caches would not hold until it is read again is written past them; not where an epilogue reads it. */
+/* An image that the caches would not hold until it is read again is written past them, in whole lines. */
 static bool goes_past(const winograd_conv *w)
 {
     const winograd_side *y = &w->out;
-    const int64_t bytes = w->B * y->H * y->W * y->pitch * (int64_t)sizeof(float);
-    if (w->add || w->act != DR_ACT_NONE) return false;
-    return bytes >= past_bytes && y->C % LANES == 0 && y->pitch % LANES == 0 && (uintptr_t)y->data % sizeof(vec) == 0;
+    const int64_t bytes = w->B * y->H * y->W * y->pitch * element(w), line = 64 / element(w);
+    return bytes >= past_bytes && y->C % line == 0 && y->pitch % line == 0 && (uintptr_t)y->data % 64 == 0;
 }
 
 static void convolve(const dr_kargs *a, const winograd_conv *w, const float *weight, const float *bias)

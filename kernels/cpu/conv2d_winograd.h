@@ -1,5 +1,6 @@
 /* conv2d_winograd.h: convolutions with fewer multiplications than they have terms (Winograd): kernels 3x3 with stride 1
- * and kernels 3x3 and 4x4 with stride 2, their gradients, and their transposes. */
+ * and kernels 3x3 and 4x4 with stride 2, their gradients, and their transposes. Images are f32 or bf16 (the shape's dtype);
+ * weights, their gradients and all that lies between are f32. */
 #ifndef DRIFT_CPU_CONV2D_WINOGRAD_H
 #define DRIFT_CPU_CONV2D_WINOGRAD_H
 
@@ -13,10 +14,10 @@ bool dr_winograd_suits(const conv_shape *s, int form);
 double dr_winograd_cost(const conv_shape *s, int form, bool spread);
 
 /* In all of these `large` [B,H,W,Ci] is the convolution's input side and `small` [B,Ho,Wo,Co] its output side, with a
- * pitch: the floats from one pixel to the next, Ci or more (an image may be channels of a wider one).
+ * pitch: the numbers from one pixel to the next, Ci or more (an image may be channels of a wider one).
  * Call only where it suits. Results depend on shape and form alone, not on the number of threads. */
 typedef struct dr_winograd_image {
-    float *data;
+    void *data;
     int64_t pitch;
 } dr_winograd_image;
 

@@ -3,6 +3,7 @@
 #ifndef DRIFT_CPU_CONV2D_WINOGRAD_PARTS_H
 #define DRIFT_CPU_CONV2D_WINOGRAD_PARTS_H
 
+#include "bf16.h"
 #include "cpu_backend.h"
 
 /* A panel is two vectors of channels; ROWS x PANEL sums stay in registers. */
@@ -23,17 +24,17 @@ typedef struct winograd_form {
 enum { FORM_43, FORM_23, FORM_42, FORM_32, FORM_COUNT };
 extern const winograd_form dr_winograd_forms[FORM_COUNT];
 
-/* n <= LANES channels of a pixel; the rest of a vector is 0. */
-vec dr_winograd_load_part(const float *x, int64_t n);
+/* n <= LANES channels of a pixel of f32 or bf16; the rest of a vector is 0. */
+vec dr_winograd_load_part(int type, const void *x, int64_t n);
 void dr_winograd_store_part(float *x, vec v, int64_t n);
 
-/* A tile of pixels -> a row of each point's matrix: pixel[i * size + j] points at `channels` floats, to[] receives the
- * same number, rounded up to whole vectors, at each step of `step` floats. */
-void dr_winograd_from_input(int form, const float *const *pixel, int64_t channels, float *to, int64_t step);
+/* A tile of pixels -> a row of each point's matrix: pixel[i * size + j] points at `channels` numbers of `type`, DR_F32 or
+ * DR_BF16; to[] receives as many, rounded up to whole vectors, at each step of `step` floats. */
+void dr_winograd_from_input(int form, int type, const void *const *pixel, int64_t channels, float *to, int64_t step);
 /* The same for the other side in the weight's gradient; sum (whole vectors) gains each channel's sum. */
-void dr_winograd_from_output(int form, const float *const *pixel, int64_t channels, float *to, int64_t step,
+void dr_winograd_from_output(int form, int type, const void *const *pixel, int64_t channels, float *to, int64_t step,
                              float *sum);
-/* A row of each point's product -> a tile of pixels; those that are NULL are left out. bias may be NULL. */
+/* A row of each point's product -> a tile of pixels in f32; those that are NULL are left out. bias may be NULL. */
 void dr_winograd_to_output(int form, const float *from, int64_t step, const float *bias, float *const *pixel,
                            int64_t channels);
 /* The same past the caches, where all of the pixels' channels are whole vectors in memory; then, once, _past_done. */

@@ -15,6 +15,7 @@ static int form_of(const conv_shape *s, int form)
 
 bool dr_winograd_suits(const conv_shape *s, int form)
 {
+    if (s->weight_dtype != DR_F32 || s->bias_dtype != DR_F32) return false;
     if (s->k > 4 || s->stride > 2 || !(taps_of(s) == 3 || (taps_of(s) == 2 && s->stride == 2))) return false;
     return form == 1 || dr_min64(s->Ho, s->Wo) >= dr_winograd_forms[form_of(s, form)].tile;
 }
@@ -24,8 +25,8 @@ static winograd_conv common(const conv_shape *s, int form)
     const int chosen = form_of(s, form);
     const winograd_form *f = &dr_winograd_forms[chosen];
     return (winograd_conv){
-        .form = chosen, .points = f->points, .tile = f->tile, .taps = f->taps, .B = s->B, .stride = s->stride, .k = s->k,
-        .act = s->act, .add_rows = s->add_rows, .add = s->add
+        .form = chosen, .type = s->dtype, .points = f->points, .tile = f->tile, .taps = f->taps, .B = s->B,
+        .stride = s->stride, .k = s->k, .act = s->act, .add_rows = s->add_rows, .add = s->add
     };
 }
 
@@ -94,18 +95,19 @@ void dr_winograd_taps(const winograd_conv *w, int64_t in_phase, int64_t out_phas
 }
 
 void dr_winograd_pixels(const winograd_conv *w, const winograd_side *side, int64_t t, int64_t phase, int64_t n,
-                        float *outside, float **pixel)
+                        void *outside, void **pixel)
 {
     const int64_t b = t / (w->tiles_h * w->tiles_w), in_image = t % (w->tiles_h * w->tiles_w);
     const int64_t top = in_image / w->tiles_w * w->tile * side->step + phase / side->step - side->before;
     const int64_t left = in_image % w->tiles_w * w->tile * side->step + phase % side->step - side->before;
-    float *image = side->data + b * side->H * side->W * side->pitch;
+    const int64_t pitch = side->pitch * (w->type == DR_BF16 ? 2 : 4); /* in bytes */
+    char *image = (char *)side->data + b * side->H * side->W * pitch;
     for (int64_t i = 0; i < n; i++) {
         const int64_t y = top + i * side->step;
         const bool row = y >= 0 && y < side->H;
         for (int64_t j = 0; j < n; j++) {
             const int64_t x = left + j * side->step;
-            pixel[i * n + j] = row && x >= 0 && x < side->W ? image + (y * side->W + x) * side->pitch : outside;
+            pixel[i * n + j] = row && x >= 0 && x < side->W ? image + (y * side->W + x) * pitch : outside;
         }
     }
 }

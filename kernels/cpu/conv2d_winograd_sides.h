@@ -9,14 +9,14 @@
 
 /* Position q of the grid, phase f (0 <= f < step): pixel q step + f - before, along each axis. */
 typedef struct winograd_side {
-    float *data;
+    void *data;
     int64_t H, W, C, pitch, step, before;
     int64_t padded; /* channels of one phase, as matrices hold them */
     int64_t phases; /* step^2 */
 } winograd_side;
 
 typedef struct winograd_conv {
-    int form;
+    int form, type; /* of images: DR_F32 or DR_BF16 */
     int64_t points, tile, taps; /* the first two squared are the matrices, and a tile's outputs */
     winograd_side in, out;
     int64_t B, grid_h, grid_w, tiles_h, tiles_w, tiles; /* tiles: of all images */
@@ -25,7 +25,7 @@ typedef struct winograd_conv {
     int64_t stride, k, weight_in, weight_out; /* the weight: [weight_out, weight_in steps][k,k] */
     bool spread;
     int64_t act, add_rows; /* of the epilogue, see conv2d_weight.h; add lies as the output, with its pitch */
-    const float *add;
+    const void *add;
 } winograd_conv;
 
 winograd_conv dr_winograd_gathering(const conv_shape *s, int form, dr_winograd_image large, dr_winograd_image small);
@@ -44,6 +44,6 @@ static inline int64_t dr_winograd_panel(const winograd_conv *w, int64_t panel, i
 
 /* The pixels of tile t: n x n from its corner; `outside` for those that the image has not */
 void dr_winograd_pixels(const winograd_conv *w, const winograd_side *side, int64_t t, int64_t phase, int64_t n,
-                        float *outside, float **pixel);
+                        void *outside, void **pixel);
 
 #endif

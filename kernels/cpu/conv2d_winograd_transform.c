@@ -18,10 +18,10 @@ static const float a = 0.625f, a2 = 0.390625f, a3 = 0.244140625f, b = 1.5f, b2 =
 
 #define always static inline __attribute__((always_inline))
 
-vec dr_winograd_load_part(const float *x, int64_t n)
+vec dr_winograd_load_part(int type, const void *x, int64_t n)
 {
     float part[LANES] = { 0 };
-    memcpy(part, x, (size_t)n * sizeof(float));
+    for (int64_t i = 0; i < n; i++) part[i] = dr_load(type, x, i);
     return *(const vec_unaligned *)part;
 }
 
@@ -163,14 +163,19 @@ always void weight_gradient(const int points, const int taps, const vec *u, vec 
     }
 }
 
-/* ---- along both axes; points, tile and taps are constants where these are called ---------------------------------- */
+/* ---- along both axes; points, tile, taps and type are constants where these are called ---------------------------- */
 
-always vec load(const float *x, int64_t n)
+typedef uint32_t bits __attribute__((vector_size(LANES * 4)));
+typedef uint16_t halves __attribute__((vector_size(LANES * 2), aligned(2)));
+
+always vec load(const int type, const void *x, int64_t n) /* n or LANES channels, whichever is less */
 {
-    return n >= LANES ? *(const vec_unaligned *)x : dr_winograd_load_part(x, n);
+    if (n < LANES) return dr_winograd_load_part(type, x, n);
+    if (type == DR_F32) return *(const vec_unaligned *)x;
+    return (vec)(__builtin_convertvector(*(const halves *)x, bits) << 16);
 }
 
-always void from_input(const int points, const float *const *pixel, int64_t channels, float *to, int64_t step)
+always void from_input(const int points, const int type, const void *const *pixel, int64_t channels, float *to, int64_t step)
 {
     for (int64_t c = 0; c < channels; c += LANES) {
         vec part[MOST_POINTS][MOST_POINTS]; /* [column][row] */
@@ -178,7 +183,7 @@ always void from_input(const int points, const float *const *pixel, int64_t chan
         for (int j = 0; j < points; j++) {
             vec x[MOST_POINTS];
 #pragma GCC unroll 6
-            for (int i = 0; i < points; i++) x[i] = load(pixel[i * points + j] + c, channels - c);
+            for (int i = 0; i < points; i++) x[i] = load(type, dr_from(type, pixel[i * points + j], c), channels - c);
             input(points, x, part[j]);
         }
 #pragma GCC unroll 6
@@ -193,8 +198,8 @@ always void from_input(const int points, const float *const *pixel, int64_t chan
     }
 }
 
-always void from_output(const int points, const int tile, const float *const *pixel, int64_t channels, float *to,
-                        int64_t step, float *sum)
+always void from_output(const int points, const int tile, const int type, const void *const *pixel, int64_t channels,
+                        float *to, int64_t step, float *sum)
 {
     for (int64_t c = 0; c < channels; c += LANES) {
         vec part[MOST_TILE][MOST_POINTS], total = *(const vec_unaligned *)(sum + c);
@@ -203,7 +208,7 @@ always void from_output(const int points, const int tile, const float *const *pi
             vec y[MOST_TILE];
 #pragma GCC unroll 6
             for (int i = 0; i < tile; i++) {
-                y[i] = load(pixel[i * tile + j] + c, channels - c);
+                y[i] = load(type, dr_from(type, pixel[i * tile + j], c), channels - c);
                 total += y[i];
             }
             gradient(points, tile, y, part[j]);
@@ -225,7 +230,7 @@ always void to_output(const int points, const int tile, const bool past, const f
                       const float *bias, float *const *pixel, int64_t channels)
 {
     for (int64_t c = 0; c < channels; c += LANES) {
-        const vec each = bias ? load(bias + c, channels - c) : (vec){ 0 };
+        const vec each = bias ? load(DR_F32, bias + c, channels - c) : (vec){ 0 };
         vec part[MOST_POINTS][MOST_TILE];
 #pragma GCC unroll 6
         for (int j = 0; j < points; j++) {
@@ -296,23 +301,37 @@ always void to_weight(const int points, const int taps, const float *from, int64
 
 /* ---- by form ----------------------------------------------------------------------------------------------------- */
 
-void dr_winograd_from_input(int form, const float *const *pixel, int64_t channels, float *to, int64_t step)
+always void input_of(int form, const int type, const void *const *pixel, int64_t channels, float *to, int64_t step)
 {
     switch (dr_winograd_forms[form].points) {
-    case 6: from_input(6, pixel, channels, to, step); break;
-    case 5: from_input(5, pixel, channels, to, step); break;
-    default: from_input(4, pixel, channels, to, step); break;
+    case 6: from_input(6, type, pixel, channels, to, step); break;
+    case 5: from_input(5, type, pixel, channels, to, step); break;
+    default: from_input(4, type, pixel, channels, to, step); break;
     }
 }
 
-void dr_winograd_from_output(int form, const float *const *pixel, int64_t channels, float *to, int64_t step, float *sum)
+void dr_winograd_from_input(int form, int type, const void *const *pixel, int64_t channels, float *to, int64_t step)
+{
+    if (type == DR_BF16) input_of(form, DR_BF16, pixel, channels, to, step);
+    else input_of(form, DR_F32, pixel, channels, to, step);
+}
+
+always void output_of(int form, const int type, const void *const *pixel, int64_t channels, float *to, int64_t step,
+                      float *sum)
 {
     switch (form) {
-    case FORM_43: from_output(6, 4, pixel, channels, to, step, sum); break;
-    case FORM_23: from_output(4, 2, pixel, channels, to, step, sum); break;
-    case FORM_42: from_output(5, 4, pixel, channels, to, step, sum); break;
-    default: from_output(4, 3, pixel, channels, to, step, sum); break;
+    case FORM_43: from_output(6, 4, type, pixel, channels, to, step, sum); break;
+    case FORM_23: from_output(4, 2, type, pixel, channels, to, step, sum); break;
+    case FORM_42: from_output(5, 4, type, pixel, channels, to, step, sum); break;
+    default: from_output(4, 3, type, pixel, channels, to, step, sum); break;
     }
+}
+
+void dr_winograd_from_output(int form, int type, const void *const *pixel, int64_t channels, float *to, int64_t step,
+                             float *sum)
+{
+    if (type == DR_BF16) output_of(form, DR_BF16, pixel, channels, to, step, sum);
+    else output_of(form, DR_F32, pixel, channels, to, step, sum);
 }
 
 void dr_winograd_to_output(int form, const float *from, int64_t step, const float *bias, float *const *pixel,

@@ -35,16 +35,17 @@ static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t
                   float *bias)
 {
     const int64_t points = w->points * w->points;
-    float *v = sum + z->sum, *y = v + points * z->step_v, *pixel[MOST_POINTS * MOST_POINTS];
+    float *v = sum + z->sum, *y = v + points * z->step_v;
+    void *pixel[MOST_POINTS * MOST_POINTS];
     for (int64_t t = first; t < last; t++) {
         for (int64_t phase = 0; phase < w->in.phases; phase++) {
             dr_winograd_pixels(w, &w->in, t, phase, w->points, zeros, pixel);
-            dr_winograd_from_input(w->form, (const float *const *)pixel, w->in.C,
+            dr_winograd_from_input(w->form, w->type, (const void *const *)pixel, w->in.C,
                                    v + (t - first) * w->pitch_k + phase * w->in.padded, z->step_v);
         }
         for (int64_t phase = 0; phase < w->out.phases; phase++) {
             dr_winograd_pixels(w, &w->out, t, phase, w->tile, zeros, pixel);
-            dr_winograd_from_output(w->form, (const float *const *)pixel, w->out.C,
+            dr_winograd_from_output(w->form, w->type, (const void *const *)pixel, w->out.C,
                                     y + (t - first) * z->outputs + phase * w->out.padded, z->step_y,
                                     bias + phase * w->out.padded);
         }
