@@ -40,14 +40,14 @@ static dr_tensor *modulate(void *self, dr_ctx *ctx, int site, dr_tensor *h, cons
     const dr_view *v = dr_tensor_view(h);
     if (!v || !scale) return NULL;
     dr_tensor *norm = dr_layer_norm(channels_to_end(h), NULL, NULL, a->eps); /* [B,H,W,C] or [B,L,C] */
-    return dr_add(dr_mul(channels_from_end(norm), scale), shift);
+    return dr_film(channels_from_end(norm), scale, shift);
 }
 
 static dr_tensor *gate(void *self, dr_ctx *ctx, int site, dr_tensor *h, const dr_embedding *e)
 {
     const adaln_zero *a = self;
     (void)ctx;
-    return dr_mul(h, fc_sites_at("adaln_zero", e->gate, site, &a->v.channels, h));
+    return dr_film(h, fc_sites_at("adaln_zero", e->gate, site, &a->v.channels, h), NULL);
 }
 
 DR_CONDITIONING(adaln_zero, "AdaLN-zero: (1 + s) LayerNorm(h) + b, branches gated by g = 0 at first", params,

@@ -51,7 +51,7 @@ static dr_tensor *modulate(void *self, dr_ctx *ctx, int site, dr_tensor *h, cons
     (void)ctx;
     dr_tensor *c = fc_sites_at("class_time", e->scale, site, &s->channels, h); /* [B,C,1,1] or [B,1,C] */
     dr_tensor *t = fc_sites_at("class_time", e->shift, site, &s->channels, h);
-    return dr_add(s->inject == INJECT_ADD ? dr_add(h, c) : dr_mul(h, c), t); /* [B,C,H,W] */
+    return s->inject == INJECT_ADD ? dr_film(h, NULL, dr_add(c, t)) : dr_film(h, c, t); /* [B,C,H,W] */
 }
 
 DR_CONDITIONING(class_time, "Class multiplied (or added), time added: c_i(c) * h + t_i(t)", params, .create = create,

@@ -25,7 +25,7 @@ static dr_tensor *modulate(void *self, dr_ctx *ctx, int site, dr_tensor *h, cons
 {
     const embedding_add *a = self;
     (void)ctx;
-    return dr_add(h, fc_sites_at("embedding_add", e->shift, site, &a->v.channels, h)); /* [B,C,H,W] or [B,L,C] */
+    return dr_film(h, NULL, fc_sites_at("embedding_add", e->shift, site, &a->v.channels, h)); /* [B,C,H,W] or [B,L,C] */
 }
 
 DR_CONDITIONING(embedding_add, "The embedding of time and class, added (DDPM)", params, .create = create, .embed = embed,

@@ -49,8 +49,10 @@ dr_tensor *fc_sites_at(const char *scheme, dr_tensor *const *e, int site, const 
     }
     const dr_view *v = dr_tensor_view(h), *own = dr_tensor_view(e[site]);
     if (!v || !own) return e[site];
-    if (v->rank == 4) return dr_reshape(e[site], DR_SHAPE(own->shape[0], own->shape[1], 1, 1));
-    if (v->rank == 3) return dr_reshape(e[site], DR_SHAPE(own->shape[0], 1, own->shape[1]));
+    const int64_t B = v->shape[0], C = own->shape[1];
+    dr_tensor *rows = own->shape[0] == 1 && B != 1 ? dr_expand(dr_reshape(e[site], DR_SHAPE(1, C)), DR_SHAPE(B, C)) : e[site];
+    if (v->rank == 4) return dr_reshape(rows, DR_SHAPE(-1, C, 1, 1));
+    if (v->rank == 3) return dr_reshape(rows, DR_SHAPE(-1, 1, C));
     dr_fail(DR_ESHAPE, "conditioning %s: site %d takes maps [B,C,H,W] or tokens [B,L,C], got rank %d", scheme, site + 1,
             v->rank);
     return NULL;

@@ -13,7 +13,8 @@ dr_status fc_sites_create(dr_builder *b, const char *prefix, int64_t inputs, con
 /* out[i] = site i of v: [B,C_i,1,1]. */
 dr_status fc_sites_embed(dr_module *const *site, int64_t n, dr_tensor *v, dr_ctx *ctx, dr_tensor **out);
 /* e of site i; an error naming the scheme where the network has more sites than `channels` lists. With h, in the shape
- * that broadcasts to it: [B,C,1,1] for a map [B,C,H,W], [B,1,C] for tokens [B,L,C]. h NULL: as embed left it. */
+ * that dr_film takes beside it: [B,C,1,1] for a map [B,C,H,W], [B,1,C] for tokens [B,L,C]; one row stands for all B.
+ * h NULL: as embed left it. */
 dr_tensor *fc_sites_at(const char *scheme, dr_tensor *const *e, int site, const dr_ints *channels, dr_tensor *h);
 /* time [B] as a column [B,1]; an error naming the scheme where there is none. */
 dr_tensor *fc_sites_time(const char *scheme, const dr_batch_cond *c);

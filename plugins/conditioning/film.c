@@ -32,7 +32,7 @@ static dr_tensor *modulate(void *self, dr_ctx *ctx, int site, dr_tensor *h, cons
     (void)ctx;
     dr_tensor *gamma = fc_sites_at("film", e->scale, site, &f->v.channels, h);
     dr_tensor *beta = fc_sites_at("film", e->shift, site, &f->v.channels, h);
-    return dr_add(dr_mul(h, gamma), beta); /* [B,C,H,W] or [B,L,C] */
+    return dr_film(h, gamma, beta); /* [B,C,H,W] or [B,L,C] */
 }
 
 DR_CONDITIONING(film, "FiLM: gamma h + beta", params, .create = create, .embed = embed, .modulate = modulate)

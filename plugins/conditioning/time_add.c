@@ -31,7 +31,7 @@ static dr_tensor *modulate(void *self, dr_ctx *ctx, int site, dr_tensor *h, cons
 {
     const time_add *c = self;
     (void)ctx;
-    return dr_add(h, fc_sites_at("time_add", e->shift, site, &c->channels, h));
+    return dr_film(h, NULL, fc_sites_at("time_add", e->shift, site, &c->channels, h));
 }
 
 DR_CONDITIONING(time_add, "Time, added: h + t_i(t)", params, .create = create, .embed = embed,

@@ -31,7 +31,7 @@ static dr_tensor *modulate(void *self, dr_ctx *ctx, int site, dr_tensor *h, cons
 {
     const time_scale *c = self;
     (void)ctx;
-    return dr_mul(h, fc_sites_at("time_scale", e->scale, site, &c->channels, h));
+    return dr_film(h, fc_sites_at("time_scale", e->scale, site, &c->channels, h), NULL);
 }
 
 DR_CONDITIONING(time_scale, "Time, multiplied: h * t_i(t)", params, .create = create, .embed = embed,

@@ -123,6 +123,24 @@ static void sites_may_be_tokens(void **state)
     for_each("conditioning", 3, check_tokens);
 }
 
+/* A condition of one row, where h has B of them. */
+static void one_row_stands_for_all(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "time_add", "time_scale", "class_time", "embedding_add", "film", "adaln_zero" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        dr_module *root = build(dr_component_find("conditioning", names[i]));
+        const dr_batch_cond rows = { .time = row(0.3), .label = dr_tensor_from(DR_I32, DR_SHAPE(B), (int32_t[]){ 2, 2, 2 }) };
+        const dr_batch_cond one = { .time = dr_slice(rows.time, 0, 0, 1), .label = dr_slice(rows.label, 0, 0, 1) };
+        for (int tokens = 0; tokens < 2; tokens++) {
+            dr_tensor *y = outputs_of(root, &one, tokens);
+            assert_true(max_difference(y, outputs_of(root, &rows, tokens)) < 1e-6);
+            every_weight_has_a_gradient(root, y);
+        }
+        dr_module_free(root);
+    }
+}
+
 static void check_time_alone(const dr_component *c)
 {
     const dr_param *classes = has_param(c, "classes"), *time = has_param(c, "time");
@@ -327,6 +345,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sites_may_be_tokens),
+        cmocka_unit_test(one_row_stands_for_all),
         cmocka_unit_test(time_may_stand_alone_in_any_embedding),
         cmocka_unit_test(adagn_is_its_equation),
         cmocka_unit_test(film_is_its_equation),
