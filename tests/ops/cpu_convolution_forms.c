@@ -6,6 +6,7 @@
 #include "both_devices.h"
 
 #include <glob.h>
+#include <math.h>
 #include <stdio.h>
 
 static int open_with_two_threads(void **state)
