@@ -265,7 +265,7 @@ static void push_comment(lua_State *L, const dr_component *c)
         next = newline ? newline + 1 : end;
         if (*at == ' ' && at[1] == '*') at += 2;
         if (*at == ' ') at++;
-        luaL_addlstring(&b, at, (size_t)(next - at));
+        if (at < next) luaL_addlstring(&b, at, (size_t)(next - at)); /* not of a last line that only ends the comment */
     }
     luaL_pushresult(&b);
 }
