@@ -60,7 +60,7 @@ static dr_status compose(dr_tensor *const *in, int n_in, const void *attr, dr_te
 static dr_status backward(const dr_backward_args *b)
 {
     const dr_conv_transpose2d_attr *a = b->attr;
-    dr_tensor *dy = b->dout[0];
+    dr_tensor *dy = dr_contiguous(b->dout[0], DR_LAYOUT_CL); /* once for all */
     if (b->need[0]) b->din[0] = dr_conv2d(dy, b->in[1], NULL, a->stride, a->padding);
     if (b->need[1]) {
         const dr_conv2d_backward_weight_attr w = { a->stride, a->padding, b->in_view[1].shape[2], 0 };

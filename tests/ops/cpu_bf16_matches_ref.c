@@ -26,17 +26,18 @@ static int compare(const op_case *c, const char *how, const char *what, int i, c
     return 0;
 }
 
-static int check_case(const op_case *c, dr_layout layout, uint32_t holes, uint32_t need)
+static int check_case(const op_case *c, dr_layout layout, uint32_t holes, bool joined, uint32_t need)
 {
     const double rounding = 1.0 / 256.0;
     const bool through_parts = need != 0 && !op_of(c)->backward; /* recorded as its composed form, which rounds between */
     char how[64];
     snprintf(how, sizeof how, "bf16 %s%s", layout == DR_LAYOUT_CL ? "channels-last" : "row-major",
-             holes ? ", views with holes" : "");
+             joined ? ", parts of joined images" : holes ? ", views with holes" : "");
     case_run exact = {
         .device = ref, .dtype = DR_F64, .round = true, .rounded_to = DR_BF16, .need = need, .nudged = -1
     };
-    case_run narrow = { .device = cpu, .dtype = DR_BF16, .layout = layout, .need = need, .holes = holes, .nudged = -1 };
+    case_run narrow = { .device = cpu, .dtype = DR_BF16, .layout = layout, .need = need, .holes = holes,
+                        .joined = joined, .nudged = -1 };
     case_result got = { 0 }, want;
     int failed = 0;
     if (!run_case(c, &exact, &want) || !run_case(c, &narrow, &got)) {
@@ -72,13 +73,13 @@ static bool in_bf16(const op_case *c)
     return false;
 }
 
-static void check_all(dr_layout layout, uint32_t holes, uint32_t need)
+static void check_all(dr_layout layout, uint32_t holes, bool joined, uint32_t need)
 {
     int failed = 0, checked = 0;
     for (int k = 0; k < op_case_count(); k++) {
         const op_case *c = op_case_at(k);
         if (!in_bf16(c)) continue;
-        failed += check_case(c, layout, holes, need);
+        failed += check_case(c, layout, holes, joined, need);
         checked++;
     }
     assert_true(checked > 300);
@@ -88,21 +89,27 @@ static void check_all(dr_layout layout, uint32_t holes, uint32_t need)
 static void outputs(void **state)
 {
     (void)state;
-    check_all(DR_LAYOUT_CL, 0, 0);
-    check_all(DR_LAYOUT_ROW, 0, 0);
+    check_all(DR_LAYOUT_CL, 0, false, 0);
+    check_all(DR_LAYOUT_ROW, 0, false, 0);
 }
 
 static void gradients(void **state)
 {
     (void)state;
-    check_all(DR_LAYOUT_CL, 0, ~0u);
+    check_all(DR_LAYOUT_CL, 0, false, ~0u);
 }
 
 static void of_views_with_holes(void **state)
 {
     (void)state;
-    check_all(DR_LAYOUT_CL, ~0u, ~0u);
-    check_all(DR_LAYOUT_ROW, 0x55555555u, ~0u);
+    check_all(DR_LAYOUT_CL, ~0u, false, ~0u);
+    check_all(DR_LAYOUT_ROW, 0x55555555u, false, ~0u);
+}
+
+static void of_parts_of_joined_images(void **state)
+{
+    (void)state;
+    check_all(DR_LAYOUT_CL, ~0u, true, ~0u);
 }
 
 #define IN(kind, ...) \
@@ -184,8 +191,8 @@ static void of_large_tensors(void **state)
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             op_case c = cases[i];
             snprintf(c.label, sizeof c.label, "large %s of %lld channels", c.op, (long long)C);
-            failed += check_case(&c, DR_LAYOUT_CL, 0, 0);
-            failed += check_case(&c, DR_LAYOUT_CL, 0, ~0u);
+            failed += check_case(&c, DR_LAYOUT_CL, 0, false, 0);
+            failed += check_case(&c, DR_LAYOUT_CL, 0, false, ~0u);
         }
     }
     assert_int_equal(failed, 0);
@@ -331,6 +338,7 @@ int main(void)
         cmocka_unit_test(outputs),
         cmocka_unit_test(gradients),
         cmocka_unit_test(of_views_with_holes),
+        cmocka_unit_test(of_parts_of_joined_images),
         cmocka_unit_test(of_large_tensors),
         cmocka_unit_test(random_numbers),
         cmocka_unit_test(with_kernels_of_their_own),

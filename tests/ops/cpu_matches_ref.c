@@ -30,18 +30,20 @@ static int compare(const op_case *c, const char *how, const char *what, int i, c
     return 1;
 }
 
-static int check_case(const op_case *c, dr_device *device, dr_layout layout, uint32_t holes, uint32_t need,
-                      const case_result *want)
+static case_run f32_on(dr_device *device, dr_layout layout, uint32_t need)
+{
+    return (case_run){ .device = device, .dtype = DR_F32, .layout = layout, .need = need, .nudged = -1 };
+}
+
+static int check_case(const op_case *c, const case_run *run, const case_result *want)
 {
     char how[64];
-    snprintf(how, sizeof how, "%s %s%s", dr_device_name(device), layout == DR_LAYOUT_CL ? "channels-last" : "row-major",
-             holes ? ", views with holes" : "");
-    const case_run run = {
-        .device = device, .dtype = DR_F32, .layout = layout, .need = need, .holes = holes, .nudged = -1
-    };
+    snprintf(how, sizeof how, "%s %s%s", dr_device_name(run->device),
+             run->layout == DR_LAYOUT_CL ? "channels-last" : "row-major",
+             run->joined ? ", parts of joined images" : run->holes ? ", views with holes" : "");
     case_result got;
     int failed = 0;
-    if (!run_case(c, &run, &got)) {
+    if (!run_case(c, run, &got)) {
         print_error("%s, %s: %s\n", c->label, how, dr_error_message());
         dr_error_clear();
         free_result(&got);
@@ -73,48 +75,47 @@ static bool needs_dense(const op_case *c) /* steps in place; fill and assign tak
     return op_of(c) && (op_of(c)->flags & DR_OP_MUTATES) && strcmp(c->op, "fill") != 0 && strcmp(c->op, "assign") != 0;
 }
 
-static void check_all_needing(uint32_t need, dr_device *device, dr_layout layout, uint32_t holes)
+static void check_all_by(case_run run)
 {
     int failed = 0;
     for (int k = 0; k < op_case_count(); k++) {
         const op_case *c = op_case_at(k);
-        if (layout == DR_LAYOUT_CL && !has_images(c)) continue;
-        if (holes && needs_dense(c)) continue;
-        const case_run run = { .device = ref, .dtype = DR_F64, .layout = DR_LAYOUT_ROW, .need = need, .nudged = -1 };
+        if (run.layout == DR_LAYOUT_CL && !has_images(c)) continue;
+        if (run.holes && needs_dense(c)) continue;
+        const case_run exact = {
+            .device = ref, .dtype = DR_F64, .layout = DR_LAYOUT_ROW, .need = run.need, .nudged = -1
+        };
         case_result want;
-        if (!run_case(c, &run, &want)) {
+        if (!run_case(c, &exact, &want)) {
             print_error("%s, ref: %s\n", c->label, dr_error_message());
             dr_error_clear();
             failed++;
         } else {
-            failed += check_case(c, device, layout, holes, need, &want);
+            failed += check_case(c, &run, &want);
         }
         free_result(&want);
     }
     assert_int_equal(failed, 0);
 }
 
-static void check_all(dr_device *device, dr_layout layout, uint32_t holes)
-{
-    check_all_needing(~0u, device, layout, holes);
-}
+static void check_all(dr_device *device, dr_layout layout) { check_all_by(f32_on(device, layout, ~0u)); }
 
 static void ref_itself_channels_last(void **state)
 {
     (void)state;
-    check_all(ref, DR_LAYOUT_CL, 0);
+    check_all(ref, DR_LAYOUT_CL);
 }
 
 static void on_row_major_images(void **state)
 {
     (void)state;
-    check_all(cpu, DR_LAYOUT_ROW, 0);
+    check_all(cpu, DR_LAYOUT_ROW);
 }
 
 static void on_channels_last_images(void **state)
 {
     (void)state;
-    check_all(cpu, DR_LAYOUT_CL, 0);
+    check_all(cpu, DR_LAYOUT_CL);
 }
 
 /* Small convolutions run by oneDNN unless told otherwise. Winograd's forms round more, within what is allowed here. */
@@ -135,7 +136,8 @@ static void by_each_form_of_convolution(void **state)
                 };
                 case_result want;
                 assert_true(run_case(c, &run, &want));
-                failed += check_case(c, cpu, DR_LAYOUT_CL, 0, need, &want);
+                const case_run fast = f32_on(cpu, DR_LAYOUT_CL, need);
+                failed += check_case(c, &fast, &want);
                 free_result(&want);
             }
         }
@@ -148,20 +150,33 @@ static void by_each_form_of_convolution(void **state)
 static void without_gradients(void **state)
 {
     (void)state;
-    check_all_needing(0, ref, DR_LAYOUT_CL, 0);
-    check_all_needing(0, cpu, DR_LAYOUT_CL, 0);
-    check_all_needing(0, cpu, DR_LAYOUT_ROW, 0);
+    check_all_by(f32_on(ref, DR_LAYOUT_CL, 0));
+    check_all_by(f32_on(cpu, DR_LAYOUT_CL, 0));
+    check_all_by(f32_on(cpu, DR_LAYOUT_ROW, 0));
 }
 
 /* Every other input, then those between, then all. */
+static void check_all_with_holes(bool joined)
+{
+    const uint32_t which[] = { 0x55555555u, 0xaaaaaaaau, ~0u };
+    for (int k = 0; k < 6; k++) {
+        case_run run = f32_on(cpu, k % 2 ? DR_LAYOUT_ROW : DR_LAYOUT_CL, ~0u);
+        run.holes = which[k / 2];
+        run.joined = joined;
+        check_all_by(run);
+    }
+}
+
 static void on_views_with_holes(void **state)
 {
     (void)state;
-    const uint32_t which[] = { 0x55555555u, 0xaaaaaaaau, ~0u };
-    for (int k = 0; k < 3; k++) {
-        check_all(cpu, DR_LAYOUT_CL, which[k]);
-        check_all(cpu, DR_LAYOUT_ROW, which[k]);
-    }
+    check_all_with_holes(false);
+}
+
+static void on_parts_of_joined_images(void **state)
+{
+    (void)state;
+    check_all_with_holes(true);
 }
 
 /* A composed form would hide a kernel that is missing. */
@@ -205,6 +220,7 @@ int main(void)
         cmocka_unit_test(by_each_form_of_convolution),
         cmocka_unit_test(without_gradients),
         cmocka_unit_test(on_views_with_holes),
+        cmocka_unit_test(on_parts_of_joined_images),
         cmocka_unit_test(with_a_kernel_wherever_ref_has_one),
         cmocka_unit_test(no_op_is_forgotten),
     };

@@ -65,7 +65,8 @@ typedef struct case_run {
     dr_dtype rounded_to;
     dr_layout layout; /* of rank-4 floating inputs */
     uint32_t need;    /* bit i: input i requires a gradient, if it wants one; 0: forward only */
-    uint32_t holes;   /* bit i: input i, if floating, is a view with holes */
+    uint32_t holes;   /* bit i: input i, if floating, is a view with holes: every second channel of a wider tensor */
+    bool joined;      /* or channels that follow one another there, as those of one of several images joined */
     int nudged;       /* input whose element `at` is moved by `by`; -1: none */
     int64_t at;
     double by;

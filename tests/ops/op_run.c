@@ -122,8 +122,8 @@ static dr_tensor *tensor_of(int rank, const int64_t *shape, dr_dtype dtype, dr_l
     return t && dr_tensor_write(t, DR_F64, values) == DR_OK ? t : NULL;
 }
 
-/* The same, as every second element of an axis of a larger tensor, which holds NaN elsewhere. */
-static dr_tensor *with_holes(dr_tensor *t)
+/* The same, as every element, or every second one, of part of an axis of a larger tensor, which holds NaN elsewhere. */
+static dr_tensor *part_of_larger(dr_tensor *t, int64_t step)
 {
     const dr_view *v = dr_tensor_view(t);
     if (!v || v->rank == 0) return t;
@@ -134,7 +134,7 @@ static dr_tensor *with_holes(dr_tensor *t)
     const bool channels_last = v->rank == 4 && !dr_view_is(v, DR_LAYOUT_ROW);
     dr_tensor *wide = dr_tensor_new((dr_dtype)v->dtype, v->rank, shape, channels_last ? DR_LAYOUT_CL : DR_LAYOUT_ROW);
     if (!wide || dr_fill(wide, NAN) != DR_OK) return NULL;
-    dr_tensor *part = dr_apply1("slice", &wide, 1, &(dr_slice_attr){ axis, 1, v->shape[axis], 2 });
+    dr_tensor *part = dr_apply1("slice", &wide, 1, &(dr_slice_attr){ axis, 1, v->shape[axis], step });
     return part && dr_assign(part, t) == DR_OK ? part : NULL;
 }
 
@@ -158,7 +158,7 @@ static dr_tensor *make_input(const op_case *c, const case_run *run, int i)
     const dr_dtype floats = run->wide >> i & 1 ? DR_F32 : run->dtype;
     dr_tensor *t = tensor_of(in->rank, in->shape, dtype_of(in, floats), layout, values);
     free(values);
-    if (wants_gradient(in) && (run->holes >> i & 1)) t = with_holes(t);
+    if (wants_gradient(in) && (run->holes >> i & 1)) t = part_of_larger(t, run->joined ? 1 : 2);
     if (wants_gradient(in) && (run->need >> i & 1)) dr_requires_grad(t, true);
     return t;
 }
