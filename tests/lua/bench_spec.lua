@@ -76,6 +76,15 @@ describe("drift bench", function()
     for _, op in ipairs { "conv2d", "conv2d_backward_weight", "batch_norm_act", "mse_backward" } do kernel(r, op) end
   end)
 
+  it("computes in the precision that it names", function()
+    if not drift.device():computes "bf16" then return end
+    local r = results "train hidden=4 batch=6 steps=1 warmup=1 profiled=1 --threads 1 --precision bf16"[1]
+    assert.are.equal("bf16", r.precision)
+    assert.are.equal("bf16", kernel(r, "batch_norm_act").dtype)
+    local apart = results "--precision bf16 hidden=4 batch=6 steps=1 warmup=1 profiled=1 euler=1 --threads 1"
+    for _, task in ipairs(apart) do assert.are.equal("bf16", kernel(task, "conv2d").dtype, task.task) end
+  end)
+
   it("counts the network's FLOP", function()
     local D, B = 8, 3
     local forward = B * forward_flop(D) * 1e-9

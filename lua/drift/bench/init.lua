@@ -54,7 +54,7 @@ local function milliseconds(step, i)
 end
 
 local function header(task, s)
-  return { task = task, device = drift.device().name, precision = drift.options.precision or "f32", hidden = s.hidden,
+  return { task = task, device = drift.device().name, precision = drift.precision(), hidden = s.hidden,
            batch = s.batch, threads = drift.options.threads or drift.cpus() }
 end
 
@@ -106,6 +106,7 @@ return function(what)
     local near = drift.nearest(what, { "train", "denoise", "sample", "ops" })
     drift.fail("bench: train, denoise, sample or ops, not %s%s", what, near and "; did you mean " .. near .. "?" or "")
   end
+  drift.precision(drift.options.precision)
   if drift.profiling() then drift.fail "bench: takes a profile of its own; --profile goes with drift run" end
   local results = drift.json.array {}
   for _, task in ipairs(what and { what } or { "train", "sample" }) do
