@@ -2,9 +2,9 @@
  *   y[b,co,oy,ox] = bias[co] + sum over ci,ky,kx of x[b,ci,oy s - p + ky,ox s - p + kx] weight[co,ci,ky,kx]
  * Images lie channels-last, weights row-major; oneDNN chooses the weights' own layout and they are reordered at each
  * call, which costs under 1% of a layer. Some cases are faster otherwise: conv2d_whole.c (the kernel covers the image),
- * conv2d_thin.c (one channel on one side); and, as conv2d_choice.c finds, conv2d_weight.c and conv2d_weight_bf16.c (weight
- * gradients of larger images) and conv2d_winograd.c (kernels 3x3 and 4x4). In bf16 the reordering also rounds the f32
- * weights, and gradients of weights are f32. */
+ * conv2d_thin.c (one channel on one side); and, as conv2d_choice.c finds, conv2d_weight.c and conv2d_weight_bf16.c
+ * (weight gradients of larger images) and conv2d_winograd.c (kernels 3x3 and 4x4). In bf16 the reordering also rounds
+ * the f32 weights, and gradients of weights are f32. */
 #include "conv2d_act.h"
 #include "conv2d_choice.h"
 #include "conv2d_thin.h"
@@ -236,7 +236,7 @@ static void run_best(const dr_kargs *a, dr_onednn_kind kind, const conv_shape *s
     dr_conv_run(a, &call, run_form);
 }
 
-/* ---- kernels: images in f32 or bf16, x's dtype; weights of any dtype in, their gradients out in f32 ----------------- */
+/* ---- kernels: images in f32 or bf16, x's dtype; weights of any dtype in, their gradients out in f32 -------------- */
 
 /* x [B,Ci,H,W], weight [Co,Ci,k,k], bias [Co] or NULL, add [B/n,Co,Ho,Wo] or NULL -> act(y + add) [B,Co,Ho,Wo] */
 static void convolve(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act)

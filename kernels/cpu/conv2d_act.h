@@ -16,9 +16,9 @@ void dr_conv2d_lay_add(const conv_shape *s, void *y, int64_t image);
 
 void dr_conv2d_finish(const conv_shape *s, float *y, int64_t image); /* y = act(y + add), in place */
 
-/* n pixels' sums in f32, [n,pitch] of which `channels` count: act(sums + add) goes to pixel[i] in `type`, rounded once, but
- * for those that are NULL. add is NULL or has an address for each. Past the caches: in whole lines of 64 bytes; the caller
- * ends that with dr_winograd_past_done. */
+/* n pixels' sums in f32, [n,pitch] of which `channels` count: act(sums + add) goes to pixel[i] in `type`, rounded once,
+ * but for those that are NULL. add is NULL or has an address for each. Past the caches: in whole lines of 64 bytes, 32
+ * channels at most; the caller ends that with dr_winograd_past_done. */
 typedef struct dr_conv2d_sums {
     int type; /* DR_F32 or DR_BF16, of pixel and add */
     bool past;

@@ -1,6 +1,6 @@
 /* conv2d_winograd.h: convolutions with fewer multiplications than they have terms (Winograd): kernels 3x3 with stride 1
- * and kernels 3x3 and 4x4 with stride 2, their gradients, and their transposes. Images are f32 or bf16 (the shape's dtype);
- * weights, their gradients and all that lies between are f32. */
+ * and kernels 3x3 and 4x4 with stride 2, their gradients, and their transposes. Images are f32 or bf16 (the shape's
+ * dtype); weights, their gradients and all that lies between are f32. */
 #ifndef DRIFT_CPU_CONV2D_WINOGRAD_H
 #define DRIFT_CPU_CONV2D_WINOGRAD_H
 

@@ -28,8 +28,8 @@ extern const winograd_form dr_winograd_forms[FORM_COUNT];
 vec dr_winograd_load_part(int type, const void *x, int64_t n);
 void dr_winograd_store_part(float *x, vec v, int64_t n);
 
-/* A tile of pixels -> a row of each point's matrix: pixel[i * size + j] points at `channels` numbers of `type`, DR_F32 or
- * DR_BF16; to[] receives as many, rounded up to whole vectors, at each step of `step` floats. */
+/* A tile of pixels -> a row of each point's matrix: pixel[i * size + j] points at `channels` numbers of `type`, DR_F32
+ * or DR_BF16; to[] receives as many, rounded up to whole vectors, at each step of `step` floats. */
 void dr_winograd_from_input(int form, int type, const void *const *pixel, int64_t channels, float *to, int64_t step);
 /* The same for the other side in the weight's gradient; sum (whole vectors) gains each channel's sum. */
 void dr_winograd_from_output(int form, int type, const void *const *pixel, int64_t channels, float *to, int64_t step,

@@ -163,7 +163,7 @@ always void weight_gradient(const int points, const int taps, const vec *u, vec 
     }
 }
 
-/* ---- along both axes; points, tile, taps and type are constants where these are called ---------------------------- */
+/* ---- along both axes; points, tile, taps and type are constants where these are called --------------------------- */
 
 typedef uint32_t bits __attribute__((vector_size(LANES * 4)));
 typedef uint16_t halves __attribute__((vector_size(LANES * 2), aligned(2)));
@@ -175,7 +175,8 @@ always vec load(const int type, const void *x, int64_t n) /* n or LANES channels
     return (vec)(__builtin_convertvector(*(const halves *)x, bits) << 16);
 }
 
-always void from_input(const int points, const int type, const void *const *pixel, int64_t channels, float *to, int64_t step)
+always void from_input(const int points, const int type, const void *const *pixel, int64_t channels, float *to,
+                       int64_t step)
 {
     for (int64_t c = 0; c < channels; c += LANES) {
         vec part[MOST_POINTS][MOST_POINTS]; /* [column][row] */
