@@ -90,6 +90,20 @@ describe("a replayed training step", function()
     assert.is_true(state.replayed >= 30, state.replayed .. " replayed")
   end)
 
+  it("is recorded apart with and without gradients, and for each mode of a network", function()
+    local net = drift.build(drift.net { name = "modes", forward = function(net, x) return x * (net:training() and 2 or 3) end })
+    local step = drift.plan(function(b) return net(b.x) + (drift.grad_enabled() and 10 or 20) end)
+    for i = 1, 8 do
+      for _, way in ipairs { { true, true }, { true, false }, { false, true }, { false, false } } do
+        net:train(way[1])
+        local x = { x = drift.full({ 2 }, i) }
+        local y = way[2] and step(x) or drift.no_grad(step, x)
+        assert.equal((way[1] and 2 or 3) * i + (way[2] and 10 or 20), y:totable()[1])
+      end
+    end
+    assert.equal(4 * (8 - 3), step:state().replayed)
+  end)
+
   it("goes on with the right weights after they were swapped, and in another mode", function()
     local seen = {}
     local o = { between = function(net, averages, i)
@@ -247,6 +261,9 @@ describe("what cannot be replayed", function()
     says("affine: its scale changes from call to call", function(b) calls = calls + 1 return b.x * calls end)
     calls = 0
     says("it runs 2 kernels and ran 1 before", function(b) calls = calls + 1 return calls < 3 and b.x:exp() or b.x:exp():sin() end)
+    calls = 0
+    says("sum: its dims changes from call to call", function(b) calls = calls + 1 return b.x:sum({ calls % 2 }) end,
+         function() return { x = drift.ones(2, 2) } end)
     calls = 0
     says("a number from the host that mul reads changes", function(b) calls = calls + 1 return b.x * drift.tensor { calls, 1 } end)
     says("its tensor 2 comes from outside and is another one", function(b) return b.x * held end,

@@ -328,7 +328,8 @@ static void choices_are_measured_once_and_written(void **state)
     setenv("DRIFT_CPU_TUNE", "off", 1);
 }
 
-/* What other processes wrote is kept; another file's lines are read; one that is damaged is not. */
+/* What other processes wrote is kept; another file's lines are read; one that is damaged, or of another processor, is
+ * not. */
 static void choices_are_read(void **state)
 {
     (void)state;
@@ -359,6 +360,15 @@ static void choices_are_read(void **state)
     assert_non_null(strstr(text, "\n1 0 43 32"));
     assert_non_null(strstr(text, "\n1 0 45 32"));
     assert_null(strstr(text, "\n1 0 44 32"));
+
+    snprintf(more, sizeof more, "another %s1 0 46 32 28 28 32 3 1 1 1 2 winograd_small\n", text);
+    write_choices(path, more);
+    other = run_large(47);
+    free_result(&other);
+    assert_true(read_choices(path, text, sizeof text));
+    assert_non_null(strstr(text, "\n1 0 47 32"));
+    assert_null(strstr(text, "\n1 0 46 32"));
+    assert_null(strstr(text, "another"));
     setenv("DRIFT_CPU_TUNE", "off", 1);
 }
 
