@@ -64,7 +64,7 @@ static dr_status backward(const dr_backward_args *b)
 {
     const dr_conv2d_attr *a = b->attr;
     const dr_view *x = &b->in_view[0], *weight = &b->in_view[1];
-    dr_tensor *dy = dr_contiguous(b->dout[0], DR_LAYOUT_CL); /* once for both */
+    dr_tensor *dy = dr_contiguous(b->dout[0], DR_LAYOUT_CL); /* a copy, where it takes one, once for both */
     const bool has_bias = dr_given(b->in_view, b->n_in, 2) && b->need[2];
     if (b->need[0]) {
         const dr_conv2d_backward_data_attr data = { a->stride, a->padding, x->shape[2], x->shape[3] };

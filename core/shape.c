@@ -92,23 +92,9 @@ static bool dense(const dr_view *v)
     return true;
 }
 
-/* Channels-last, of one pitch between pixels. */
-static bool pitched(const dr_view *v)
-{
-    static const int outward[] = { 3, 2, 0 };
-    int64_t stride = dr_view_pitch(v);
-    if (v->shape[1] > 1 && (v->stride[1] != 1 || stride < v->shape[1])) return false;
-    for (int i = 0; i < 3; i++) {
-        if (v->shape[outward[i]] > 1 && v->stride[outward[i]] != stride) return false;
-        stride *= v->shape[outward[i]];
-    }
-    return true;
-}
-
 bool dr_view_is(const dr_view *v, dr_layout layout)
 {
     if (layout == DR_LAYOUT_ANY) return true;
-    if (layout == DR_LAYOUT_CL_PITCH && v->rank == 4) return laid_as(v, DR_LAYOUT_CL) || pitched(v);
     if (layout == DR_LAYOUT_DENSE) return dense(v);
     return laid_as(v, layout);
 }

@@ -22,9 +22,7 @@ typedef enum dr_layout {
     DR_LAYOUT_ANY,     /* any strides */
     DR_LAYOUT_DENSE,   /* no holes, axes in any order (a view of a dense buffer, permuted); inputs with this layout
                           and the same shape all arrive with the same strides */
-    DR_LAYOUT_INFER,   /* outputs only: infer fills the strides, of a dense tensor */
-    DR_LAYOUT_CL_PITCH /* inputs only: rank 4: as CL, but from pixel to pixel it may be more than C elements, as in some
-                          channels of a wider image: dr_view_pitch says how many; other ranks: row-major dense */
+    DR_LAYOUT_INFER    /* outputs only: infer fills the strides, of a dense tensor */
 } dr_layout;
 
 enum { DR_OP_NONDIFF = 1,   /* has no gradient, by nature */

@@ -6,8 +6,7 @@
  * - elementwise ops: DENSE in, DENSE out. Inputs of the output's shape have the output's strides; others broadcast by
  *   their own strides. add: any strides in.
  * - images (convolution, normalisation, pooling, resizing, pad, concat, slice_backward): rank 4 is channels-last, other
- *   ranks row-major; outputs likewise. Weights and vectors are row-major. dy of batch_norm_act_backward and film_backward
- *   may have a pitch (DR_LAYOUT_CL_PITCH): the gradient of one of the images that were concatenated.
+ *   ranks row-major; outputs likewise. Weights and vectors are row-major.
  * - sum, mean, amax, sum_to: DENSE in (go by strides), row-major out. cast: DENSE. copy, fill, assign: any strides.
  * - all else, and all i32 inputs: row-major.
  * - in place (MUTATES): tensors are dense in any order, and those of one weight have the same strides, so flat arrays.
@@ -88,14 +87,6 @@ static inline _Bool dr_view_is_laid(const dr_view *v, dr_layout layout) /* ROW o
         stride *= v->shape[order[i]];
     }
     return 1;
-}
-static inline int64_t dr_view_pitch(const dr_view *v) /* of DR_LAYOUT_CL_PITCH: elements from a pixel to the next */
-{
-    static const int outward[] = { 3, 2, 0 }; /* from the innermost axis of pixels; those of size 1 may have any stride */
-    for (int i = 0; i < 3 && v->rank == 4; i++) {
-        if (v->shape[outward[i]] > 1) return v->stride[outward[i]];
-    }
-    return v->rank > 1 ? v->shape[v->rank == 3 ? 2 : 1] : 1;
 }
 static inline dr_tensor *dr_contiguous(dr_tensor *x, dr_layout layout) /* x itself if it is so already */
 {
