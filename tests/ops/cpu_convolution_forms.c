@@ -31,6 +31,7 @@ static const shape shapes[] = {
     { 2, 17, 33, 9, 12, 4, 2, 1 },  { 1, 5, 66, 8, 10, 4, 2, 0 },   { 1, 33, 3, 7, 9, 4, 2, 2 },
     { 2, 3, 5, 9, 8, 4, 2, 3 },     { 2, 16, 20, 11, 14, 3, 2, 1 }, { 1, 7, 40, 13, 10, 3, 2, 0 },
     { 2, 40, 7, 6, 9, 3, 2, 2 },    { 30, 16, 8, 18, 17, 4, 2, 1 },
+    { 5, 32, 9, 13, 14, 3, 1, 1 },  { 4, 64, 16, 26, 25, 4, 2, 1 },
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
@@ -194,6 +195,11 @@ static void large_images(void **state)
             if (!dr_device_kernel(cpu, c.op, dtypes[i])) continue;
             setenv("DRIFT_CPU_CONV", "onednn", 1);
             if (!run_case(&c, &run, &want)) fail_msg("%s: %s", c.label, dr_error_message());
+            const dr_conv2d_act_attr other = { .stride = 1, .padding = 1, .act = DR_ACT_RELU };
+            op_case between = c; /* lest what was right stays in memory that is used again */
+            between.attr = &other;
+            if (!run_case(&between, &run, &got)) fail_msg("%s: %s", c.label, dr_error_message());
+            free_result(&got);
             setenv("DRIFT_CPU_CONV", "winograd", 1);
             if (!run_case(&c, &run, &got)) fail_msg("%s: %s", c.label, dr_error_message());
             const int64_t n = view_count(&want.view[0]);
@@ -296,16 +302,18 @@ static void write_choices(const char *path, const char *text)
 }
 
 /* A shape of its own for each, since what was read or measured is not read again. 0.3 thousand million products. */
-static case_result run_large(int64_t B)
+static case_result run_large_in(dr_dtype dtype, int64_t B)
 {
     const shape s = { B, 32, 32, 28, 28, 3, 1, 1 };
     const dr_conv2d_attr attr = { .stride = 1, .padding = 1 };
     op_case c = case_of(&s, "conv2d", &attr);
-    const case_run run = { .device = cpu, .dtype = DR_F32, .layout = DR_LAYOUT_CL, .need = 0, .nudged = -1 };
+    const case_run run = { .device = cpu, .dtype = dtype, .wide = 6, .layout = DR_LAYOUT_CL, .need = 0, .nudged = -1 };
     case_result result;
     if (!run_case(&c, &run, &result)) fail_msg("%s", dr_error_message());
     return result;
 }
+
+static case_result run_large(int64_t B) { return run_large_in(DR_F32, B); }
 
 static void choices_are_measured_once_and_written(void **state)
 {
@@ -325,6 +333,12 @@ static void choices_are_measured_once_and_written(void **state)
     assert_true(difference(measured.out[0], known.out[0], view_count(&known.view[0])) == 0);
     free_result(&measured);
     free_result(&known);
+    if (dr_device_kernel(cpu, "conv2d", DR_BF16)) { /* a choice of its own */
+        case_result narrow = run_large_in(DR_BF16, 41);
+        assert_true(read_choices(path, again, sizeof again));
+        assert_non_null(strstr(again, "\n1 2 41 32 28 28 32 3 1 1 1 2 "));
+        free_result(&narrow);
+    }
     setenv("DRIFT_CPU_TUNE", "off", 1);
 }
 
