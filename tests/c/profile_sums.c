@@ -88,10 +88,15 @@ static void repeats_change_no_result(void **state)
     dr_profile_repeat(7);
     dr_tensor *y = dr_add(x, x);
     dr_assign(x, y); /* in place: once */
+    dr_tensor *average = some(4); /* what moves with each run shows it: 0.5 2 + 0.5 4 */
+    dr_tensor *decay = dr_tensor_from(DR_F64, 0, NULL, &(double){ 0.5 });
+    dr_apply("ema_step", (dr_tensor *[]){ decay, average, x }, 3, NULL, NULL);
     assert_int_equal(dr_profile_close(), DR_OK);
     assert_int_equal(dr_profile_at(0)->calls, 1);
     assert_int_equal(dr_tensor_read(dr_add(x, y), DR_F32, back), DR_OK);
     assert_true(back[0] == 8.0F);
+    assert_int_equal(dr_tensor_read(average, DR_F32, back), DR_OK);
+    assert_true(back[0] == 3.0f);
 }
 
 static json_t *events_of(const char *path)
