@@ -1,6 +1,5 @@
 /* backend_cpu.c: the processor as a device: host memory, threads by OpenMP, kernels of kernels/cpu, oneDNN. This file
- * is compiled for any processor; the kernels are compiled for the one of the build, which is checked before they run.
- */
+ * is compiled for any processor; the kernels are compiled for that of the build, which is checked before they run. */
 #include "cpu_backend.h"
 #include "onednn.h"
 #ifdef __GLIBC__

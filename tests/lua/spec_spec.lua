@@ -10,6 +10,13 @@ local function refused(f, ...)
 end
 
 describe("a spec", function()
+    it("carries its file's opening comment, also one whose end mark stands alone in the last line", function()
+        for _, c in ipairs(drift.components "decay") do
+            if c.plugin == "good_neighbour" then assert.is_truthy(c.comment:find("^A third party's plugin: .*only%.\n?$")) return end
+        end
+        error "good_neighbour is not there"
+    end)
+
     it("is checked by the component's schema, at the script's line", function()
         local heun, neighbour = drift.sampler.heun, drift.decay.neighbour
         refused(function() return heun { order = 7 } end, "sampler heun: order = 7 is outside [1, 2]")

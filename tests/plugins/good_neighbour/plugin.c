@@ -1,4 +1,5 @@
-/* A third party's plugin: a decay with one parameter of each type, and exported functions. Uses public headers only. */
+/* A third party's plugin: a decay with one parameter of each type, and exported functions. Uses public headers only.
+ */
 #include <drift/plugin.h>
 
 typedef struct {
