@@ -36,9 +36,17 @@ VM_INLINE void sum_distances(int type, const void *x, int64_t row, int64_t count
         }
 }
 
+/* The middle one of three elements, `step` apart: one row that is far off is no origin to take distances from. */
+VM_INLINE float middle(int type, const void *x, int64_t at, int64_t step)
+{
+    const float a = dr_load(type, x, at), b = dr_load(type, x, at + step), c = dr_load(type, x, at + 2 * step);
+    const float low = a < b ? a : b, high = a < b ? b : a, rest = high < c ? high : c;
+    return low < rest ? rest : low;
+}
+
 /* Rows [first, last) of x: mean and squares [C]; scratch [3 C]. The squares of some rows about their own mean are those
  * about the origin less count (mean - origin)^2. What that cancels is no larger than what joining then adds for the
- * distance between the two means; at first, where the origin is the first row, 64 times what that row adds. */
+ * distance between the two means; at first, where the origin is one of the rows, 64 times what that row adds. */
 VM_INLINE void row_moments_of(int type, const void *x, int64_t first, int64_t last, int64_t C, double *mean,
                               double *squares, float *scratch)
 {
@@ -46,7 +54,7 @@ VM_INLINE void row_moments_of(int type, const void *x, int64_t first, int64_t la
     float *origin = scratch, *sum = scratch + C, *square = scratch + 2 * C;
     for (int64_t c = 0; c < C; c++) {
         mean[c] = squares[c] = 0;
-        origin[c] = dr_load(type, x, first * C + c);
+        origin[c] = middle(type, x, first * C + c, last - first < 3 ? 0 : C);
     }
     for (int64_t row = first; row < last; row += step) {
         const int64_t count = dr_min64(step, last - row);
