@@ -178,10 +178,10 @@ static void only_what_backward_needs_stays_in_memory(void **state)
     dr_scope_close();
 }
 
-/* y = batch_norm_act(x), loss = sum y w: the product's backward wants y. Through a view of y it must be held. Returns the
- * bytes that the forward leaves behind; x's gradient is in dx [2 8 8 8]. */
+/* y = batch_norm_act(x), loss = sum y w: the product's backward wants y, which is w's gradient. Through a view of y it
+ * must be held. Returns the bytes that the forward leaves behind; w's gradient is in dw [2 8 8 8]. */
 enum { IMAGE = 2 * 8 * 8 * 8 };
-static size_t normalised_product(bool through_a_view, float dx[IMAGE])
+static size_t normalised_product(bool through_a_view, float dw[IMAGE])
 {
     size_t before, during;
     const dr_batch_norm_act_attr attr = { .eps = 1e-5, .act = DR_ACT_GELU };
@@ -199,7 +199,7 @@ static size_t normalised_product(bool through_a_view, float dx[IMAGE])
     dr_scope_close();
     dr_device_memory(dr_device_current(), &during, NULL, NULL);
     assert_int_equal(dr_backward(loss, NULL), DR_OK);
-    assert_int_equal(dr_tensor_read(dr_grad(x), DR_F32, dx), DR_OK);
+    assert_int_equal(dr_tensor_read(dr_grad(w), DR_F32, dw), DR_OK);
     dr_scope_close();
     return during - before;
 }
