@@ -3,7 +3,15 @@
 #ifndef DRIFT_KERNEL_H
 #define DRIFT_KERNEL_H
 
+#ifdef __cplusplus /* CUDA C: the views and attributes; the host's functions are for C */
+extern "C" {
+#include <drift/abi.h>
+#include <drift/kinds.h>
+#include <drift/attributes.h>
+}
+#else
 #include <drift/plugin.h>
+#endif
 
 static inline void *dr_in(const dr_kargs *a, int i) { return a->in[i].data; } /* NULL: an optional input that is absent */
 static inline void *dr_out(const dr_kargs *a, int i) { return a->out[i].data; }
@@ -22,8 +30,9 @@ typedef struct dr_kernel_entry {
 } dr_kernel_entry;
 
 #define DR_KERNEL(op_, dtype_, function) \
-    static const dr_kernel_entry dr_kernel_##op_##_##dtype_ = { .op = #op_, .dtype = dtype_, .fn = function }; \
-    DR_ENTRY_("dr_kernels", dr_kernel_entry, dr_kernel_entry_##op_##_##dtype_, dr_kernel_##op_##_##dtype_)
+    static const dr_kernel_entry dr_kernel_##op_##_##dtype_ = { #op_, dtype_, function }; \
+    static const dr_kernel_entry *const dr_kernel_entry_##op_##_##dtype_ __attribute__((used, section("dr_kernels"))) = \
+        &dr_kernel_##op_##_##dtype_;
 
 enum { DR_ANY_DTYPE = -1 };
 

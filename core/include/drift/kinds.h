@@ -77,6 +77,7 @@ typedef struct dr_kargs {
     const void *attr;
     void *backend; /* the backend's self */
     const char *op;
+    int32_t sample_moves; /* in a graph: attr's `sample` counts from the sample that the graph is launched with */
 } dr_kargs;
 
 typedef void (*dr_kernel)(const dr_kargs *a); /* [kernel]; fails through dr_fail */
@@ -94,6 +95,20 @@ typedef struct dr_backend {
     dr_status (*sync)(void *self);
     dr_kernel (*kernel)(void *self, const char *op, dr_dtype dtype); /* NULL: none. dtype is the first float input's, else the output's */
     const char *(*describe)(void *self); /* "AMD EPYC, AVX-512, 2 threads" */
+
+    /* All below may be NULL. A device with a queue of its own: kernels may return before they are done, and copies to
+     * the device when `from` may be written again; copies to the host, and sync, wait.
+     * A plan's step as one launch. Between begin and end, kernels and copies are recorded and not run; no memory is
+     * allocated, and nothing is waited for. Memory that they name must live as long as the graph. */
+    dr_status (*graph_begin)(void *self);
+    void *(*graph_end)(void *self); /* NULL after dr_fail; also where something failed in between */
+    dr_status (*graph_launch)(void *self, void *graph, int64_t sample);
+    void (*graph_free)(void *self, void *graph);
+    /* A value that is read later: begin queues the copy of up to 64 bytes, end waits for that copy alone. */
+    void *(*read_begin)(void *self, const void *from, size_t bytes); /* NULL after dr_fail */
+    dr_status (*read_end)(void *self, void *reading, void *to);      /* to NULL: nobody wants it any more */
+    /* Which devices there are: a line about number `index`; DR_ENOTFOUND, without dr_fail, past the last. Before open. */
+    dr_status (*list)(int64_t index, char *text, size_t bytes);
 } dr_backend;
 enum { DR_BACKEND_HOST_MEMORY = 1, /* its memory can be read in place */
        DR_BACKEND_SHAPES_ONLY = 2  /* computes nothing */ };
