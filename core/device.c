@@ -26,6 +26,13 @@ static dr_device *devices;
 static dr_device *current;
 static int64_t storages_made;
 
+static const dr_backend *read_api(dr_device *d)
+{
+    const dr_backend *given = d->instance->iface;
+    memcpy(&d->api_read, given, given->size < sizeof d->api_read ? given->size : sizeof d->api_read);
+    return &d->api_read;
+}
+
 /* "cuda:1" is backend cuda with index = 1. */
 dr_device *dr_device_open(const char *name, dr_args args)
 {
@@ -58,7 +65,7 @@ dr_device *dr_device_open(const char *name, dr_args args)
     d->instance = dr_instance_new("backend", backend, args);
     if (d->instance) {
         d->component = d->instance->component;
-        d->api = d->instance->iface;
+        d->api = read_api(d);
         d->self = d->instance->self;
         if (!d->api->open || d->api->open(d->self) == DR_OK) {
             d->next = devices;
@@ -96,6 +103,7 @@ void dr_device_close_all(void)
     while (devices) {
         dr_device *d = devices;
         devices = d->next;
+        dr_replay_graphs_close(d);
         dr_device_drop_arena(d);
         empty_cache(d);
         if (d->api->close) d->api->close(d->self);
@@ -164,7 +172,8 @@ static void *take(dr_device *d, size_t *bytes)
     }
     if (*bytes >= LARGE) make_room(d, *bytes);
     void *data = d->api->alloc(d->self, *bytes);
-    if (!data && c->n > 0) { /* full of blocks of other sizes: give those back and try again */
+    if (!data && (c->n > 0 || d->arena)) { /* full of blocks of other sizes: give those back and try again */
+        if (!d->arena_in_use) dr_device_drop_arena(d);
         empty_cache(d);
         data = d->api->alloc(d->self, *bytes);
     }
@@ -241,6 +250,13 @@ void dr_device_drop_arena(dr_device *d)
     d->arena = NULL;
     d->arena_user = NULL;
     dr_device_trim(d);
+}
+
+/* A function will run as written, and need memory of its own. Graphs are bound to the arena, so there it stays as long as
+ * there is memory beside it: see take(). */
+void dr_device_spare_arena(dr_device *d)
+{
+    if (!d->api->graph_begin) dr_device_drop_arena(d);
 }
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */

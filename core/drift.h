@@ -61,6 +61,7 @@ dr_status dr_launch_kernel(const dr_launch *l); /* the one function that runs ke
 typedef void (*dr_launch_hook)(void *ctx, const dr_launch *l, double start, double seconds); /* start: by the
     monotonic clock */
 void dr_set_launch_hook(dr_launch_hook hook, void *ctx); /* profiling; NULL: none */
+bool dr_launch_is_hooked(void);
 void dr_force_compose(bool on); /* tests: run the composed form even where a kernel exists */
 
 /* ---- record.c, plan.c: steps that are recorded and replayed ------------------------------------------------------ */
@@ -85,6 +86,8 @@ typedef struct dr_plan_state {
     int64_t launches, once; /* kernels of a replay; of these, what runs only when a constant input changes */
     size_t arena, made;     /* bytes that it runs in; of all memory that the function asked for */
     int64_t replayed, checked; /* calls so far */
+    bool graph;             /* a replay is one launch: see dr_backend's graph_begin */
+    int64_t graphs;         /* how often its kernels were captured into one */
 } dr_plan_state;
 dr_plan *dr_plan_new(const char *name, int64_t first_check); /* after so many replays a call is recorded again and
     compared, then more seldom */
@@ -97,7 +100,9 @@ bool dr_plan_recording(void);
 void dr_plan_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Tensors have changed their memory, or what plans refer to is gone: all check themselves. */
 void dr_plan_outdate(void);
-/* Work of the host beside kernels: done again with each replay. data is compared: other data is another step. */
+/* Work of the host beside kernels: done again with each replay. data is compared: other data is another step. It may
+ * count and note, and must neither launch kernels nor move memory: where a replay is one launch on the device, all of it
+ * runs behind that launch, in its own order. */
 void dr_plan_host(dr_status (*fn)(void *ctx, const void *data), void *ctx, const void *data, size_t bytes);
 dr_plan_state dr_plan_look(const dr_plan *p);
 

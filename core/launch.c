@@ -13,6 +13,8 @@ void dr_set_launch_hook(dr_launch_hook h, void *ctx)
     hook_ctx = ctx;
 }
 
+bool dr_launch_is_hooked(void) { return hook != NULL; }
+
 static double now(void)
 {
     struct timespec t;

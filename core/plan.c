@@ -48,6 +48,7 @@ dr_plan *dr_plan_new(const char *name, int64_t first_check)
 static void forget(dr_capture *k)
 {
     dr_device *d = k->step ? k->step->device : NULL;
+    dr_replay_graph_free(k);
     if (d && d->arena_user == k) dr_device_drop_arena(d);
     dr_recording_free(k->step);
     free(k->base);
@@ -77,7 +78,7 @@ void dr_plan_check(dr_plan *p)
     for (int i = 0; i < p->captures; i++) {
         dr_capture *k = p->capture[i];
         k->check = true;
-        if (k->step && k->step->device && k->step->device->arena_user == k) dr_device_drop_arena(k->step->device);
+        if (k->step && k->step->device && k->step->device->arena_user == k) dr_device_spare_arena(k->step->device);
     }
 }
 
@@ -156,7 +157,7 @@ static dr_capture *add_capture(dr_plan *p, const text *signature)
         dr_fail(DR_ENOMEM, "out of memory for a plan");
         return NULL;
     }
-    *k = (dr_capture){ .signature = signature->at, .signature_bytes = signature->n, .interval = p->first_check };
+    *k = (dr_capture){ .plan = p->name, .signature = signature->at, .signature_bytes = signature->n, .interval = p->first_check };
     const int at = p->captures < CAPTURES ? p->captures++ : oldest(p);
     if (p->capture[at]) free_capture(p->capture[at]);
     p->capture[at] = k;
@@ -193,7 +194,7 @@ static dr_status run_as_written(dr_plan_call *c, dr_tensor *const *in, dr_tensor
 static dr_recording *record(dr_capture *k, dr_plan_call *c, dr_tensor **out, int *n_out)
 {
     dr_device *d = dr_device_current();
-    if (d) dr_device_drop_arena(d); /* the function needs memory of its own now */
+    if (d) dr_device_spare_arena(d); /* the function needs memory of its own now */
     if (dr_bind_inputs(k, c) != DR_OK) return NULL;
     dr_recording *r = dr_record_begin(k->input, c->n_in, c);
     if (!r) return NULL;
@@ -334,7 +335,7 @@ dr_status dr_plan_run(dr_plan *p, dr_plan_call *c, dr_tensor **out, int *n_out)
         p->replayed++;
         return dr_replay(k, c, out, n_out);
     case NEW:
-        if (dr_device_current()) dr_device_drop_arena(dr_device_current()); /* as in record() */
+        if (dr_device_current()) dr_device_spare_arena(dr_device_current()); /* as in record() */
         k->stage = RUN_ONCE;
         break;
     case AS_WRITTEN: break;
@@ -353,6 +354,8 @@ dr_plan_state dr_plan_look(const dr_plan *p)
     s.replays = true;
     s.arena = last->arena;
     s.made = last->step->made;
+    s.graph = last->graph != NULL;
+    s.graphs = last->graphs;
     for (int64_t i = 0; i < last->step->events; i++) {
         s.launches += last->step->event[i].kind == EVENT_LAUNCH;
         s.once += last->step->event[i].kind == EVENT_LAUNCH && last->step->event[i].once;

@@ -76,6 +76,7 @@ typedef struct dr_recording {
 typedef enum stage { NEW = 0, RUN_ONCE, RECORDED, READY, AS_WRITTEN } stage;
 
 typedef struct dr_capture { /* of calls of one signature */
+    const char *plan;                 /* its name; borrowed */
     char *signature;
     size_t signature_bytes;
     stage stage;
@@ -87,6 +88,9 @@ typedef struct dr_capture { /* of calls of one signature */
     bool once_done, check;
     int64_t since_check, interval, generation, used;
     int restarts;
+    struct dr_replay_graph *graph;    /* the events that vary as one launch; NULL: not captured */
+    int64_t graphs;                   /* how often they were */
+    bool no_graph;                    /* they could not be */
 } dr_capture;
 
 /* record.c */
@@ -104,9 +108,17 @@ bool dr_same_step(const dr_recording *a, dr_recording *b, char *why, size_t n);
 /* arena.c: says what runs once and where each inner slot lies; the bytes that it takes in all */
 size_t dr_lay_arena(dr_recording *r, uint32_t constant);
 
-
 /* replay.c */
 dr_status dr_bind_inputs(dr_capture *k, const dr_plan_call *c);
+/* moves: the sample is told to the device when it launches the graph that the event goes into */
+dr_status dr_replay_event(const dr_capture *k, dr_event *e, int64_t sample, bool moves);
+void dr_count_writes(const dr_capture *k, const dr_event *e); /* to what was there before */
 dr_status dr_replay(dr_capture *k, const dr_plan_call *c, dr_tensor **out, int *n_out);
+
+/* replay_graph.c */
+bool dr_replay_graph_ready(dr_capture *k); /* there is one for the addresses of k->base; captures it if need be */
+dr_status dr_replay_graph_launch(const dr_capture *k, int64_t sample);
+void dr_replay_graph_results(const dr_capture *k, dr_tensor **out, int *n_out); /* copies: the graph keeps its memory */
+void dr_replay_graph_free(dr_capture *k);
 
 #endif

@@ -1,5 +1,6 @@
 /* replay.c: the recorded kernels once more. The call's inputs are copied to where they read, results that somebody
- * still has are left to him, what follows from weights and labels alone runs only if these have changed. */
+ * still has are left to him, what follows from weights and labels alone runs only if these have changed. The rest is one
+ * launch where the device can do that (replay_graph.c), else kernel by kernel. */
 #include "plan.h"
 
 #include <string.h>
@@ -65,19 +66,23 @@ static dr_status find_addresses(dr_capture *k, char *arena)
     return DR_OK;
 }
 
-static dr_status replay_event(const dr_capture *k, dr_event *e, int64_t sample)
+void dr_count_writes(const dr_capture *k, const dr_event *e)
 {
-    dr_recording *r = k->step;
+    for (int i = e->mutates ? 0 : e->n_in; i < e->n_in + e->n_out; i++) {
+        const dr_slot *s = e->where[i].slot >= 0 ? &k->step->slot[e->where[i].slot] : NULL;
+        if (s && s->kind == SLOT_OUTER) s->storage->version++;
+    }
+}
+
+dr_status dr_replay_event(const dr_capture *k, dr_event *e, int64_t sample, bool moves)
+{
+    if (e->kind == EVENT_HOST) return e->fn(e->ctx, e->data);
     for (int i = 0; i < e->n_in + e->n_out; i++) {
         const dr_place *w = &e->where[i];
-        if (w->slot < 0) continue;
-        e->view[i].data = k->base[w->slot] + w->offset;
-        dr_slot *s = &r->slot[w->slot];
-        if (s->kind == SLOT_OUTER && (i >= e->n_in || e->mutates)) s->storage->version++;
+        if (w->slot >= 0) e->view[i].data = k->base[w->slot] + w->offset;
     }
-    if (e->kind == EVENT_HOST) return e->fn(e->ctx, e->data);
     if (e->kind == EVENT_WRITE) {
-        dr_device *d = r->device;
+        dr_device *d = k->step->device;
         return d->api->copy(d->self, e->view[0].data, e->data, e->bytes, DR_COPY_TO_DEVICE);
     }
     if (e->sample) *e->sample = e->sample_base + sample;
@@ -85,6 +90,7 @@ static dr_status replay_event(const dr_capture *k, dr_event *e, int64_t sample)
     l.args.in = e->view;
     l.args.out = e->view + e->n_in;
     l.args.attr = e->bytes > 0 ? e->data : NULL;
+    l.args.sample_moves = moves && e->sample;
     return dr_launch_kernel(&l);
 }
 
@@ -92,7 +98,9 @@ static dr_status replay_events(const dr_capture *k, bool once, int64_t sample)
 {
     for (int64_t i = 0; i < k->step->events; i++) {
         dr_event *e = &k->step->event[i];
-        if (e->once == once && replay_event(k, e, sample) != DR_OK) return dr_failed();
+        if (e->once != once) continue;
+        if (dr_replay_event(k, e, sample, false) != DR_OK) return dr_failed();
+        dr_count_writes(k, e);
     }
     return dr_failed();
 }
@@ -125,7 +133,7 @@ static void give_results(const dr_capture *k, dr_tensor **out, int *n_out)
     *n_out = r->outputs;
 }
 
-dr_status dr_replay(dr_capture *k, const dr_plan_call *c, dr_tensor **out, int *n_out)
+static dr_status replay(dr_capture *k, const dr_plan_call *c, dr_tensor **out, int *n_out)
 {
     dr_device *d = k->step->device;
     if (dr_bind_inputs(k, c) != DR_OK) return dr_failed();
@@ -137,11 +145,26 @@ dr_status dr_replay(dr_capture *k, const dr_plan_call *c, dr_tensor **out, int *
         if (replay_events(k, true, c->sample) != DR_OK) return dr_failed();
         k->once_done = true;
     }
+    const bool graph = dr_replay_graph_ready(k);
     const int phase = dr_profile_begin("replay");
-    const dr_status status = replay_events(k, false, c->sample);
+    const dr_status status = graph ? dr_replay_graph_launch(k, c->sample) : replay_events(k, false, c->sample);
     dr_profile_end(phase);
     if (status != DR_OK) return status;
-    give_results(k, out, n_out);
+    if (graph) {
+        dr_replay_graph_results(k, out, n_out);
+    } else {
+        give_results(k, out, n_out);
+    }
     k->since_check++;
     return dr_failed();
+}
+
+dr_status dr_replay(dr_capture *k, const dr_plan_call *c, dr_tensor **out, int *n_out)
+{
+    dr_device *d = k->step->device;
+    const bool before = d->arena_in_use;
+    d->arena_in_use = true;
+    const dr_status status = replay(k, c, out, n_out);
+    d->arena_in_use = before;
+    return status;
 }

@@ -32,7 +32,8 @@ struct dr_tensor {
 
 struct dr_device {
     const dr_component *component;
-    const dr_backend *api;
+    dr_backend api_read;   /* a plugin's own may end earlier: what it lacks is NULL here, */
+    const dr_backend *api; /* which this points to */
     dr_instance *instance;
     void *self;
     char name[32];
@@ -42,6 +43,8 @@ struct dr_device {
     int64_t memo_count, memo_capacity;
     dr_storage *arena;      /* what plans run in: one for all, as one runs at a time */
     const void *arena_user; /* whose lasting values lie in it */
+    bool arena_in_use;      /* a replay runs in it */
+    struct dr_replay_graph *graphs; /* replay_graph.c: of the plans on it */
     dr_device *next;
 };
 
@@ -52,6 +55,8 @@ int64_t dr_storage_next_id(void);   /* of the next one that is made */
 void dr_device_trim(dr_device *d);  /* gives the cache's memory back */
 dr_storage *dr_device_arena(dr_device *d, size_t bytes, const void *user); /* borrowed; at least so large */
 void dr_device_drop_arena(dr_device *d);
+void dr_device_spare_arena(dr_device *d); /* drops it, unless graphs are bound to it */
+void dr_replay_graphs_close(dr_device *d); /* replay_graph.c: the device is about to close */
 dr_kernel dr_device_kernel(dr_device *d, const char *op, dr_dtype dtype); /* NULL, no error: none */
 
 /* tensor.c: the new tensor belongs to the current scope */

@@ -239,15 +239,17 @@ static int plan_state(lua_State *L)
         int64_t value;
     } number[] = {
         { "launches", s.launches }, { "once", s.once }, { "arena", (int64_t)s.arena }, { "made", (int64_t)s.made },
-        { "replayed", s.replayed }, { "checked", s.checked },
+        { "replayed", s.replayed }, { "checked", s.checked }, { "graphs", s.graphs },
     };
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 10);
     for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
         lua_pushinteger(L, number[i].value);
         lua_setfield(L, -2, number[i].name);
     }
     lua_pushboolean(L, s.replays);
     lua_setfield(L, -2, "replays");
+    lua_pushboolean(L, s.graph);
+    lua_setfield(L, -2, "graph");
     lua_pushstring(L, s.reason);
     lua_setfield(L, -2, "reason");
     return 1;
