@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { SMALL_ALIGN = 64, LARGE_ALIGN = 4096, LARGE = 1 << 20 };
+enum { SMALL_ALIGN = 64, LARGE_ALIGN = 4096, LARGE = 1 << 20, LANES_SLACK = 12 };
 
 /* ---- what runs once --------------------------------------------------------------------------------------------- */
 
@@ -85,7 +85,8 @@ static void touch(dr_recording *r, const dr_event *e, int64_t at)
     }
 }
 
-static void find_lifetimes(dr_recording *r)
+/* slack: events for which memory is left alone after its last one, so that what runs beside them need not wait. */
+static void find_lifetimes(dr_recording *r, int64_t slack)
 {
     int64_t at = 0;
     for (int32_t i = 0; i < r->slots; i++) r->slot[i].first = -1;
@@ -94,6 +95,7 @@ static void find_lifetimes(dr_recording *r)
             if (r->event[i].once == (pass == 0)) touch(r, &r->event[i], at++);
         }
     }
+    for (int32_t i = 0; i < r->slots; i++) r->slot[i].last += r->slot[i].first < 0 ? 0 : slack;
 }
 
 /* ---- offsets ---------------------------------------------------------------------------------------------------- */
@@ -150,7 +152,7 @@ static void place(dr_slot *s, dr_slot *const *placed, int64_t n, dr_slot **busy)
 size_t dr_lay_arena(dr_recording *r, uint32_t constant)
 {
     find_once(r, constant);
-    find_lifetimes(r);
+    find_lifetimes(r, r->device && r->device->api->graph_step ? LANES_SLACK : 0);
     dr_slot **order = malloc(2 * ((size_t)r->slots + 1) * sizeof *order), **busy = order + r->slots + 1;
     size_t end = 0;
     int64_t n = 0;

@@ -102,6 +102,8 @@ void dr_record_launch(const dr_launch *l);
 void dr_record_write(const dr_tensor *t, const void *from, size_t bytes);
 void dr_record_freed(const dr_storage *s);
 
+size_t dr_view_extent(const dr_view *v); /* bytes from its first element to the end of its last one */
+
 /* compare.c: are they the same step? Says in `why` what differs; marks in b what moves with the call's sample. */
 bool dr_same_step(const dr_recording *a, dr_recording *b, char *why, size_t n);
 
@@ -114,6 +116,14 @@ dr_status dr_bind_inputs(dr_capture *k, const dr_plan_call *c);
 dr_status dr_replay_event(const dr_capture *k, dr_event *e, int64_t sample, bool moves);
 void dr_count_writes(const dr_capture *k, const dr_event *e); /* to what was there before */
 dr_status dr_replay(dr_capture *k, const dr_plan_call *c, dr_tensor **out, int *n_out);
+
+/* lanes.c: what may run side by side, for each event of a replay that is no host's and does not run once; free() it. NULL
+ * after dr_fail */
+enum { DR_PLAN_LANES = 6 };
+typedef struct dr_lane_step {
+    int32_t lane, n, after[DR_PLAN_LANES]; /* at most one of each other lane */
+} dr_lane_step;
+dr_lane_step *dr_lanes_of(const dr_recording *r, char *const *base);
 
 /* replay_graph.c */
 bool dr_replay_graph_ready(dr_capture *k); /* there is one for the addresses of k->base; captures it if need be */

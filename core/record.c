@@ -103,7 +103,7 @@ void dr_record_freed(const dr_storage *s)
 }
 
 /* Bytes from the view's first element to the end of its last one. */
-static size_t extent(const dr_view *v)
+size_t dr_view_extent(const dr_view *v)
 {
     int64_t last = 0;
     for (int i = 0; i < v->rank; i++) {
@@ -123,7 +123,7 @@ static dr_place place_of(const dr_tensor *t, const dr_view *v)
     w.offset = (size_t)((char *)v->data - (char *)t->storage->data);
     if (w.slot < 0) return w;
     dr_slot *s = &now->slot[w.slot];
-    const size_t end = w.offset + extent(v);
+    const size_t end = w.offset + dr_view_extent(v);
     if (end > s->bytes) s->bytes = end;
     return w;
 }

@@ -82,15 +82,31 @@ static bool wanted(const dr_capture *k)
     return !(graph && strcmp(graph, "off") == 0) && !is_set("DRIFT_SYNC", "0");
 }
 
+static bool has_lanes(const dr_device *d) /* DRIFT_CUDA_LANES=off: all kernels follow each other */
+{
+    const char *lanes = getenv("DRIFT_CUDA_LANES");
+    return d->api->graph_step && !(lanes && strcmp(lanes, "off") == 0);
+}
+
 static dr_status capture(dr_capture *k)
 {
     const dr_recording *r = k->step;
     dr_device *d = r->device;
-    if (d->api->graph_begin(d->self) != DR_OK) return dr_failed();
+    dr_lane_step *lane = has_lanes(d) ? dr_lanes_of(r, k->base) : NULL;
+    if (dr_failed()) return dr_failed();
+    if (d->api->graph_begin(d->self) != DR_OK) {
+        free(lane);
+        return dr_failed();
+    }
+    int64_t n = 0;
     for (int64_t i = 0; i < r->events && !dr_failed(); i++) {
         dr_event *e = &r->event[i];
-        if (!e->once && e->kind != EVENT_HOST) dr_replay_event(k, e, 0, true);
+        if (e->once || e->kind == EVENT_HOST) continue;
+        if (lane) d->api->graph_step(d->self, lane[n].lane, lane[n].n, lane[n].after);
+        n++;
+        if (!dr_failed()) dr_replay_event(k, e, 0, true);
     }
+    free(lane);
     void *made = d->api->graph_end(d->self);
     if (!made) return dr_failed() ? dr_failed() : dr_fail(DR_EINTERNAL, "device %s made no graph", d->name);
     return keep(k, made);

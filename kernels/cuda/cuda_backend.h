@@ -26,17 +26,21 @@ typedef struct dr_cuda_complaint {
 } dr_cuda_complaint;
 enum { DR_COMPLAINT_NONE = 0, DR_COMPLAINT_ID_OUTSIDE /* id `value` is not in 0 .. limit - 1 */ };
 
+enum { DR_CUDA_LANES = 8 };
+
 typedef struct cuda { /* the component's struct; kernels find it in dr_kargs.backend */
     int64_t index;      /* parameter: which device */
     bool deterministic; /* parameter: only engines and kernels whose results do not change from run to run */
     bool tf32;          /* parameter: f32 products may round their factors to 10 bits */
     bool sync;          /* DRIFT_SYNC=1: wait after each launch, so that an error names its kernel */
     const dr_cuda_calls *calls;
-    struct CUstream_st *stream;
+    struct CUstream_st *stream; /* all work; while a graph is captured, that of the lane */
+    struct CUstream_st *lanes[DR_CUDA_LANES]; /* cuda_graph.c: lane 0 is the device's own stream */
     int32_t major, minor, multiprocessors; /* compute capability 9.0 is an H100's */
     size_t shared_per_block;               /* bytes, with cudaFuncSetAttribute */
-    void *workspace;
-    size_t workspace_bytes;
+    int32_t lane;                 /* of what is captured: kernels of other lanes may run at the same time */
+    void *workspace[DR_CUDA_LANES];
+    size_t workspace_bytes[DR_CUDA_LANES];
     void *kept;                   /* cuda_graph.c: earlier workspaces, which graphs may still use */
     dr_cuda_complaint *complaint; /* pinned, device-visible */
     int64_t *sample; /* on the device: where a graph's random streams begin, if dr_kargs.sample_moves */

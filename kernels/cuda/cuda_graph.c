@@ -1,6 +1,7 @@
 /* cuda_graph.c: a plan's step as one CUDA graph. Between begin and end the stream is captured: kernels, copies, cuDNN's
- * and cuBLASLt's launches become nodes. A graph owns the pinned bytes that its copies read. Where its random streams
- * begin is a word on the device, written before each launch. */
+ * and cuBLASLt's launches become nodes. Each lane is a stream that waits for events of other lanes where the host says
+ * so, so that what is independent runs side by side. A graph owns the pinned bytes that its copies read. Where its random
+ * streams begin is a word on the device, written before each launch. */
 #include "cuda_graph.h"
 
 #include <stdlib.h>
@@ -14,6 +15,9 @@ struct dr_cuda_graph {
     cudaGraph_t graph;
     cudaGraphExec_t exec;
     memory *pinned;
+    cudaEvent_t *done;   /* [steps]: after each, while capturing; done[0] is the capture's beginning */
+    int32_t steps, room; /* done[i + 1] belongs to step i */
+    bool joined[DR_CUDA_LANES]; /* the lane is part of the capture */
 };
 
 /* ---- memory ------------------------------------------------------------------------------------------------------- */
@@ -49,6 +53,74 @@ void *dr_cuda_graph_memory(cuda *c, size_t bytes)
     return NULL;
 }
 
+/* ---- lanes ---------------------------------------------------------------------------------------------------------- */
+
+/* Notes in the current lane that all up to now is done. */
+static cudaError_t mark(cuda *c, dr_cuda_graph *g)
+{
+    cudaEvent_t event = NULL;
+    if (g->steps == g->room) {
+        const int32_t room = g->room ? 2 * g->room : 256;
+        cudaEvent_t *done = realloc(g->done, (size_t)room * sizeof *done);
+        if (!done) return cudaErrorMemoryAllocation;
+        g->done = done;
+        g->room = room;
+    }
+    cudaError_t error = c->calls->cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+    if (error != cudaSuccess) return error;
+    g->done[g->steps++] = event;
+    return c->calls->cudaEventRecord(event, c->stream);
+}
+
+static cudaError_t enter(cuda *c, dr_cuda_graph *g, int32_t lane)
+{
+    cudaError_t error = cudaSuccess;
+    if (!c->lanes[lane]) error = c->calls->cudaStreamCreateWithFlags(&c->lanes[lane], cudaStreamNonBlocking);
+    if (error == cudaSuccess && !g->joined[lane]) error = c->calls->cudaStreamWaitEvent(c->lanes[lane], g->done[0], 0);
+    if (error != cudaSuccess) return error;
+    g->joined[lane] = true;
+    c->lane = lane;
+    c->stream = c->lanes[lane];
+    return cudaSuccess;
+}
+
+dr_status dr_cuda_graph_step(void *self, int32_t lane, int32_t n, const int32_t *after)
+{
+    cuda *c = self;
+    dr_cuda_graph *g = c->capturing;
+    if (!g || lane < 0) return dr_fail(DR_EINTERNAL, "backend cuda: no graph is being captured");
+    cudaError_t error = mark(c, g);
+    if (error == cudaSuccess) error = enter(c, g, lane % DR_CUDA_LANES);
+    for (int32_t i = 0; i < n && error == cudaSuccess; i++) {
+        error = c->calls->cudaStreamWaitEvent(c->stream, g->done[after[i] + 1], 0);
+    }
+    return dr_cuda_error(c, error, "capturing a graph");
+}
+
+/* All lanes end in the first one, which is the one that is captured. */
+static cudaError_t join(cuda *c, dr_cuda_graph *g)
+{
+    cudaError_t error = cudaSuccess;
+    for (int32_t lane = 1; lane < DR_CUDA_LANES; lane++) {
+        if (!g->joined[lane]) continue;
+        c->stream = c->lanes[lane];
+        cudaError_t one = mark(c, g);
+        if (one == cudaSuccess) one = c->calls->cudaStreamWaitEvent(c->lanes[0], g->done[g->steps - 1], 0);
+        if (error == cudaSuccess) error = one;
+    }
+    c->lane = 0;
+    c->stream = c->lanes[0];
+    return error;
+}
+
+static void forget_marks(cuda *c, dr_cuda_graph *g)
+{
+    for (int32_t i = 0; i < g->steps; i++) c->calls->cudaEventDestroy(g->done[i]);
+    free(g->done);
+    g->done = NULL;
+    g->steps = g->room = 0;
+}
+
 /* ---- a graph -------------------------------------------------------------------------------------------------------- */
 
 void dr_cuda_graph_free(void *self, void *graph)
@@ -80,6 +152,8 @@ dr_status dr_cuda_graph_begin(void *self)
         return dr_failed();
     }
     c->capturing = g;
+    c->lanes[0] = c->stream;
+    g->joined[0] = true;
     return DR_OK;
 }
 
@@ -92,7 +166,10 @@ void *dr_cuda_graph_end(void *self)
         return NULL;
     }
     c->capturing = NULL;
-    cudaError_t error = c->calls->cudaStreamEndCapture(c->stream, &g->graph);
+    cudaError_t error = join(c, g);
+    const cudaError_t ended = c->calls->cudaStreamEndCapture(c->stream, &g->graph);
+    if (error == cudaSuccess) error = ended;
+    forget_marks(c, g);
     if (error == cudaSuccess && dr_failed() == DR_OK) error = c->calls->cudaGraphInstantiate(&g->exec, g->graph, 0);
     if (dr_failed() == DR_OK && dr_cuda_error(c, error, "making a graph") == DR_OK) return g;
     (void)c->calls->cudaGetLastError();

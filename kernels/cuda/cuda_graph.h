@@ -12,6 +12,7 @@ dr_status dr_cuda_read_complaint(cuda *c);                             /* dr_fai
 /* cuda_graph.c: see dr_backend's graph_begin and those after it. */
 dr_status dr_cuda_graph_begin(void *self);
 void *dr_cuda_graph_end(void *self);
+dr_status dr_cuda_graph_step(void *self, int32_t lane, int32_t n, const int32_t *after);
 dr_status dr_cuda_graph_launch(void *self, void *graph, int64_t sample);
 void dr_cuda_graph_free(void *self, void *graph);
 void dr_cuda_set_sample(cuda *c, int64_t sample); /* graph_sample.cu */

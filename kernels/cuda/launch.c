@@ -49,16 +49,18 @@ void dr_cuda_refuse(const dr_kargs *a, dr_status code, const char *format, ...)
 void *dr_cuda_workspace(const dr_kargs *a, size_t bytes)
 {
     cuda *c = a->backend;
-    if (bytes <= c->workspace_bytes) return c->workspace;
-    const size_t larger = bytes > 2 * c->workspace_bytes ? bytes : 2 * c->workspace_bytes;
+    void **workspace = &c->workspace[c->lane];
+    size_t *has = &c->workspace_bytes[c->lane];
+    if (bytes <= *has) return *workspace;
+    const size_t larger = bytes > 2 * *has ? bytes : 2 * *has;
     void *memory = NULL;
     if (dr_cuda_error(c, c->calls->cudaMalloc(&memory, larger), a->op) != DR_OK) return NULL;
-    if (c->workspace && dr_cuda_keep_workspace(c, c->workspace) != DR_OK) {
+    if (*workspace && dr_cuda_keep_workspace(c, *workspace) != DR_OK) {
         c->calls->cudaFree(memory);
         return NULL;
     }
-    c->workspace = memory;
-    c->workspace_bytes = larger;
+    *workspace = memory;
+    *has = larger;
     return memory;
 }
 

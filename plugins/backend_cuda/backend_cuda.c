@@ -92,7 +92,10 @@ static void close_device(void *self)
     dr_cublaslt_close(c->cublaslt);
     dr_cuda_upload_close(c->upload);
     dr_cuda_free_kept(c);
-    if (c->workspace) f->cudaFree(c->workspace);
+    for (int i = 0; i < DR_CUDA_LANES; i++) {
+        if (c->workspace[i]) f->cudaFree(c->workspace[i]);
+        if (i > 0 && c->lanes[i]) f->cudaStreamDestroy(c->lanes[i]);
+    }
     if (c->sample) f->cudaFree(c->sample);
     if (c->complaint) f->cudaFreeHost(c->complaint);
     if (c->stream) f->cudaStreamDestroy(c->stream);
@@ -193,6 +196,7 @@ static dr_status list_devices(int64_t index, char *text, size_t bytes)
 DR_BACKEND(cuda, "An NVIDIA GPU: cuDNN, cuBLASLt and own kernels, f32, TF32 and bf16", params, .open = open_device,
            .close = close_device, .alloc = allocate, .free = release, .copy = copy, .sync = sync, .kernel = kernel,
            .describe = describe, .graph_begin = dr_cuda_graph_begin, .graph_end = dr_cuda_graph_end,
+           .graph_step = dr_cuda_graph_step,
            .graph_launch = dr_cuda_graph_launch, .graph_free = dr_cuda_graph_free, .read_begin = dr_cuda_read_begin,
            .read_end = dr_cuda_read_end, .list = list_devices)
 

@@ -18,11 +18,13 @@ typedef struct node { /* a kernel, or a copy */
     size_t sample_at; /* in data */
     void *to;
     size_t bytes;
+    int32_t lane, n, after[16];
+    bool done;
 } node;
 
 typedef struct graph {
     node node[NODES];
-    int nodes;
+    int nodes, steps;
 } graph;
 
 static struct queue {
@@ -35,14 +37,14 @@ static struct queue {
     int begun, launched, freed; /* graphs */
     int64_t ran;                /* kernels outside of graphs */
     bool refuses;
+    int lanes; /* of the last graph that ran: how many it has */
+    int beside; /* nodes that ran before an earlier one */
 } q;
 
 static node *add_node(void)
 {
     assert_true(q.captured->nodes < NODES);
-    node *n = &q.captured->node[q.captured->nodes++];
-    *n = (node){ 0 };
-    return n;
+    return &q.captured->node[q.captured->nodes++]; /* zero, but for what graph_step said of it */
 }
 
 static dr_status copy(void *self, void *to, const void *from, size_t bytes, dr_copy_kind kind)
@@ -107,6 +109,22 @@ static dr_status graph_begin(void *self)
     return DR_OK;
 }
 
+static dr_status graph_step(void *self, int32_t lane, int32_t n, const int32_t *after)
+{
+    (void)self;
+    graph *g = q.captured;
+    assert_int_equal(g->steps, g->nodes); /* one for each */
+    node *next = &g->node[g->steps++];
+    *next = (node){ .lane = lane, .n = n };
+    assert_in_range(lane, 0, DR_PLAN_LANES - 1);
+    assert_true(n <= 16);
+    for (int32_t i = 0; i < n; i++) {
+        assert_in_range(after[i], 0, g->nodes - 1);
+        next->after[i] = after[i];
+    }
+    return DR_OK;
+}
+
 static void *graph_end(void *self)
 {
     (void)self;
@@ -115,25 +133,51 @@ static void *graph_end(void *self)
     return g;
 }
 
+static void run_node(void *self, node *n, int64_t sample)
+{
+    if (!n->kernel) {
+        q.copy(self, n->to, n->data, n->bytes, DR_COPY_TO_DEVICE);
+        return;
+    }
+    int64_t relative;
+    memcpy(&relative, n->data + n->sample_at, sizeof relative);
+    const int64_t absolute = relative + sample;
+    if (n->args.sample_moves) memcpy(n->data + n->sample_at, &absolute, sizeof absolute);
+    n->args.in = n->view;
+    n->args.out = n->view + n->args.n_in;
+    n->args.attr = n->data;
+    n->kernel(&n->args);
+    memcpy(n->data + n->sample_at, &relative, sizeof relative);
+}
+
+/* May node i run now? What lies before it in its lane has run, and what it waits for. */
+static bool may_run(const graph *g, int i)
+{
+    for (int k = 0; k < i; k++) {
+        if (!g->node[k].done && g->node[k].lane == g->node[i].lane) return false;
+    }
+    for (int32_t k = 0; k < g->node[i].n; k++) {
+        if (!g->node[g->node[i].after[k]].done) return false;
+    }
+    return !g->node[i].done;
+}
+
+/* In the most unlikely order that the lanes allow: always the last node that may run. */
 static dr_status graph_launch(void *self, void *made, int64_t sample)
 {
     graph *g = made;
     q.launched++;
+    q.lanes = q.beside = 0;
     for (int i = 0; i < g->nodes; i++) {
-        node *n = &g->node[i];
-        if (!n->kernel) {
-            q.copy(self, n->to, n->data, n->bytes, DR_COPY_TO_DEVICE);
-            continue;
-        }
-        int64_t relative;
-        memcpy(&relative, n->data + n->sample_at, sizeof relative);
-        const int64_t absolute = relative + sample;
-        if (n->args.sample_moves) memcpy(n->data + n->sample_at, &absolute, sizeof absolute);
-        n->args.in = n->view;
-        n->args.out = n->view + n->args.n_in;
-        n->args.attr = n->data;
-        n->kernel(&n->args);
-        memcpy(n->data + n->sample_at, &relative, sizeof relative);
+        g->node[i].done = false;
+        if (g->node[i].lane >= q.lanes) q.lanes = g->node[i].lane + 1;
+    }
+    for (int left = g->nodes, i; left > 0; left--) {
+        for (i = g->nodes - 1; i >= 0 && !may_run(g, i); i--) continue;
+        assert_true(i >= 0);
+        for (int k = 0; k < i; k++) q.beside += !g->node[k].done;
+        run_node(self, &g->node[i], sample);
+        g->node[i].done = true;
     }
     return dr_failed();
 }
@@ -154,6 +198,7 @@ static int open_with_graphs(void **state)
     b->copy = copy;
     b->graph_begin = graph_begin;
     b->graph_end = graph_end;
+    b->graph_step = graph_step;
     b->graph_launch = graph_launch;
     b->graph_free = graph_free;
     return 0;
@@ -312,6 +357,52 @@ static void random_streams_move_with_the_launch(void **state)
     assert_int_equal(live(), 0);
 }
 
+/* Two chains of products that meet, and a step in place beside them: what is independent goes in lanes of its own. */
+static dr_status two_chains(void *ctx, dr_tensor *const *in, dr_tensor **out, int *n_out)
+{
+    step *s = ctx;
+    dr_tensor *a = in[0], *b = dr_scale(0.5, in[0]);
+    for (int i = 0; i < 6; i++) {
+        a = dr_sin(dr_add(a, in[0]));
+        b = dr_cos(dr_mul(b, a));
+        if (i % 3 == 0) dr_assign(s->weight, dr_add(s->weight, a));
+    }
+    out[0] = dr_retain(dr_add(dr_add(a, b), s->weight));
+    *n_out = 1;
+    return dr_failed();
+}
+
+static void what_is_independent_may_run_in_any_order(void **state)
+{
+    (void)state;
+    step s = new_step(), t = new_step();
+    dr_plan *p = dr_plan_new("two chains", 1000);
+    float x[N], given[N], expected[N];
+    for (int i = 0; i < 8; i++) {
+        dr_tensor *in[1], *out[DR_PLAN_OUTPUTS], *wanted[1];
+        int n;
+        for (int k = 0; k < N; k++) x[k] = 0.1f * (float)(i + k);
+        dr_scope_open();
+        in[0] = dr_tensor_from(DR_F32, DR_SHAPE(N), x);
+        dr_plan_call c = { .fn = two_chains, .ctx = &s, .in = in, .n_in = 1 };
+        assert_int_equal(dr_plan_run(p, &c, out, &n), DR_OK);
+        assert_int_equal(two_chains(&t, in, wanted, &n), DR_OK);
+        dr_tensor_read(out[0], DR_F32, given);
+        dr_tensor_read(wanted[0], DR_F32, expected);
+        assert_memory_equal(given, expected, sizeof given);
+        dr_release(out[0]);
+        dr_release(wanted[0]);
+        dr_scope_close();
+    }
+    assert_true(q.launched > 0);
+    assert_true(q.lanes > 1);
+    assert_true(q.beside > 0);
+    dr_plan_free(p);
+    dr_release(s.weight);
+    dr_release(t.weight);
+    assert_int_equal(live(), 0);
+}
+
 static void memory_that_has_moved_is_captured_again(void **state)
 {
     (void)state;
@@ -416,6 +507,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_ITS_OWN(a_replay_is_one_launch_with_the_same_numbers),
         ON_ITS_OWN(random_streams_move_with_the_launch),
+        ON_ITS_OWN(what_is_independent_may_run_in_any_order),
         ON_ITS_OWN(memory_that_has_moved_is_captured_again),
         ON_ITS_OWN(profiles_and_the_user_get_kernel_by_kernel),
         ON_ITS_OWN(what_cannot_be_captured_runs_kernel_by_kernel),

@@ -102,6 +102,9 @@ typedef struct dr_backend {
      * allocated, and nothing is waited for. Memory that they name must live as long as the graph. */
     dr_status (*graph_begin)(void *self);
     void *(*graph_end)(void *self); /* NULL after dr_fail; also where something failed in between */
+    /* Between begin and end, before each launch or copy; NULL: all follow each other. What comes next runs in `lane`, in
+     * the order of its lane and after the numbers after[0..n), which count calls of this function since begin, from 0. */
+    dr_status (*graph_step)(void *self, int32_t lane, int32_t n, const int32_t *after);
     dr_status (*graph_launch)(void *self, void *graph, int64_t sample);
     void (*graph_free)(void *self, void *graph);
     /* A value that is read later: begin queues the copy of up to 64 bytes, end waits for that copy alone. */
