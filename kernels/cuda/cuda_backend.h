@@ -44,6 +44,7 @@ typedef struct cuda { /* the component's struct; kernels find it in dr_kargs.bac
     void *kept;                   /* cuda_graph.c: earlier workspaces, which graphs may still use */
     dr_cuda_complaint *complaint; /* pinned, device-visible */
     int64_t *sample; /* on the device: where a graph's random streams begin, if dr_kargs.sample_moves */
+    uint32_t *arrivals; /* on the device: DR_ARRIVALS counters, 0 between launches (last_block.h) */
     dr_cuda_graph *capturing;     /* what launches are recorded into; NULL: they run */
     dr_cudnn *cudnn;
     dr_cublaslt *cublaslt;
@@ -51,6 +52,8 @@ typedef struct cuda { /* the component's struct; kernels find it in dr_kargs.bac
     bool lost;                    /* a sticky error: nothing more will work */
     char text[256];
 } cuda;
+
+enum { DR_ARRIVALS = 4096 };
 
 static inline cuda *dr_cuda_of(const dr_kargs *a) { return (cuda *)a->backend; }
 static inline struct CUstream_st *dr_cuda_stream(const dr_kargs *a) { return dr_cuda_of(a)->stream; }

@@ -73,9 +73,11 @@ static dr_status make_ready(cuda *c)
         return dr_failed();
     c->complaint = memset(memory, 0, sizeof *c->complaint);
     memory = NULL;
-    if (dr_cuda_error(c, f->cudaMalloc(&memory, 256), "backend cuda") != DR_OK) return dr_failed();
+    const size_t words = 256 + DR_ARRIVALS * sizeof *c->arrivals; /* the sample's word, and the counters after it */
+    if (dr_cuda_error(c, f->cudaMalloc(&memory, words), "backend cuda") != DR_OK) return dr_failed();
     c->sample = memory;
-    if (dr_cuda_error(c, f->cudaMemsetAsync(c->sample, 0, 256, c->stream), "backend cuda") != DR_OK) return dr_failed();
+    c->arrivals = (uint32_t *)memory + 64;
+    if (dr_cuda_error(c, f->cudaMemsetAsync(memory, 0, words, c->stream), "backend cuda") != DR_OK) return dr_failed();
     c->upload = dr_cuda_upload_open(c);
     c->cublaslt = c->upload ? dr_cublaslt_open(c) : NULL;
     c->cudnn = c->cublaslt ? dr_cudnn_open(c) : NULL;
