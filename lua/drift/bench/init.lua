@@ -3,7 +3,8 @@
 --
 -- Steps are timed without a profile; a few further ones with it give the shares of the kernels. What runs before the
 -- first counted step (warmup) is not counted, and the first step of all is reported by itself.
--- Settings: hidden, batch, steps (counted ones), warmup, profiled (steps with a profile; 0: none); for sample also
+-- Settings: hidden, batch, steps (counted ones), warmup, profiled (steps with a profile; 0: none), block (steps between
+-- two waits for the device: their time is shared, and counts as that of each); for sample also
 -- euler (steps of the sampler), warmup_euler (of the sampler while warming up; 0: as euler), sample_batch; for ops
 -- repeats. What is measured is in work.lua.
 local drift = require "drift"
@@ -12,9 +13,9 @@ local kernels = require "drift.bench.kernels"
 local report = require "drift.bench.report"
 
 local defaults = {
-  train = { hidden = 64, batch = 128, steps = 10, warmup = 5, profiled = 3 },
-  denoise = { hidden = 64, batch = 128, steps = 10, warmup = 5, profiled = 3 },
-  sample = { hidden = 64, batch = 40, steps = 3, warmup = 1, profiled = 1, euler = 50, warmup_euler = 0,
+  train = { hidden = 64, batch = 128, steps = 10, warmup = 5, profiled = 3, block = 1 },
+  denoise = { hidden = 64, batch = 128, steps = 10, warmup = 5, profiled = 3, block = 1 },
+  sample = { hidden = 64, batch = 40, steps = 3, warmup = 1, profiled = 1, block = 1, euler = 50, warmup_euler = 0,
              sample_batch = 100 },
   ops = { hidden = 64, batch = 128, repeats = 5 },
 }
@@ -45,12 +46,13 @@ local function settings_of(task)
   return settings
 end
 
-local function milliseconds(step, i)
+-- Of step i, or of each of n steps from there on.
+local function milliseconds(step, i, n)
   if drift.interrupted() then drift.fail "bench: stopped" end
   local start = drift.clock()
-  step(i)
+  for k = i, i + (n or 1) - 1 do step(k) end
   drift.device():sync()
-  return 1e3 * (drift.clock() - start)
+  return 1e3 * (drift.clock() - start) / (n or 1)
 end
 
 local function header(task, s)
@@ -66,11 +68,11 @@ local function measure(task, s)
     local ms = milliseconds(step.warm or step.run, i)
     if i == 1 then result.first_step_ms, result.first_step_clock = ms, drift.clock() end
   end
-  for i = 1, s.steps do
-    times[i] = milliseconds(step.run, s.warmup + i)
+  for i = 1, s.steps, s.block do
+    times[#times + 1] = milliseconds(step.run, s.warmup + i, math.min(s.block, s.steps - i + 1))
     if not result.first_step_ms then result.first_step_ms, result.first_step_clock = times[1], drift.clock() end
   end
-  result.warmup, result.steps = s.warmup, s.steps
+  result.warmup, result.steps, result.block = s.warmup, s.steps, s.block
   result.ms = report.spread(times)
   result.images_per_s = 1e3 * s.batch / result.ms.median
   result.memory = { process_peak = drift.peak_memory(), process_before = before,

@@ -2,7 +2,7 @@
 """The PyTorch side of the speed comparison: one line of JSON per call.
 
   pytorch_peer.py --task train|denoise|sample --mode MODE [--bf16] [--tf32] [--cuda] [--hidden D] [--batch B]
-                  [--steps N] [--warmup N] [--warmup-euler N] [--threads T]
+                  [--steps N] [--block N] [--warmup N] [--warmup-euler N] [--threads T]
 
 train    class-conditional flow matching: noise, time, dropout mask, forward, MSE, backward, Adam
 denoise  unconditional denoiser at sigma 0.5: noise, forward, MSE, backward, Adam
@@ -17,8 +17,13 @@ A mode is words joined by "_": the same work, run in another way.
   inference      torch.inference_mode instead of no_grad (sample)
   script         torch.jit.trace, freeze and optimize_for_inference, which fold BatchNorm (sample)
   weights        with --bf16: the network itself in bfloat16 instead of autocast (sample)
+  graph          with --cuda: the whole step (sample: of the sampler), noise, backward and Adam in it, captured into one
+                 CUDA graph and replayed; with compile, of what it compiled
+  overhead       with --cuda: compile's mode reduce-overhead (CUDA graphs of its own) in place of max-autotune
+  noautotune     with --cuda: compile's default mode
 
-Figures: median, quartiles and extremes of the milliseconds over the counted repeats after a warm-up, images/s, peak
+Figures: median, quartiles and extremes of the milliseconds over the counted repeats after a warm-up (with --block: of
+blocks of so many steps without a wait for the device between them, per step), images/s, peak
 MiB, the peak before the network was made, which is what the libraries take, and when the first step had ended
 (monotonic clock).
 """
@@ -39,14 +44,18 @@ parser.add_argument("--cuda", action="store_true")
 parser.add_argument("--hidden", type=int, default=64)
 parser.add_argument("--batch", type=int, default=128)
 parser.add_argument("--steps", type=int, default=8)
+parser.add_argument("--block", type=int, default=1, help="steps between two waits for the device")
 parser.add_argument("--warmup", type=int, help="3; for sample 1")
 parser.add_argument("--warmup-euler", type=int, default=50, help="steps of the sampler while warming up")
 parser.add_argument("--threads", type=int, default=0)
 args = parser.parse_args()
 words = set(args.mode.replace("channels_last", "cl").split("_"))
-unknown = words - {"eager", "cl", "compile", "autotune", "freeze", "fused", "ftz", "inference", "script", "weights"}
+unknown = words - {"eager", "cl", "compile", "autotune", "freeze", "fused", "ftz", "inference", "script", "weights",
+                   "graph", "overhead", "noautotune"}
 if unknown:
     sys.exit(f"pytorch_peer.py: unknown mode {args.mode}: {', '.join(sorted(unknown))}")
+if words & {"graph", "overhead"} and not args.cuda:
+    sys.exit(f"pytorch_peer.py: mode {args.mode} needs --cuda")
 if args.threads:
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
 
@@ -84,7 +93,8 @@ x = torch.rand(B, 1, 28, 28, device=device)
 c = torch.arange(B, device=device) % 10
 if "cl" in words:
     net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
-adam = torch.optim.Adam(net.parameters(), 1e-3, fused=True if args.cuda or "fused" in words else None)
+adam = torch.optim.Adam(net.parameters(), 1e-3, fused=True if args.cuda or "fused" in words else None,
+                        capturable="graph" in words)
 net.train(args.task != "sample")
 whole = "weights" in words                                      # in bfloat16, so nothing is left to autocast
 if whole:
@@ -103,9 +113,17 @@ def scripted():
         return torch.jit.optimize_for_inference(torch.jit.freeze(traced))
 
 
+def compile_mode():
+    if "overhead" in words:
+        return "reduce-overhead"
+    if "graph" in words:                                        # the graph is ours
+        return "max-autotune-no-cudagraphs" if "autotune" in words else None
+    return "max-autotune" if args.cuda and "noautotune" not in words or "autotune" in words else None
+
+
 f = net
 if "compile" in words:
-    f = torch.compile(net, mode="max-autotune" if args.cuda or "autotune" in words else None)
+    f = torch.compile(net, mode=compile_mode())
 if "script" in words:
     f = scripted()
 
@@ -145,12 +163,56 @@ def sample(euler=50):
     return y.sum()
 
 
+def captured(step):
+    """The step as one CUDA graph, after a few on a side stream, as PyTorch's notes on CUDA graphs have it."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(5):
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    adam.zero_grad(set_to_none=True)                            # so that the gradients lie in the graph's own memory
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
+
+
+def sample_captured(euler):
+    """The sampler with each of its steps one replay: image, time and step size lie in tensors that the graph reads."""
+    y, t, dt = torch.empty_like(x), torch.zeros(2 * B, 1, device=device), torch.ones((), device=device)
+    both, mask = torch.cat([c, c]), torch.cat([torch.zeros(B, 1, device=device), torch.ones(B, 1, device=device)])
+    kind = torch.bfloat16 if whole else torch.float32
+
+    def step():
+        with cast():
+            u, v = f(torch.cat([y, y]).to(kind), t.to(kind), both, mask.to(kind)).float().chunk(2)
+        y.add_((u + 5 * (v - u)) * dt)
+        t.add_(dt)
+
+    with torch.no_grad():
+        y.normal_()
+        replay = captured(step)
+
+    def whole_sampling(steps=euler):
+        y.normal_()
+        t.zero_()
+        dt.fill_(1 / steps)
+        for _ in range(steps):
+            replay()
+        return y.sum()
+    return whole_sampling
+
+
 def synchronize():
     if args.cuda:
         torch.cuda.synchronize()
 
 
 run = {"train": train, "denoise": denoise, "sample": sample}[args.task]
+if "graph" in words:
+    run = sample_captured(50) if args.task == "sample" else captured(run)
+    sample = run
 warmup = args.warmup if args.warmup is not None else 1 if args.task == "sample" else 3
 first = None
 for _ in range(warmup):
@@ -161,12 +223,13 @@ for _ in range(warmup):
     synchronize()
     first = first or time.monotonic()
 times = []
-for _ in range(args.steps):
+for _ in range(0, args.steps, args.block):
     start = time.perf_counter()
-    run()
+    for _ in range(args.block):
+        run()
     synchronize()
     first = first or time.monotonic()
-    times.append(1e3 * (time.perf_counter() - start))
+    times.append(1e3 * (time.perf_counter() - start) / args.block)
 times.sort()
 median = times[len(times) // 2]
 quartiles = statistics.quantiles(times, n=4, method="inclusive") if len(times) > 1 else [median] * 3
