@@ -44,7 +44,7 @@ typedef struct cuda { /* the component's struct; kernels find it in dr_kargs.bac
     void *kept;                   /* cuda_graph.c: earlier workspaces, which graphs may still use */
     dr_cuda_complaint *complaint; /* pinned, device-visible */
     int64_t *sample; /* on the device: where a graph's random streams begin, if dr_kargs.sample_moves */
-    uint32_t *arrivals; /* on the device: DR_ARRIVALS counters, 0 between launches (last_block.h) */
+    uint32_t *arrivals; /* on the device: DR_ARRIVALS counters of the lane, 0 between launches (last_block.h) */
     dr_cuda_graph *capturing;     /* what launches are recorded into; NULL: they run */
     dr_cudnn *cudnn;
     dr_cublaslt *cublaslt;

@@ -72,6 +72,14 @@ static cudaError_t mark(cuda *c, dr_cuda_graph *g)
     return c->calls->cudaEventRecord(event, c->stream);
 }
 
+/* What kernels of a lane use is the lane's own. */
+static void use_lane(cuda *c, int32_t lane)
+{
+    c->lane = lane;
+    c->stream = c->lanes[lane];
+    c->arrivals = (uint32_t *)c->sample + 64 + lane * DR_ARRIVALS;
+}
+
 static cudaError_t enter(cuda *c, dr_cuda_graph *g, int32_t lane)
 {
     cudaError_t error = cudaSuccess;
@@ -79,8 +87,7 @@ static cudaError_t enter(cuda *c, dr_cuda_graph *g, int32_t lane)
     if (error == cudaSuccess && !g->joined[lane]) error = c->calls->cudaStreamWaitEvent(c->lanes[lane], g->done[0], 0);
     if (error != cudaSuccess) return error;
     g->joined[lane] = true;
-    c->lane = lane;
-    c->stream = c->lanes[lane];
+    use_lane(c, lane);
     return cudaSuccess;
 }
 
@@ -103,13 +110,12 @@ static cudaError_t join(cuda *c, dr_cuda_graph *g)
     cudaError_t error = cudaSuccess;
     for (int32_t lane = 1; lane < DR_CUDA_LANES; lane++) {
         if (!g->joined[lane]) continue;
-        c->stream = c->lanes[lane];
+        use_lane(c, lane);
         cudaError_t one = mark(c, g);
         if (one == cudaSuccess) one = c->calls->cudaStreamWaitEvent(c->lanes[0], g->done[g->steps - 1], 0);
         if (error == cudaSuccess) error = one;
     }
-    c->lane = 0;
-    c->stream = c->lanes[0];
+    use_lane(c, 0);
     return error;
 }
 

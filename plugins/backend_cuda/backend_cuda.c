@@ -73,7 +73,7 @@ static dr_status make_ready(cuda *c)
         return dr_failed();
     c->complaint = memset(memory, 0, sizeof *c->complaint);
     memory = NULL;
-    const size_t words = 256 + DR_ARRIVALS * sizeof *c->arrivals; /* the sample's word, and the counters after it */
+    const size_t words = 256 + DR_CUDA_LANES * DR_ARRIVALS * sizeof *c->arrivals; /* the sample's word, then counters */
     if (dr_cuda_error(c, f->cudaMalloc(&memory, words), "backend cuda") != DR_OK) return dr_failed();
     c->sample = memory;
     c->arrivals = (uint32_t *)memory + 64;
