@@ -49,7 +49,7 @@ template <typename T, int N> __device__ inline void store_pack(T *p, int64_t i, 
 {
     *reinterpret_cast<pack<T, N> *>(p + i) = v;
 }
-template <typename T> constexpr int widest() { return 16 / (int)sizeof(T); }
+template <typename T> __host__ __device__ constexpr int widest() { return 16 / (int)sizeof(T); }
 
 /* Can all of these be moved in packs of N? Tensors and rows begin where the size in elements is a multiple of it. */
 static inline bool dr_aligned(const void *p, size_t bytes) { return ((uintptr_t)p & (bytes - 1)) == 0; }
