@@ -7,23 +7,13 @@
 
 __device__ inline float sigmoid_of(float x) { return 1.0f / (1.0f + expf(-x)); }
 
-/* Approximate division: to 2 units in the last place; 0 where y is beyond 2^126. */
-__device__ inline float quick_divide(float x, float y)
-{
-#ifdef DRIFT_CUDA_EMULATED
-    return x / y;
-#else
-    return __fdividef(x, y);
-#endif
-}
-
 /* q(|x|) of Phi(-|x|) = e^(-x^2/2) q, Phi the normal distribution's cumulative function: a polynomial in 1/(1 + k |x|).
  * So the lower tail keeps its relative accuracy, which 1 + erf(x/sqrt 2) does not, and a slope needs no second
  * exponential. The shorter one is within 6e-5, for results that are rounded to bf16. */
 template <typename T> __device__ inline float normal_tail(float a)
 {
     if (sizeof(T) == 2) {
-        const float t = quick_divide(1.0f, 1.0f + 0.25f * a);
+        const float t = __fdividef(1.0f, 1.0f + 0.25f * a);
         float q = 2.413298020e-01f;
         q = q * t - 1.032329739e-01f;
         q = q * t + 1.798426030e-01f;
@@ -31,7 +21,7 @@ template <typename T> __device__ inline float normal_tail(float a)
         q = q * t + 1.013242056e-01f;
         return q * t;
     }
-    const float t = quick_divide(1.0f, 1.0f + 0.35f * a);
+    const float t = __fdividef(1.0f, 1.0f + 0.35f * a);
     float q = -2.915810049e-02f;
     q = q * t + 1.440318972e-01f;
     q = q * t - 2.558408678e-01f;
@@ -62,12 +52,12 @@ template <typename T = float> __device__ inline float gelu_slope(float x)
 template <typename T = float> __device__ inline float gelu_tanh_of(float x)
 {
     const float u2 = x * (1.595769122f + 0.0713548163f * x * x);
-    return quick_divide(x, 1.0f + expf(-u2));
+    return __fdividef(x, 1.0f + expf(-u2));
 }
 template <typename T = float> __device__ inline float gelu_tanh_slope(float x)
 {
     const float square = fminf(x * x, 1e4f); /* beyond, the second part is 0 and must not meet infinity */
-    const float s = quick_divide(1.0f, 1.0f + expf(-x * (1.595769122f + 0.0713548163f * square)));
+    const float s = __fdividef(1.0f, 1.0f + expf(-x * (1.595769122f + 0.0713548163f * square)));
     return s + x * s * (1.0f - s) * (1.595769122f + 0.2140644489f * square);
 }
 
@@ -77,7 +67,7 @@ template <int ACT, typename T = float> __device__ inline float activate(float x)
     if (ACT == DR_ACT_RELU) return x > 0.0f ? x : 0.0f;
     if (ACT == DR_ACT_GELU) return gelu_of<T>(x);
     if (ACT == DR_ACT_GELU_TANH) return gelu_tanh_of<T>(x);
-    if (ACT == DR_ACT_SILU) return quick_divide(x, 1.0f + expf(-x));
+    if (ACT == DR_ACT_SILU) return __fdividef(x, 1.0f + expf(-x));
     return x;
 }
 
@@ -87,15 +77,18 @@ template <int ACT, typename T = float> __device__ inline float activate_slope(fl
     if (ACT == DR_ACT_GELU) return gelu_slope<T>(x);
     if (ACT == DR_ACT_GELU_TANH) return gelu_tanh_slope<T>(x);
     if (ACT == DR_ACT_SILU) {
-        const float s = quick_divide(1.0f, 1.0f + expf(-x));
+        const float s = __fdividef(1.0f, 1.0f + expf(-x));
         return s * (1.0f + x * (1.0f - s));
     }
     return 1.0f;
 }
 
-/* The activation as a value, for kernels off the hot path. */
-__device__ inline float activate_by(int act, float x)
+/* Kernels off the hot path are made once for all activations: ACT is then DR_ACT_BY_VALUE, and `act` says which. */
+enum { DR_ACT_BY_VALUE = -1 };
+
+template <int ACT, typename T> __device__ inline float activate_as(int act, float x)
 {
+    if (ACT != DR_ACT_BY_VALUE) return activate<ACT, T>(x);
     switch (act) {
     case DR_ACT_RELU: return activate<DR_ACT_RELU>(x);
     case DR_ACT_GELU: return activate<DR_ACT_GELU>(x);
@@ -105,8 +98,9 @@ __device__ inline float activate_by(int act, float x)
     }
 }
 
-__device__ inline float activate_slope_by(int act, float x)
+template <int ACT, typename T> __device__ inline float activate_slope_as(int act, float x)
 {
+    if (ACT != DR_ACT_BY_VALUE) return activate_slope<ACT, T>(x);
     switch (act) {
     case DR_ACT_RELU: return activate_slope<DR_ACT_RELU>(x);
     case DR_ACT_GELU: return activate_slope<DR_ACT_GELU>(x);

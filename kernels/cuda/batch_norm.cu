@@ -26,20 +26,9 @@ template <int N> __device__ inline int64_t at(norm_shape s, int64_t r, int64_t c
     return r * s.C + c;
 }
 
-enum { ACT_BY_VALUE = -1, AHEAD = 4 /* rows that a thread reads before it works on them */ };
-
-template <int ACT, typename T> __device__ inline float act_of(int act, float z)
-{
-    return ACT == ACT_BY_VALUE ? activate_by(act, z) : activate<ACT, T>(z);
-}
-template <int ACT, typename T> __device__ inline float slope_of(int act, float z)
-{
-    return ACT == ACT_BY_VALUE ? activate_slope_by(act, z) : activate_slope<ACT, T>(z);
-}
+enum { AHEAD = 4 }; /* rows that a thread reads before it works on them */
 
 /* ---- statistics --------------------------------------------------------------------------------------------------- */
-
-__device__ inline float middle_of(float a, float b, float c) { return fmaxf(fminf(a, b), fminf(fmaxf(a, b), c)); }
 
 /* A value to take distances from, so that a large mean cancels nowhere: the middle one of three rows, for one row may be
  * far off. */
@@ -59,7 +48,7 @@ __global__ void __launch_bounds__(COLUMN_THREADS) batch_moments(const T *x, floa
     __shared__ uint32_t flag[1];
     const int width = cut.lanes * N, thread = threadIdx.y * cut.lanes + threadIdx.x;
     const int64_t tile = blockIdx.y, c = tile * width + (int)threadIdx.x * N;
-    const int64_t first = blockIdx.x * cut.chunk_rows, last = first + cut.chunk_rows < s.n ? first + cut.chunk_rows : s.n;
+    const int64_t first = blockIdx.x * cut.chunk_rows, last = min(first + cut.chunk_rows, s.n);
     column_sums<N> sum = {};
     if (c < s.C) {
         float origin[N];
@@ -104,7 +93,7 @@ __global__ void __launch_bounds__(THREADS) batch_norm_apply(const T *__restrict_
 {
     const int64_t c = (blockIdx.y * (int64_t)blockDim.x + threadIdx.x) * N, step = blockDim.y;
     if (c >= s.C) return;
-    const int64_t first = blockIdx.x * rows, last = first + rows < s.n ? first + rows : s.n;
+    const int64_t first = blockIdx.x * rows, last = min(first + rows, s.n);
     float centre[N], scale[N], shift[N];
     for (int i = 0; i < N; i++) {
         centre[i] = mean[c + i];
@@ -120,7 +109,7 @@ __global__ void __launch_bounds__(THREADS) batch_norm_apply(const T *__restrict_
             if (r + k * step >= last) break;
             for (int i = 0; i < N; i++) {
                 const float z = (to_float(v[k].v[i]) - centre[i]) * scale[i] + shift[i];
-                v[k].v[i] = from_float<T>(act_of<ACT, T>(s.act, z));
+                v[k].v[i] = from_float<T>(activate_as<ACT, T>(s.act, z));
             }
             store_pack<T, N>(y, at<N>(s, r + k * step, c), v[k]);
         }
@@ -143,7 +132,7 @@ __global__ void __launch_bounds__(COLUMN_THREADS) batch_norm_sums(const T *x, no
     __shared__ uint32_t flag[1];
     const int width = cut.lanes * N, thread = threadIdx.y * cut.lanes + threadIdx.x;
     const int64_t tile = blockIdx.y, c = tile * width + (int)threadIdx.x * N;
-    const int64_t first = blockIdx.x * cut.chunk_rows, last = first + cut.chunk_rows < s.n ? first + cut.chunk_rows : s.n;
+    const int64_t first = blockIdx.x * cut.chunk_rows, last = min(first + cut.chunk_rows, s.n);
     column_sums<N> sum = {};
     if (c < s.C) {
         float centre[N], scale[N], shift[N];
@@ -163,7 +152,7 @@ __global__ void __launch_bounds__(COLUMN_THREADS) batch_norm_sums(const T *x, no
                 if (r + k * cut.rows >= last) break;
                 for (int i = 0; i < N; i++) {
                     const float d = to_float(v[k].v[i]) - centre[i];
-                    const float dz = slope_of<ACT, T>(s.act, d * scale[i] + shift[i]) * to_float(g[k].v[i]);
+                    const float dz = activate_slope_as<ACT, T>(s.act, d * scale[i] + shift[i]) * to_float(g[k].v[i]);
                     sum.first[i] += dz;
                     sum.second[i] += dz * d;
                 }
@@ -186,7 +175,7 @@ __global__ void __launch_bounds__(THREADS) batch_norm_dx(const T *__restrict__ x
 {
     const int64_t c = (blockIdx.y * (int64_t)blockDim.x + threadIdx.x) * N, step = blockDim.y;
     if (c >= s.C) return;
-    const int64_t first = blockIdx.x * rows, last = first + rows < s.n ? first + rows : s.n;
+    const int64_t first = blockIdx.x * rows, last = min(first + rows, s.n);
     const float share = 1.0f / (float)s.n;
     float centre[N], scale[N], shift[N], level[N], tilt[N];
     for (int i = 0; i < N; i++) {
@@ -208,7 +197,7 @@ __global__ void __launch_bounds__(THREADS) batch_norm_dx(const T *__restrict__ x
             if (r + k * step >= last) break;
             for (int i = 0; i < N; i++) {
                 const float d = to_float(v[k].v[i]) - centre[i];
-                const float dz = slope_of<ACT, T>(s.act, d * scale[i] + shift[i]) * to_float(g[k].v[i]);
+                const float dz = activate_slope_as<ACT, T>(s.act, d * scale[i] + shift[i]) * to_float(g[k].v[i]);
                 v[k].v[i] = from_float<T>(scale[i] * (dz - level[i] - d * tilt[i]));
             }
             store_pack<T, N>(dx, at<N>(s, r + k * step, c), v[k]);
@@ -228,8 +217,8 @@ template <typename T> static bool by_packs(norm_shape s, const void *x, const vo
 
 static column_cut cut_of(norm_shape s, int N)
 {
-    if (s.L == 0) return dr_cut_columns(s.n, s.C, N, 1, SUM_BLOCKS, AHEAD);
-    column_cut cut = dr_cut_columns(s.n, 1, 1, s.C, SUM_BLOCKS, AHEAD); /* one channel to a tile: runs are read whole */
+    if (s.L == 0) return dr_cut_columns(s.n, s.C, N, 1, SUM_BLOCKS, AHEAD, COLUMN_THREADS);
+    column_cut cut = dr_cut_columns(s.n, 1, 1, s.C, SUM_BLOCKS, AHEAD, COLUMN_THREADS); /* one channel to a tile: runs are read whole */
     cut.tiles = (int)s.C;
     return cut;
 }
@@ -267,7 +256,7 @@ template <typename T, int N, int ACT> static void apply(const dr_kargs *a, norm_
 
 template <typename T> static void apply_any(const dr_kargs *a, norm_shape s, const norm_call *m)
 {
-    if (!by_packs<T>(s, m->x, m->y, m->y)) return apply<T, 1, ACT_BY_VALUE>(a, s, m);
+    if (!by_packs<T>(s, m->x, m->y, m->y)) return apply<T, 1, DR_ACT_BY_VALUE>(a, s, m);
     switch (s.act) {
     case DR_ACT_RELU: return apply<T, widest<T>(), DR_ACT_RELU>(a, s, m);
     case DR_ACT_GELU: return apply<T, widest<T>(), DR_ACT_GELU>(a, s, m);
@@ -331,7 +320,7 @@ template <typename T> static void batch_norm_act_backward(const dr_kargs *a)
     const norm_call m = { dr_in(a, 0), dr_in(a, 5),
                           { (float *)dr_in(a, 3), (float *)dr_in(a, 4), (float *)dr_in(a, 1), (float *)dr_in(a, 2) },
                           dr_out(a, 0), (float *)dr_out(a, 1), (float *)dr_out(a, 2) };
-    if (!by_packs<T>(s, m.x, m.dy, m.y)) return backward<T, 1, ACT_BY_VALUE>(a, s, &m);
+    if (!by_packs<T>(s, m.x, m.dy, m.y)) return backward<T, 1, DR_ACT_BY_VALUE>(a, s, &m);
     switch (s.act) {
     case DR_ACT_RELU: return backward<T, widest<T>(), DR_ACT_RELU>(a, s, &m);
     case DR_ACT_GELU: return backward<T, widest<T>(), DR_ACT_GELU>(a, s, &m);

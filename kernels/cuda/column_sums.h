@@ -16,24 +16,25 @@ enum {
 
 typedef struct column_cut {
     int64_t chunk_rows;
-    int lanes, rows; /* the block's shape: lanes times rows is COLUMN_THREADS */
+    int lanes, rows; /* the block's shape */
     int chunks, tiles;
 } column_cut;
 
-/* n rows of C columns, N of them to a thread. groups: matrices of this size that are summed side by side. Where threads
- * are few, a chunk takes `least` rows for each of the block's. */
-static inline column_cut dr_cut_columns(int64_t n, int64_t C, int N, int64_t groups, int64_t blocks, int64_t least)
+/* n rows of C columns, N of them to a thread, in blocks of `threads` (COLUMN_THREADS, where sums are taken). groups: how
+ * many such matrices lie side by side. About `blocks` blocks in all, but each thread has `least` rows or more. */
+static inline column_cut dr_cut_columns(int64_t n, int64_t C, int N, int64_t groups, int64_t blocks, int64_t least,
+                                        int threads)
 {
     column_cut cut;
     cut.lanes = 1;
     while (cut.lanes < 32 && cut.lanes * N < COLUMN_WIDTH && cut.lanes * N < C) cut.lanes *= 2;
-    cut.rows = COLUMN_THREADS / cut.lanes;
+    cut.rows = threads / cut.lanes;
     cut.tiles = (int)dr_blocks_for(C, cut.lanes * N);
     const int64_t wanted = blocks / (cut.tiles * groups), most = dr_blocks_for(n, cut.rows * least);
     int64_t chunks = wanted < most ? wanted : most;
-    if (chunks < 1 || cut.tiles * groups > DR_ARRIVALS) chunks = 1;
-    cut.chunk_rows = dr_blocks_for(n, chunks);
-    cut.chunks = (int)dr_blocks_for(n, cut.chunk_rows);
+    if (chunks < 1 || cut.tiles * groups > DR_ARRIVALS) chunks = 1; /* each tile of several chunks has a counter */
+    cut.chunk_rows = n > 0 ? dr_blocks_for(n, chunks) : 1;
+    cut.chunks = n > 0 ? (int)dr_blocks_for(n, cut.chunk_rows) : 1;
     return cut;
 }
 
@@ -43,6 +44,9 @@ static inline size_t dr_column_bytes(column_cut cut, int N, int64_t groups) /* o
 }
 
 static inline dim3 dr_column_block(column_cut cut) { return dim3((unsigned)cut.lanes, (unsigned)cut.rows); }
+
+/* The middle one of three values: what distances are taken from, for one value may be far off. */
+__device__ inline float middle_of(float a, float b, float c) { return fmaxf(fminf(a, b), fminf(fmaxf(a, b), c)); }
 
 /* A thread's two sums for each of its columns. */
 template <int N> struct column_sums {

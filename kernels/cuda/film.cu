@@ -1,12 +1,12 @@
 /* film.cu: y = scale h + shift, with a scale and a shift for each sample and channel; either may be absent.
  * h lies in memory as [B,L,C], L pixels or tokens; scale and shift [B,C] are of h's dtype or f32. Backward makes, in one
- * pass over h and dy, dh = scale dy, dscale = sum h dy and dshift = sum dy: a block sums the rows of its sample, in an
- * order that depends on the shape alone. */
-#include "block_sum.h"
+ * pass over h and dy, dh = scale dy, dscale = sum h dy and dshift = sum dy: sums over the rows of a sample
+ * (column_sums.h), in an order that depends on the shape alone. */
+#include "column_sums.h"
 
-struct film_shape {
+typedef struct film_shape {
     int64_t B, L, C;
-};
+} film_shape;
 
 static film_shape shape_of(const dr_view *h)
 {
@@ -18,8 +18,12 @@ static film_shape shape_of(const dr_view *h)
 template <typename T> struct film_vector {
     const float *f32;
     const T *own;
-    __device__ float at(int64_t i, float otherwise) const { return f32 ? f32[i] : own ? load(own, i) : otherwise; }
 };
+
+template <typename T> __device__ inline float vector_at(film_vector<T> v, int64_t i, float otherwise)
+{
+    return v.f32 ? v.f32[i] : v.own ? load(v.own, i) : otherwise;
+}
 
 template <typename T> static film_vector<T> vector_of(const dr_kargs *a, int i)
 {
@@ -30,62 +34,103 @@ template <typename T> static film_vector<T> vector_of(const dr_kargs *a, int i)
     return f;
 }
 
-template <typename T>
-__global__ void film_forward(const T *h, film_vector<T> scale, film_vector<T> shift, T *y, film_shape s)
+/* A block: a chunk of rows of one sample (blockIdx.x) of a tile of channels (blockIdx.y). */
+template <typename T, int N>
+__global__ void film_forward(const T *__restrict__ h, film_vector<T> scale, film_vector<T> shift, T *__restrict__ y,
+                             film_shape s, column_cut cut)
 {
-    const int64_t n = s.B * s.L * s.C;
-    for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x) {
-        const int64_t at = i / (s.L * s.C) * s.C + i % s.C; /* [b,c] */
-        store(y, i, load(h, i) * scale.at(at, 1.0f) + shift.at(at, 0.0f));
+    const int64_t b = blockIdx.x / cut.chunks, c = (blockIdx.y * (int64_t)cut.lanes + threadIdx.x) * N;
+    const int64_t first = blockIdx.x % cut.chunks * cut.chunk_rows, last = min(first + cut.chunk_rows, s.L);
+    if (c >= s.C) return;
+    float factor[N], offset[N];
+    for (int i = 0; i < N; i++) {
+        factor[i] = vector_at(scale, b * s.C + c + i, 1.0f);
+        offset[i] = vector_at(shift, b * s.C + c + i, 0.0f);
+    }
+#pragma unroll 4
+    for (int64_t r = first + threadIdx.y; r < last; r += cut.rows) {
+        pack<T, N> v = load_pack<T, N>(h, (b * s.L + r) * s.C + c);
+        for (int i = 0; i < N; i++) v.v[i] = from_float<T>(to_float(v.v[i]) * factor[i] + offset[i]);
+        store_pack<T, N>(y, (b * s.L + r) * s.C + c, v);
     }
 }
 
-enum { CHANNELS = 32, ROWS = 8 }; /* a block: 32 channels of one sample, 8 rows at a time */
-
-template <typename T>
-__global__ void film_backward(const T *h, film_vector<T> scale, const T *dy, T *dh, float *dscale, float *dshift,
-                              film_shape s)
+template <typename T, int N>
+__global__ void __launch_bounds__(COLUMN_THREADS) film_gradients(const T *__restrict__ h, film_vector<T> scale,
+                                                                 const T *__restrict__ dy, T *__restrict__ dh,
+                                                                 float *dscale, float *dshift, film_shape s,
+                                                                 column_cut cut, float *partial, uint32_t *arrivals)
 {
-    __shared__ float moment[ROWS][CHANNELS], sum[ROWS][CHANNELS];
-    const int64_t b = blockIdx.y, c = blockIdx.x * (int64_t)CHANNELS + threadIdx.x;
-    const int row = threadIdx.y;
-    float m = 0.0f, d = 0.0f;
-    const float factor = c < s.C ? scale.at(b * s.C + c, 1.0f) : 0.0f;
-    for (int64_t r = row; r < s.L && c < s.C; r += ROWS) {
-        const int64_t i = (b * s.L + r) * s.C + c;
-        const float g = load(dy, i);
-        m += load(h, i) * g;
-        d += g;
-        store(dh, i, factor * g);
+    __shared__ float scratch[COLUMN_SCRATCH];
+    __shared__ uint32_t flag[1];
+    const int width = cut.lanes * N, thread = threadIdx.y * cut.lanes + threadIdx.x;
+    const int64_t b = blockIdx.x / cut.chunks, tile = blockIdx.y, c = tile * width + (int)threadIdx.x * N;
+    const int chunk = blockIdx.x % cut.chunks;
+    const int64_t first = chunk * cut.chunk_rows, last = min(first + cut.chunk_rows, s.L);
+    column_sums<N> sum = {};
+    if (c < s.C) {
+        float factor[N];
+        for (int i = 0; i < N; i++) factor[i] = vector_at(scale, b * s.C + c + i, 1.0f);
+#pragma unroll 2
+        for (int64_t r = first + threadIdx.y; r < last; r += cut.rows) {
+            const int64_t at = (b * s.L + r) * s.C + c;
+            const pack<T, N> v = load_pack<T, N>(h, at);
+            pack<T, N> g = load_pack<T, N>(dy, at);
+            for (int i = 0; i < N; i++) {
+                const float slope = to_float(g.v[i]);
+                sum.first[i] += to_float(v.v[i]) * slope;
+                sum.second[i] += slope;
+                g.v[i] = from_float<T>(factor[i] * slope);
+            }
+            store_pack<T, N>(dh, at, g);
+        }
     }
-    moment[row][threadIdx.x] = m;
-    sum[row][threadIdx.x] = d;
-    __syncthreads();
-    if (row > 0 || c >= s.C) return;
-    for (int r = 1; r < ROWS; r++) {
-        m += moment[r][threadIdx.x];
-        d += sum[r][threadIdx.x];
-    }
-    dscale[b * s.C + c] = m;
-    dshift[b * s.C + c] = d;
+    const int64_t own = b * cut.tiles + tile;
+    if (!add_tile<N>(&sum, scratch, chunk, cut.chunks, partial + own * cut.chunks * 2 * width, arrivals + own, flag)) return;
+    const int64_t channel = tile * width + thread;
+    if (thread >= width || channel >= s.C) return;
+    dscale[b * s.C + channel] = scratch[thread];
+    dshift[b * s.C + channel] = scratch[width + thread];
+}
+
+enum { BLOCKS = 264, ROWS_EACH = 4 };
+
+template <typename T> static bool by_packs(film_shape s, const void *h, const void *y, const void *z)
+{
+    return s.C % widest<T>() == 0 && dr_aligned(h, 16) && dr_aligned(y, 16) && dr_aligned(z, 16);
+}
+
+template <typename T, int N> static void forward(const dr_kargs *a, film_shape s)
+{
+    const column_cut cut = dr_cut_columns(s.L, s.C, N, s.B, 4 * BLOCKS, 1, 256);
+    DR_LAUNCH(a, (film_forward<T, N>), dim3((unsigned)(s.B * cut.chunks), (unsigned)cut.tiles), dr_column_block(cut), 0,
+              (const T *)dr_in(a, 0), vector_of<T>(a, 1), vector_of<T>(a, 2), (T *)dr_out(a, 0), s, cut);
 }
 
 template <typename T> static void film(const dr_kargs *a) /* h, scale or NULL, shift or NULL -> y */
 {
     const film_shape s = shape_of(&a->in[0]);
-    const int64_t n = s.B * s.L * s.C;
-    if (n == 0) return;
-    DR_LAUNCH(a, film_forward<T>, (unsigned)dr_min64(dr_blocks_for(n, 256), 1 << 16), 256, 0, (const T *)dr_in(a, 0),
-              vector_of<T>(a, 1), vector_of<T>(a, 2), (T *)dr_out(a, 0), s);
+    if (s.B * s.L * s.C == 0) return;
+    if (by_packs<T>(s, dr_in(a, 0), dr_out(a, 0), NULL)) forward<T, widest<T>()>(a, s);
+    else forward<T, 1>(a, s);
+}
+
+template <typename T, int N> static void gradients(const dr_kargs *a, film_shape s)
+{
+    const column_cut cut = dr_cut_columns(s.L, s.C, N, s.B, BLOCKS, ROWS_EACH, COLUMN_THREADS);
+    float *partial = (float *)dr_cuda_workspace(a, dr_column_bytes(cut, N, s.B));
+    if (!partial) return;
+    DR_LAUNCH(a, (film_gradients<T, N>), dim3((unsigned)(s.B * cut.chunks), (unsigned)cut.tiles), dr_column_block(cut), 0,
+              (const T *)dr_in(a, 0), vector_of<T>(a, 1), (const T *)dr_in(a, 2), (T *)dr_out(a, 0),
+              (float *)dr_out(a, 1), (float *)dr_out(a, 2), s, cut, partial, dr_cuda_of(a)->arrivals);
 }
 
 template <typename T> static void film_backward(const dr_kargs *a) /* h, scale or NULL, dy -> dh, dscale, dshift */
 {
     const film_shape s = shape_of(&a->in[0]);
     if (s.B * s.C == 0) return;
-    const dim3 grid((unsigned)dr_blocks_for(s.C, CHANNELS), (unsigned)s.B);
-    DR_LAUNCH(a, film_backward<T>, grid, dim3(CHANNELS, ROWS), 0, (const T *)dr_in(a, 0), vector_of<T>(a, 1),
-              (const T *)dr_in(a, 2), (T *)dr_out(a, 0), (float *)dr_out(a, 1), (float *)dr_out(a, 2), s);
+    if (by_packs<T>(s, dr_in(a, 0), dr_in(a, 2), dr_out(a, 0))) gradients<T, widest<T>()>(a, s);
+    else gradients<T, 1>(a, s);
 }
 
 DR_KERNEL(film, DR_F32, film<float>)
