@@ -48,6 +48,13 @@ const char *dr_dtype_name(dr_dtype d);               /* "f32" */
 const char *dr_view_text(const dr_view *v, char *text, size_t n); /* "f32[16,65,14,14]"; returns text */
 void dr_convert(dr_dtype to_type, void *to, dr_dtype from_type, const void *from, int64_t n); /* host memory, element by element */
 
+/* ---- read_later.c: a tensor's one number, without waiting for it ------------------------------------------------------------ */
+typedef struct dr_reading dr_reading;
+dr_reading *dr_read_later(dr_tensor *t);         /* of what t holds now, in the order of the device's work; NULL on failure */
+bool dr_read_is_there(const dr_reading *r);      /* dr_read_now will not wait */
+double dr_read_now(dr_reading *r);               /* waits for that number alone; NAN on failure */
+void dr_reading_free(dr_reading *r);             /* before its device closes; NULL is fine */
+
 /* ---- apply.c, launch.c: from an op's name to a kernel --------------------------------------------------------------------- */
 typedef struct dr_launch { /* one kernel on views: what a plan records */
     dr_kernel kernel;

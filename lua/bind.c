@@ -328,6 +328,7 @@ static int open_module(lua_State *L)
     bind_open_model(L);
     bind_open_optim(L);
     bind_open_plan(L);
+    bind_open_later(L);
     bind_open_data(L);
     bind_open_file(L);
     bind_open_json(L);

@@ -45,6 +45,7 @@ void bind_open_metric(lua_State *L);
 void bind_open_model(lua_State *L);
 void bind_open_optim(lua_State *L);
 void bind_open_plan(lua_State *L);
+void bind_open_later(lua_State *L);
 void bind_open_data(lua_State *L);
 void bind_open_file(lua_State *L);
 void bind_open_json(lua_State *L);

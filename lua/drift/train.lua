@@ -114,6 +114,46 @@ local function stopped(run, net, optimizer, averages, at, progress)
   os.exit(130, true)
 end
 
+-- Losses of steps that the device may still be at work on: the host goes on, and reads them some steps later. What follows
+-- from a loss (its line, the epoch's sum, the check that it is a number) is done in the order of the steps, before anything
+-- that a file shows: settle(0) waits for all. Where devices do not run on their own there is nothing to wait for.
+local MOST_WAITING = 32
+
+local function losses(run, at, progress)
+  local first, last, waiting = 1, 0, {}
+  local self = {}
+
+  local function take()
+    local entry = waiting[first]
+    waiting[first], first = nil, first + 1
+    local loss = entry.loss:item()
+    if loss ~= loss or math.abs(loss) == math.huge then
+      first, last, waiting = 1, 0, {}
+      drift.fail("epoch %d, step %d: the loss is %s; try a smaller learning rate", entry.epoch, entry.step,
+        loss ~= loss and "not a number" or "infinite")
+    end
+    at.loss_sum = at.loss_sum + loss
+    run:log { step = entry.step, epoch = entry.epoch, loss = loss, lr = entry.lr }
+    progress:update(entry.batch, ("loss %.4f"):format(at.loss_sum / entry.batch))
+  end
+
+  -- entry: loss, and the epoch, batch, step and lr that it is of
+  function self.add(entry)
+    last = last + 1
+    waiting[last] = entry
+    if entry.loss:ready() then self.settle(0) else self.settle(MOST_WAITING) end
+  end
+
+  function self.settle(most)
+    while last - first + 1 > most do take() end
+  end
+
+  -- Also where a step fails: the lines of those before it.
+  return setmetatable(self, { __close = function(_, failed)
+    if failed then pcall(self.settle, 0) else self.settle(0) end
+  end })
+end
+
 -- The rest of one epoch, from at.batch on, or as much of it as the limit of steps allows. Returns its mean loss.
 local function train_epoch(net, optimizer, averages, loader, step, o, at)
   local run, batches = o.run, loader:batches()
@@ -121,25 +161,29 @@ local function train_epoch(net, optimizer, averages, loader, step, o, at)
   local last = o.steps > 0 and math.min(batches, at.batch + o.steps - at.step) or batches
   local progress = drift.progress { label = ("%s %d/%d"):format(o.label, at.epoch + 1, o.epochs), total = last, unit = "images",
                                     per_step = o.batch, first = at.batch }
+  local waiting <close> = losses(run, at, progress)
   net:train()
   step:check()
   for i = at.batch + 1, last do
     local loss = drift.trace("step", drift.scope, function()
       return step(drift.trace("data", loader.read, loader, at.epoch + 1, i), factor, at.step + 1)
     end)
-    if loss ~= loss or math.abs(loss) == math.huge then
-      drift.fail("epoch %d, step %d: the loss is %s; try a smaller learning rate", at.epoch + 1, at.step + 1,
-        loss ~= loss and "not a number" or "infinite")
+    at.step, at.batch = at.step + 1, i
+    waiting.add { loss = loss, step = at.step, epoch = at.epoch + 1, batch = i, lr = optimizer.lr * factor }
+    if o.ema_every > 0 and at.step % o.ema_every == 0 then
+      waiting.settle(0)
+      snapshot(run, averages, at.step)
     end
-    at.step, at.batch, at.loss_sum = at.step + 1, i, at.loss_sum + loss
-    run:log { step = at.step, epoch = at.epoch + 1, loss = loss, lr = optimizer.lr * factor }
-    progress:update(i, ("loss %.4f"):format(at.loss_sum / i))
-    if o.ema_every > 0 and at.step % o.ema_every == 0 then snapshot(run, averages, at.step) end
-    if drift.interrupted() then stopped(run, net, optimizer, averages, at, progress) end
+    if drift.interrupted() then
+      waiting.settle(0)
+      stopped(run, net, optimizer, averages, at, progress)
+    end
     if o.checkpoint_every > 0 and at.step % o.checkpoint_every == 0 and i < last then
+      waiting.settle(0)
       save(run, net, optimizer, averages, at)
     end
   end
+  waiting.settle(0)
   progress:finish()
   step:check()                                                    -- and its memory is free for what follows an epoch
   return at.batch > 0 and at.loss_sum / at.batch or 0

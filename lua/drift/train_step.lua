@@ -3,6 +3,7 @@
 --   local step = drift.train_step { net = net, optimizer = optimizer, process = process, p_uncond = 0.1, averages = {},
 --                                   time_sampling = nil, weighting = nil, coupling = nil }
 --   local loss = drift.scope(step, batch, factor, number)                -- factor: of the learning rate; number: from 1
+--   loss:item()                                   -- waits for the step where the device works on its own
 --   step:check()                                  -- the next call runs as written and is compared; see drift.plan
 --
 -- batch: image [B,C,H,W], label [B] or nil, noise or nil, size and first (the number of its first sample), as a loader
@@ -58,7 +59,7 @@ return function(o)
     o.net:stream(drift.seed(), 0, batch.first)
     o.optimizer:advance(factor)
     for _, average in ipairs(averages) do average:advance(number) end
-    return plan(drift.trace("inputs", inputs_of, o, batch)):item()
+    return plan(drift.trace("inputs", inputs_of, o, batch)):later()
   end
   return setmetatable({ check = function() plan:check() end }, { __call = step })
 end

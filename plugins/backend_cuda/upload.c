@@ -1,11 +1,12 @@
-/* upload.c: copies that the host does not wait for. What goes to the device is put into one of a ring of pinned pieces,
- * each with an event that says when it has left. What comes back lies in a pinned cell until it is read. */
+/* upload.c: copies that the host does not wait for. What goes to the device is put into a ring of pinned pieces, one copy
+ * behind the other; when a piece is full an event says when all of it has left. What comes back lies in a pinned cell
+ * until it is read. */
 #include "upload.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECES = 8, PIECE = 1 << 20, CELL = 64 };
+enum { PIECES = 8, PIECE = 1 << 20, ALIGN = 256, CELL = 64 };
 
 typedef struct reading {
     cudaEvent_t arrived;
@@ -18,8 +19,9 @@ struct dr_cuda_upload {
     cuda *cuda;
     char *piece[PIECES]; /* pinned */
     cudaEvent_t left[PIECES];
-    bool used[PIECES];
-    int next;
+    bool used[PIECES];  /* left[i] has been recorded, and not waited for */
+    int at;             /* the piece that is being filled, */
+    size_t filled;      /* and how far */
     reading *idle;
 };
 
@@ -73,18 +75,31 @@ static dr_status copy_into_graph(cuda *c, void *to, const void *from, size_t byt
                          "a copy to the device");
 }
 
+/* The next piece, when what it held has left. */
+static cudaError_t turn(dr_cuda_upload *u)
+{
+    const dr_cuda_calls *f = u->cuda->calls;
+    cudaError_t error = f->cudaEventRecord(u->left[u->at], u->cuda->stream);
+    u->used[u->at] = error == cudaSuccess;
+    u->at = (u->at + 1) % PIECES;
+    u->filled = 0;
+    if (error != cudaSuccess || !u->used[u->at]) return error;
+    u->used[u->at] = false;
+    if (f->cudaEventQuery(u->left[u->at]) == cudaSuccess) return cudaSuccess;
+    (void)f->cudaGetLastError(); /* not yet */
+    return f->cudaEventSynchronize(u->left[u->at]);
+}
+
 static dr_status copy_piece(dr_cuda_upload *u, char *to, const char *from, size_t bytes)
 {
     const dr_cuda_calls *f = u->cuda->calls;
-    const int i = u->next;
-    u->next = (i + 1) % PIECES;
-    cudaError_t error = u->used[i] ? f->cudaEventSynchronize(u->left[i]) : cudaSuccess;
+    cudaError_t error = u->filled + bytes > PIECE ? turn(u) : cudaSuccess;
     if (error == cudaSuccess) {
-        memcpy(u->piece[i], from, bytes);
-        error = f->cudaMemcpyAsync(to, u->piece[i], bytes, cudaMemcpyHostToDevice, u->cuda->stream);
+        char *pinned = u->piece[u->at] + u->filled;
+        memcpy(pinned, from, bytes);
+        u->filled += (bytes + ALIGN - 1) / ALIGN * ALIGN;
+        error = f->cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, u->cuda->stream);
     }
-    if (error == cudaSuccess) error = f->cudaEventRecord(u->left[i], u->cuda->stream);
-    u->used[i] = error == cudaSuccess;
     return dr_cuda_error(u->cuda, error, "a copy to the device");
 }
 

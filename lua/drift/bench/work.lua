@@ -1,6 +1,6 @@
 -- bench/work.lua: what drift bench measures: drift.train's step and drift.sample, on the class's UNet and random images
 -- (no data set is needed). Each function sets up and returns { run = function(i) ... end }, i counting from 1; warm is
--- what to run instead while warming up.
+-- what to run instead while warming up. A step's loss is read when the next one has been queued, so that devices stay busy.
 --   train    class-conditional flow matching: noise, time, dropped classes, forward, MSE, backward, Adam
 --   denoise  unconditional denoiser at sigma 0.5: noise, forward, MSE, backward, Adam
 --   sample   guided Euler sampling, gamma 5, of a batch of images
@@ -27,10 +27,13 @@ local function training(s, process, conditional)
   local batch = { image = drift.rand { s.batch, 1, 28, 28, purpose = "bench" }:keep(), size = s.batch, first = 0 }
   if conditional then batch.label = drift.tensor(classes(s.batch), "i32"):keep() end
   net:train()
+  local before
   return { run = function(i)
     batch.first = (i - 1) * s.batch
     local loss = drift.scope(step, batch, 1, i)
-    if not (math.abs(loss) < math.huge) then drift.fail("bench: step %d: the loss is %s", i, tostring(loss)) end
+    local value = (before or loss):item()
+    before = loss
+    if not (math.abs(value) < math.huge) then drift.fail("bench: before step %d: the loss is %s", i + 1, tostring(value)) end
   end }
 end
 
