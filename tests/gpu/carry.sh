@@ -1,6 +1,6 @@
 #!/bin/sh
-# carry.sh: makes a folder with all that tests/gpu/run.sh --carried FOLDER needs on a machine that has an NVIDIA driver, the
-# wheels of cuDNN and cuBLASLt (PyTorch brings them) and python3, but no compiler and none of Drift's libraries.
+# carry.sh: makes a folder with all that tests/gpu/run.sh --carried FOLDER needs on a machine that has an NVIDIA driver,
+# the wheels of cuDNN and cuBLASLt (PyTorch brings them) and python3, but no compiler and none of Drift's libraries.
 #
 #   tests/gpu/carry.sh [FOLDER] [OPTION...]             FOLDER: .gpu unless given; git does not see it
 #
@@ -8,9 +8,9 @@
 #   --data FOLDER          has mnist/*.gz: 11 MB, for the whole trainings (else: $DRIFT_DATA); --no-data: without
 #   --fixtures FOLDER      parity checks these too; without, those of the source tree, which has to be there anyway
 #
-# It holds build.tar.xz: the program, stripped; plugins, with kernels/cpu for any processor with AVX2; the test programs that
-# need a GPU; the shared libraries of all these that a bare machine may lack; busted, for the Lua specs. The build is
-# build/carried, and stays.
+# It holds build.tar.xz: the program, stripped; plugins, with kernels/cpu for any processor with AVX2; the test programs
+# that need a GPU; the shared libraries of all these that a bare machine may lack; busted, for the Lua specs. The build
+# is build/carried, and stays. The source tree is needed there as well: Lua, experiments, fixtures.
 set -eu
 home=$(cd "$(dirname "$0")/../.." && pwd)
 stop() { echo "carry.sh: $*" >&2; exit 1; }
@@ -30,10 +30,11 @@ done
 
 build=$home/build/carried
 cmake -S "$home" -B "$build" -G Ninja -DDRIFT_CUDA=ON -DDRIFT_CPU_MARCH=x86-64-v3 \
-    "-DDRIFT_CUDA_ARCHITECTURES=$architectures" >"$build.log" 2>&1 || { tail -n 20 "$build.log" >&2; stop "cmake failed"; }
-programs=$(ninja -C "$build" -t targets all | sed -n 's/^\(test_ops_cuda_[a-z0-9_]*\|test_parity_parity\): phony.*/\1/p')
-# shellcheck disable=SC2086   # several words on purpose
-ninja -C "$build" drift drift_plugins $programs >"$build.log" 2>&1 || {
+    "-DDRIFT_CUDA_ARCHITECTURES=$architectures" >"$build.log" 2>&1 || {
+    tail -n 20 "$build.log" >&2
+    stop "cmake failed"
+}
+ninja -C "$build" drift drift_plugins drift_gpu_tests >"$build.log" 2>&1 || {
     grep -m 20 -A 8 -E '(error|warning): |^FAILED' "$build.log" >&2 || :
     stop "the build failed; all of its output is in $build.log"
 }
@@ -41,14 +42,12 @@ ninja -C "$build" drift drift_plugins $programs >"$build.log" 2>&1 || {
 pack=$(mktemp -d)
 trap 'rm -rf "$pack"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir -p "$pack/plugins" "$pack/lib/lua" "$pack/share/lua" "$pack/tests"
+mkdir -p "$pack/plugins" "$pack/lib/lua" "$pack/share/lua" "$pack/tests/ops" "$pack/tests/parity" "$pack/tests/plugins"
 cp "$build/drift" "$pack/"
 cp "$build"/plugins/*.so "$pack/plugins/"
-for program in $programs; do
-    name=${program#test_}
-    mkdir -p "$pack/tests/${name%%_*}"
-    cp "$build/tests/${name%%_*}/${name#*_}" "$pack/tests/${name%%_*}/"
-done
+cp "$build"/tests/plugins/*.so "$pack/tests/plugins/"
+cp "$build/tests/parity/parity" "$pack/tests/parity/"
+find "$build/tests/ops" -maxdepth 1 -type f -name 'cuda_*' -perm -u+x -exec cp {} "$pack/tests/ops/" \;
 
 # Libraries: what these ask for, but for the C library's own and C++'s, of which a machine has its own.
 find "$pack" -type f -exec ldd {} + 2>/dev/null | sed -n 's/^\t\([^ ]*\) => \(\/[^ ]*\) .*/\1 \2/p' | sort -u |

@@ -1,9 +1,9 @@
-"""measure.py: the checks of tests/gpu/run.sh that measure: Drift's speed on the GPU, where its time goes, how busy it keeps
-the chip, and PyTorch's speed at the same work (tests/bench/peers/pytorch_peer.py).
+"""measure.py: the checks of tests/gpu/run.sh that measure: Drift's speed on the GPU, where its time goes, how busy it
+keeps the chip, and PyTorch's speed at the same work (tests/bench/peers/pytorch_peer.py).
 
-speed.* and pytorch.* time steps in blocks without a wait for the device in between, as a training runs; the median block
-counts. A pytorch.* check measures Drift before and after PyTorch's modes, and its ratio is that of the slower of the two
-to the fastest mode.
+speed.* and pytorch.* time steps in blocks without a wait for the device in between, as a training runs; the median
+block counts. A pytorch.* check measures Drift before and after PyTorch's modes, and its ratio is that of the slower of
+the two to the fastest mode.
 """
 import csv
 import io
@@ -43,7 +43,8 @@ def bench(run, size, precision, **changes):
 def figure(result):
     return {"images_per_s": round(result["images_per_s"], 1), "ms": round(result["ms"]["median"], 4),
             "ms_min": round(result["ms"]["min"], 4), "ms_max": round(result["ms"]["max"], 4),
-            "first_step_ms": round(result["first_step_ms"], 1), "device_mib": round(result["memory"]["device_peak"] / 2**20),
+            "first_step_ms": round(result["first_step_ms"], 1),
+            "device_mib": round(result["memory"]["device_peak"] / 2**20),
             "process_mib": round(result["memory"]["process_peak"] / 2**20)}
 
 
@@ -84,7 +85,8 @@ class Busy:
 
     def __enter__(self):
         self.samples = []
-        command = ["nvidia-smi", "--query-gpu=utilization.gpu,clocks.sm,power.draw", "--format=csv,noheader,nounits", "-lms", "100"]
+        command = ["nvidia-smi", "--query-gpu=utilization.gpu,clocks.sm,power.draw", "--format=csv,noheader,nounits",
+                   "-lms", "100"]
         try:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         except OSError:
@@ -128,8 +130,13 @@ def busy(precision):
 
 
 # ---- whole trainings ------------------------------------------------------------------------------------------------
+def epoch_records(path):
+    lines = path.read_text().split("\n") if path.exists() else []
+    return [record for record in (json.loads(line) for line in lines if line) if "epoch_loss" in record]
+
+
 def experiment(script, precision, *words):
-    """An experiment of the spec as a user runs it. Training is what its epochs took; the rest, data, pictures and judging."""
+    """An experiment of the spec as a user runs it: what its epochs took, and all of it, with data and pictures."""
     def body(run):
         if not run.machine.data or not (pathlib.Path(run.machine.data) / "mnist").is_dir():
             raise Skipped("needs MNIST: DRIFT_DATA names a folder with mnist/ in it")
@@ -141,19 +148,17 @@ def experiment(script, precision, *words):
         begin = time.monotonic()
         with Busy() as samples:
             try:
-                run.call(run.drift("run", HOME / "experiments" / script, "preset=paper", "--precision", precision, "--out",
-                                   where, *words), {"DRIFT_DATA": run.machine.data}, on_line=note)
+                run.call(run.drift("run", HOME / "experiments" / script, "preset=paper", "--precision", precision,
+                                   "--out", where, *words), {"DRIFT_DATA": run.machine.data}, on_line=note)
             finally:
-                whole = time.monotonic() - begin
-                lines = (where / "metrics.jsonl").read_text().split("\n") if (where / "metrics.jsonl").exists() else []
-                records = [json.loads(line) for line in lines if line]
-                seconds = [record["seconds"] for record in records if "epoch_loss" in record]
-                losses = [record["epoch_loss"] for record in records if "epoch_loss" in record]
+                whole, epochs = time.monotonic() - begin, epoch_records(where / "metrics.jsonl")
                 found = samples.between(ends[0], ends[-1]) if len(ends) > 1 else {}
+                seconds, losses = [e["seconds"] for e in epochs], [e["epoch_loss"] for e in epochs]
                 run.numbers |= {"training_s": round(sum(seconds), 3), "epochs_s": seconds, "losses": losses,
                                 "whole_s": round(whole, 2), **found}
-                run.numbers["summary"] = (f"{len(seconds)} epochs in {sum(seconds):.2f} s; all of it {whole:.1f} s; loss "
-                                          f"{losses[-1] if losses else float('nan'):.4f}; busy {found.get('busy_percent', '?')}%")
+                run.numbers["summary"] = (f"{len(seconds)} epochs in {sum(seconds):.2f} s; all of it {whole:.1f} s; "
+                                          f"loss {losses[-1] if losses else float('nan'):.4f}; "
+                                          f"busy {found.get('busy_percent', '?')}%")
         report = where / "evaluation.json"
         if report.exists():
             run.numbers["evaluation"] = json.loads(report.read_text())
@@ -169,7 +174,7 @@ UNITS = {"nsecond": 1, "ns": 1, "usecond": 1e3, "us": 1e3, "msecond": 1e6, "ms":
 
 
 def ncu_rows(text):
-    """[(kernel, {"ns", "bytes", ...})] from ncu --csv --page raw: a line of names, a line of units, a line per kernel."""
+    """[(kernel, {"ns", "bytes", ...})] from ncu --csv --page raw: a line of names, one of units, then one a kernel."""
     table = list(csv.reader(io.StringIO(text[text.index('"ID"'):])))
     names, units, rows = table[0], table[1], []
     for line in table[2:]:
@@ -192,6 +197,22 @@ def last_step(rows, least=50):
     raise Failed(f"no step repeats among {len(names)} kernels")
 
 
+def by_kernel(rows):
+    """The rows of a step, summed by kernel, the longest first."""
+    total, kinds = sum(values["ns"] for _, values in rows), {}
+    for name, values in rows:
+        kind = kinds.setdefault(re.sub(r"\(.*", "", name), dict(calls=0, ns=0.0, bytes=0.0, memory=0.0, compute=0.0))
+        kind["calls"] += 1
+        kind["ns"] += values["ns"]
+        kind["bytes"] += values["bytes"]
+        kind["memory"] += values["memory_percent"] * values["ns"]
+        kind["compute"] += values["compute_percent"] * values["ns"]
+    return [{"name": name, "calls": k["calls"], "ms": 1e-6 * k["ns"], "share": k["ns"] / total,
+             "gb_per_s": k["bytes"] / k["ns"], "memory_percent": k["memory"] / k["ns"],
+             "compute_percent": k["compute"] / k["ns"]}
+            for name, k in sorted(kinds.items(), key=lambda item: -item[1]["ns"])]
+
+
 def counters(size_name, precision):
     """Each kernel of a step by ncu, steps as written: a graph's kernels are the same ones."""
     def body(run):
@@ -202,21 +223,11 @@ def counters(size_name, precision):
         bench(run, size, precision, warmup=1)                       # so that all choices are on disk
         log = run.work / "ncu.csv"
         words = [f"{key}={value}" for key, value in (size | {"warmup": 2, "profiled": 0}).items() if key != "task"]
-        run.call([ncu, "--clock-control", "none", "--csv", "--page", "raw", "--log-file", log, "--metrics", ",".join(COUNTERS),
-                  *run.drift("bench", size["task"], "--json", "--no-plan", *PRECISIONS[precision], *words)])
+        run.call([ncu, "--clock-control", "none", "--csv", "--page", "raw", "--log-file", log,
+                  "--metrics", ",".join(COUNTERS), *run.drift("bench", size["task"], "--json", "--no-plan",
+                                                              *PRECISIONS[precision], *words)])
         rows = last_step(ncu_rows(log.read_text()))
-        total, kinds = sum(values["ns"] for _, values in rows), {}
-        for name, values in rows:
-            kind = kinds.setdefault(re.sub(r"\(.*", "", name), {"calls": 0, "ns": 0.0, "bytes": 0.0, "memory": 0.0, "compute": 0.0})
-            kind["calls"] += 1
-            kind["ns"] += values["ns"]
-            kind["bytes"] += values["bytes"]
-            kind["memory"] += values["memory_percent"] * values["ns"]
-            kind["compute"] += values["compute_percent"] * values["ns"]
-        run.numbers["kernels"] = [
-            {"name": name, "calls": k["calls"], "ms": 1e-6 * k["ns"], "share": k["ns"] / total, "gb_per_s": k["bytes"] / k["ns"],
-             "memory_percent": k["memory"] / k["ns"], "compute_percent": k["compute"] / k["ns"]}
-            for name, k in sorted(kinds.items(), key=lambda item: -item[1]["ns"])]
+        total, run.numbers["kernels"] = sum(values["ns"] for _, values in rows), by_kernel(rows)
         in_bytes = sum(values["bytes"] for _, values in rows)
         run.numbers |= {"kernels_ms": 1e-6 * total, "launches": len(rows), "gb": 1e-9 * in_bytes}
         run.numbers["summary"] = (f"{len(rows)} kernels, {1e-6 * total:.3f} ms in them, {1e-9 * in_bytes:.2f} GB "
@@ -228,10 +239,11 @@ def counters(size_name, precision):
 def peer(run, size, precision, mode, limit, warm=False):
     """A mode's figure; warm: it only fills the cache of torch.compile, which all checks share."""
     cache = run.machine.work / "inductor"
-    given = size | ({"steps": 1, "block": 1, "warmup": 1} if warm else {"warmup": 10 if size["task"] != "sample" else 2})
+    warmup = 2 if size["task"] == "sample" else 10
+    given = size | (dict(steps=1, block=1, warmup=1) if warm else dict(warmup=warmup))
     words = [word for key, value in given.items() for word in (f"--{key}", value)]
-    out = run.call([run.machine.torch, "-W", "ignore", HOME / "tests" / "bench" / "peers" / "pytorch_peer.py", "--cuda", "--mode",
-                    mode, *words, *PEER_PRECISION[precision]],
+    out = run.call([run.machine.torch, "-W", "ignore", HOME / "tests" / "bench" / "peers" / "pytorch_peer.py", "--cuda",
+                    "--mode", mode, *words, *PEER_PRECISION[precision]],
                    {"TORCHINDUCTOR_CACHE_DIR": str(cache), "TRITON_CACHE_DIR": str(cache / "triton"),
                     "LD_LIBRARY_PATH": ""}, limit=limit)
     found = json.loads(out.strip().split("\n")[-1])
@@ -258,9 +270,9 @@ def pytorch(size_name, precision, modes, limit=120):
         slower = min(drift, key=lambda one: one["images_per_s"])
         ratio = slower["images_per_s"] / found[best]["images_per_s"]
         run.numbers |= {"best": best, "ratio": round(ratio, 3)}
+        others = ", ".join(f"{mode} {f['images_per_s']:.0f}" for mode, f in found.items() if mode != best)
         run.numbers["summary"] = (f"{ratio:.2f} x the fastest ({best}, {found[best]['images_per_s']:.0f} images/s, "
-                                  f"{found[best]['ms_median']:.2f} ms); others: " +
-                                  ", ".join(f"{mode} {f['images_per_s']:.0f}" for mode, f in found.items() if mode != best))
+                                  f"{found[best]['ms_median']:.2f} ms); others: {others}")
     return body
 
 
@@ -307,15 +319,17 @@ def peers():
 
 
 CHECKS = [
-    dict(name="pytorch_cache", about="compiles for pytorch.*, beside the checks that need no quiet", body=fill_cache, limit=200,
-         usual=False),
+    dict(name="pytorch_cache", about="compiles for pytorch.*, beside the checks that need no quiet", body=fill_cache,
+         limit=200, usual=False),
     *speeds(),
     of("busy.train64.bf16", "how much of the time a kernel runs in training", busy("bf16"), limit=60),
-    of("counters.train64.bf16", "each kernel of a step by ncu: time, bytes, share of the chip's peaks", counters("train64", "bf16"),
-       limit=150, least=30),
+    of("counters.train64.bf16", "each kernel of a step by ncu: time, bytes, share of the chip's peaks",
+       counters("train64", "bf16"), limit=150, least=30),
     of("counters.denoise128.bf16", "the same for the denoiser", counters("denoise128", "bf16"), limit=150, least=30),
-    of("whole.flow", "experiments/mnist_flow.lua, 10 epochs, D=64", experiment("mnist_flow.lua", "bf16"), limit=120, least=20),
-    of("whole.denoiser", "experiments/denoiser.lua, 5 epochs, D=128", experiment("denoiser.lua", "bf16"), limit=120, least=20),
+    of("whole.flow", "experiments/mnist_flow.lua, 10 epochs, D=64", experiment("mnist_flow.lua", "bf16"), limit=120,
+       least=20),
+    of("whole.denoiser", "experiments/denoiser.lua, 5 epochs, D=128", experiment("denoiser.lua", "bf16"), limit=120,
+       least=20),
     of("whole.sampling", "10,000 guided images, 50 steps", sample_many("bf16"), limit=90, least=20),
     *peers(),
 ]

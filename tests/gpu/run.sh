@@ -1,6 +1,7 @@
 #!/bin/sh
-# run.sh: all that only a GPU can show, in one command: builds, runs the checks of checks.py and measure.py, writes a JSON
-# of results and prints a table. Exit status 1 if a check failed; where there is no GPU all are skipped, and it says so.
+# run.sh: all that only a GPU can show, in one command: builds, runs the checks of checks.py and measure.py, writes a
+# JSON of results and prints a table. Exit status 1 if a check failed; where there is no GPU all are skipped, and it
+# says so.
 #
 #   tests/gpu/run.sh [RESULTS.json] [OPTION...]         RESULTS: build/gpu/results.json unless given
 #
@@ -13,9 +14,9 @@
 #   --device NAME     cuda unless given
 #   --merge           keeps what RESULTS has of checks that do not run now
 #
-# Environment: DRIFT_DATA, a folder with mnist/ in it (--carried brings its own); DRIFT_CUDA_LIBRARIES, folders of cuDNN and
-# cuBLASLt where they are neither the system's nor in a wheel of python3; DRIFT_TORCH, a python that has PyTorch (else
-# python3); DRIFT_PLUGIN_DIR, other plugins than the built ones.
+# Environment: DRIFT_DATA, a folder with mnist/ in it (--carried brings its own); DRIFT_CUDA_LIBRARIES, folders of cuDNN
+# and cuBLASLt where they are neither the system's nor in a wheel of python3; DRIFT_TORCH, a python that has PyTorch
+# (else python3); DRIFT_PLUGIN_DIR, other plugins than the built ones; DRIFT_GPU_EMULATED, no nvidia-smi is asked.
 set -eu
 home=$(cd "$(dirname "$0")/../.." && pwd)
 stop() { echo "run.sh: $*" >&2; exit 1; }
@@ -26,8 +27,19 @@ case ${1:-} in '' | -*) ;; *) results=$1; shift ;; esac
 count=$#
 while [ "$count" -gt 0 ]; do                                # takes what is ours, and leaves the rest in its order
     case $1 in
-    --carried) [ "$count" -gt 1 ] || stop "--carried needs a folder"; carried=$2; shift 2; count=$((count - 2)); continue ;;
-    --no-build) build=''; shift; count=$((count - 1)); continue ;;
+    --carried)
+        [ "$count" -gt 1 ] || stop "--carried needs a folder"
+        carried=$2
+        shift 2
+        count=$((count - 2))
+        continue
+        ;;
+    --no-build)
+        build=''
+        shift
+        count=$((count - 1))
+        continue
+        ;;
     --list) list=yes ;;
     esac
     set -- "$@" "$1"
@@ -42,7 +54,8 @@ unpack() {
     if [ "$(cat "$folder/.stamp" 2>/dev/null)" != "$stamp" ]; then
         rm -rf "$folder"
         mkdir -p "$folder"
-        python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])' "$carried/build.tar.xz" "$folder" ||
+        python3 -W ignore -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])' \
+            "$carried/build.tar.xz" "$folder" ||
             stop "$carried/build.tar.xz cannot be unpacked"
         echo "$stamp" >"$folder/.stamp"
     fi
@@ -60,11 +73,9 @@ unpack() {
 build_here() {
     export DRIFT_BUILD_DIR="${DRIFT_BUILD_DIR:-$home/build}"
     [ -n "$build" ] || return 0
-    "$home/drift" version >/dev/null || stop "Drift does not build here: bring a build from elsewhere (tests/gpu/carry.sh)"
-    programs=$(ninja -C "$DRIFT_BUILD_DIR" -t targets all |
-        sed -n 's/^\(test_ops_cuda_[a-z0-9_]*\|test_parity_parity\): phony.*/\1/p')
-    # shellcheck disable=SC2086   # several words on purpose
-    ninja -C "$DRIFT_BUILD_DIR" drift drift_plugins $programs >"$DRIFT_BUILD_DIR/build.log" 2>&1 || {
+    "$home/drift" version >/dev/null ||
+        stop "Drift does not build here: bring a build from elsewhere (tests/gpu/carry.sh)"
+    ninja -C "$DRIFT_BUILD_DIR" drift drift_plugins drift_gpu_tests >"$DRIFT_BUILD_DIR/build.log" 2>&1 || {
         grep -m 20 -A 8 -E '(error|warning): |^FAILED' "$DRIFT_BUILD_DIR/build.log" >&2 || :
         stop "the build failed; all of its output is in $DRIFT_BUILD_DIR/build.log"
     }

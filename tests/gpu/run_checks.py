@@ -55,7 +55,8 @@ class Results:
             kept = json.loads(self.path.read_text())["checks"]
         else:
             self.log.write_text("")
-        self.all = {"machine": machine, "options": {k: v for k, v in vars(args).items() if k != "results"}, "checks": kept}
+        options = {key: value for key, value in vars(args).items() if key != "results"}
+        self.all = {"machine": machine, "options": options, "checks": kept}
 
     def add(self, result, log_path=None):
         with self.lock:
@@ -72,12 +73,15 @@ class Results:
             + (f"  {result['why'][:160]}" if result["why"] else ""))
 
 
+def result_of(check, status, why=""):
+    return {"name": check.name, "status": status, "why": why, "seconds": 0.0, "numbers": {}, "output": []}
+
+
 def run_one(check, machine, args, deadline):
     """The result of a check, and where its log lies."""
-    result = {"name": check.name, "status": "passed", "why": "", "seconds": 0.0, "numbers": {}, "output": []}
-    left = deadline - time.monotonic()
+    result, left = result_of(check, "passed"), deadline - time.monotonic()
     if left < check.least:
-        return result | {"status": "skipped", "why": f"{max(0, left):.0f} s left, and it needs {check.least}"}, None
+        return result_of(check, "skipped", f"{max(0, left):.0f} s left, and it needs {check.least}"), None
     running = Running(machine, check.name, min(check.limit, left), args.quick)
     try:
         check.body(running)
@@ -108,7 +112,7 @@ def describe():
         return done.stdout.strip().split("\n")[0] if done.returncode == 0 else None
     commit = pathlib.Path(os.environ["DRIFT_BUILD_DIR"], "commit")
     return {
-        "gpu": first_line(["nvidia-smi", "--query-gpu=name,memory.total,driver_version,clocks.max.sm", "--format=csv,noheader"]),
+        "gpu": first_line(["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]),
         "processors": os.cpu_count(),
         "commit": commit.read_text().strip() if commit.exists() else
         first_line(["git", "-C", HOME, "describe", "--always", "--dirty", "--exclude=*"]),
@@ -140,8 +144,7 @@ def main():
         wanted = chosen(CHECKS, args)
         if args.device.split(":")[0] == "cuda" and not description["gpu"] and not os.environ.get("DRIFT_GPU_EMULATED"):
             for check in wanted:
-                results.add({"name": check.name, "status": "skipped", "why": "nvidia-smi finds no GPU here", "seconds": 0.0,
-                             "numbers": {}, "output": []})
+                results.add(result_of(check, "skipped", "nvidia-smi finds no GPU here"))
         else:
             deadline = began + args.time
             with concurrent.futures.ThreadPoolExecutor(BESIDE) as pool:

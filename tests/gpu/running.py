@@ -28,7 +28,8 @@ class Machine:
         self.torch = os.environ.get("DRIFT_TORCH", "python3")
         self.data = os.environ.get("DRIFT_DATA")
         self.env = dict(os.environ, DRIFT=str(self.build / "drift"), DRIFT_HOME=str(HOME), LC_ALL="C",
-                        DRIFT_TEST_DATA=str(HOME / "tests" / "data"), OMP_WAIT_POLICY="passive")
+                        DRIFT_TEST_DATA=str(HOME / "tests" / "data"),
+                        DRIFT_TEST_PLUGIN_DIR=str(self.build / "tests" / "plugins"), OMP_WAIT_POLICY="passive")
         self.env.setdefault("DRIFT_PLUGIN_DIR", str(self.build / "plugins"))
         self.env.setdefault("DRIFT_FIXTURES", str(HOME / "tests" / "fixtures"))
         self.env.setdefault("DRIFT_CPU_TUNE", "off")                # a loaded machine must not choose kernels
@@ -93,16 +94,16 @@ class Running:
             raise Skipped(f"{path} is not built")
         return str(found)
 
-    def call(self, command, env=None, folder=None, limit=None, status=0, apart=False, on_line=None):
-        """Runs it to its end and returns what it printed on stdout. Failed where its status is not `status`, Skipped where
-        it is 77. folder: where it runs, made if need be. apart: returns stdout and stderr. on_line(text, when) is called for each line as it comes."""
+    def call(self, command, env=None, folder=None, limit=None, on_line=None):
+        """Runs it to its end and returns what it printed on stdout. Failed where its status is not 0, Skipped where it
+        is 77. folder: where it runs, made if need be. on_line(text, when) is called for each line as it comes."""
         command = [str(word) for word in command]
         where = self.work / (folder or "")
         where.mkdir(parents=True, exist_ok=True)
         whole = dict(self.machine.env, HOME=str(self.work), XDG_CACHE_HOME=str(self.work / "cache"), **(env or {}))
         seconds = min(limit or 1e9, self.left())
         if seconds <= 0:
-            raise Failed(f"no time left for {' '.join(command)}")
+            raise Failed(f"no time left for {self.shown(command)}")
         process = subprocess.Popen(command, cwd=where, env=whole, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, start_new_session=True)
         parts, log = {"out": [], "err": []}, []
@@ -121,18 +122,25 @@ class Running:
             code = process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             stop(process)
-            raise Failed(f"stopped after {seconds:.0f} s: {' '.join(command)}") from None
+            raise Failed(f"stopped after {seconds:.0f} s: {self.shown(command)}") from None
         finally:
             for reader in readers:
                 reader.join(timeout=2)
             self.log("$ " + " ".join(command) + "\n" + b"".join(log).decode(errors="replace"))
         out = b"".join(parts["out"]).decode(errors="replace")
-        if code == 77 and status != 77:
+        if code == 77:
             raise Skipped(out.strip().split("\n")[-1] or "skipped by the program")
-        if code != status:
+        if code != 0:
             what = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
-            raise Failed(f"{what} from {' '.join(command)}")
-        return (out, b"".join(parts["err"]).decode(errors="replace")) if apart else out
+            raise Failed(f"{what} from {self.shown(command)}")
+        return out
+
+    def shown(self, command):
+        """A command without the folders that all have in common."""
+        text = " ".join(command)
+        for folder in (self.machine.build, HOME, self.work):
+            text = text.replace(f"{folder}/", "")
+        return text
 
 
 def stop(process):
