@@ -2,9 +2,11 @@
  * block are fibers (fake/block_fibers.cpp), one running at a time, which change at barriers and warp shuffles; blocks
  * come one after another. A launch goes to the fake runtime (fake/fake.h), which runs it or records it in a graph.
  * Shared memory is static, or a fresh allocation of exactly the launch's bytes, so that AddressSanitizer sees what lies
- * outside. Environment: DRIFT_CUDA_EMULATED_ORDER=reverse runs threads and blocks from the last to the first. */
+ * outside; it also sees what lies outside of a kernel's tensors, though the host's allocations are larger. Environment: DRIFT_CUDA_EMULATED_ORDER=reverse runs threads and blocks from the last to the first. */
 #ifndef DRIFT_TESTS_CUDA_EMULATED_H
 #define DRIFT_TESTS_CUDA_EMULATED_H
+
+#include "cuda_backend.h"
 
 #include <cuda_runtime_api.h>
 #include <vector_functions.h>
@@ -17,6 +19,8 @@
 #include <cstring>
 #include <type_traits>
 
+#undef __global__
+#define __global__ static /* so that AddressSanitizer guards a template's shared memory; see emulated_source.cmake */
 #undef __shared__
 #define __shared__ static
 #undef __launch_bounds__
@@ -48,12 +52,12 @@ struct dr_emulated_launch_of {
     size_t shared;
     void (*thread)(const void *arguments); /* runs one thread */
 };
-/* arguments: trivially copyable, copied. */
-void dr_emulated_submit(CUstream_st *stream, const char *kernel, const dr_emulated_launch_of *launch,
+/* arguments: trivially copyable, copied. Of the memory that a's tensors lie in, the kernel may touch these alone. */
+void dr_emulated_submit(const dr_kargs *a, const char *kernel, const dr_emulated_launch_of *launch,
                         const void *arguments, size_t bytes);
 
 template <typename K, typename... P>
-static inline void dr_emulated_launch(CUstream_st *stream, const char *name, dim3 grid, dim3 block, size_t shared,
+static inline void dr_emulated_launch(const dr_kargs *a, const char *name, dim3 grid, dim3 block, size_t shared,
                                       K kernel, P... arguments)
 {
     auto once = [=]() { kernel(arguments...); };
@@ -61,11 +65,11 @@ static inline void dr_emulated_launch(CUstream_st *stream, const char *name, dim
     static_assert(std::is_trivially_copyable<closure>::value, "a kernel's arguments are plain structs and numbers");
     const dr_emulated_launch_of launch = { grid, block, shared,
                                            [](const void *of) { (*static_cast<const closure *>(of))(); } };
-    dr_emulated_submit(stream, name, &launch, &once, sizeof once);
+    dr_emulated_submit(a, name, &launch, &once, sizeof once);
 }
 
 #define DR_LAUNCH(a, kernel, grid, block, shared, ...) \
-    (dr_emulated_launch(dr_cuda_stream(a), #kernel, dim3(grid), dim3(block), (size_t)(shared), \
+    (dr_emulated_launch((a), #kernel, dim3(grid), dim3(block), (size_t)(shared), \
                         [](auto... dr_p) { kernel(dr_p...); }, __VA_ARGS__), \
      dr_cuda_launched((a), #kernel))
 #define DR_SHARED(T, name) T *name = static_cast<T *>(dr_emulated_shared())

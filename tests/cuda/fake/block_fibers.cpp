@@ -303,20 +303,20 @@ static void make_threads(dim3 size)
     }
 }
 
-struct recorded {
+struct recorded { /* and after it the arguments and the ranges */
     dr_emulated_launch_of launch;
     const char *kernel;
-    max_align_t arguments[];
+    size_t arguments, ranges; /* where they begin */
+    int n_ranges;
 };
 
-static void run_grid(void *closure)
+static void run_blocks(const recorded *r)
 {
-    const recorded *r = (const recorded *)closure;
     const dim3 grid = r->launch.grid;
     const int64_t blocks = (int64_t)grid.x * grid.y * grid.z;
     block.kernel = r->kernel;
     block.run = r->launch.thread;
-    block.arguments = r->arguments;
+    block.arguments = (const char *)r + r->arguments;
     blockDim = r->launch.block;
     gridDim = grid;
     make_threads(blockDim);
@@ -333,6 +333,15 @@ static void run_grid(void *closure)
     }
 }
 
+static void run_grid(void *closure)
+{
+    const recorded *r = (const recorded *)closure;
+    const fake_range *range = (const fake_range *)((const char *)r + r->ranges);
+    fake_fence(range, r->n_ranges);
+    run_blocks(r);
+    fake_unfence(range, r->n_ranges);
+}
+
 static bool possible(const dr_emulated_launch_of *l)
 {
     const dim3 g = l->grid, b = l->block;
@@ -342,7 +351,42 @@ static bool possible(const dr_emulated_launch_of *l)
     return blocks && threads && l->shared <= 232448;
 }
 
-void dr_emulated_submit(CUstream_st *stream, const char *kernel, const dr_emulated_launch_of *launch, const void *arguments,
+/* From the first to the last byte that an element of the view lies in. */
+static fake_range range_of(const dr_view *v)
+{
+    static const int64_t sizes[DR_DTYPE_COUNT] = { 4, 8, 2, 2, 4, 8, 1, 1 }; /* f32 f64 bf16 f16 i32 i64 u8 bool */
+    int64_t first = 0, last = 0;
+    for (int d = 0; d < v->rank; d++) {
+        const int64_t step = (v->shape[d] - 1) * v->stride[d];
+        if (v->shape[d] == 0) return fake_range{ NULL, NULL };
+        first += step < 0 ? step : 0;
+        last += step > 0 ? step : 0;
+    }
+    const char *data = (const char *)v->data;
+    return fake_range{ data + first * sizes[v->dtype], data + (last + 1) * sizes[v->dtype] };
+}
+
+static recorded *record(const dr_kargs *a, const char *kernel, const dr_emulated_launch_of *launch, const void *arguments,
+                        size_t bytes, size_t *all)
+{
+    const size_t unit = alignof(max_align_t), head = (sizeof(recorded) + unit - 1) / unit * unit;
+    const size_t ranges = head + (bytes + unit - 1) / unit * unit;
+    *all = ranges + (size_t)(a->n_in + a->n_out) * sizeof(fake_range);
+    recorded *r = (recorded *)calloc(1, *all);
+    if (!r) abort();
+    *r = recorded{ *launch, kernel, head, ranges, 0 };
+    memcpy((char *)r + head, arguments, bytes);
+    fake_range *range = (fake_range *)((char *)r + ranges);
+    for (int i = 0; i < a->n_in + a->n_out; i++) {
+        const dr_view *v = i < a->n_in ? &a->in[i] : &a->out[i - a->n_in];
+        if (v->rank < 0 || !v->data) continue;
+        const fake_range of_view = range_of(v);
+        if (of_view.from) range[r->n_ranges++] = of_view;
+    }
+    return r;
+}
+
+void dr_emulated_submit(const dr_kargs *a, const char *kernel, const dr_emulated_launch_of *launch, const void *arguments,
                         size_t bytes)
 {
     if (fake_call(kernel)) {
@@ -360,12 +404,8 @@ void dr_emulated_submit(CUstream_st *stream, const char *kernel, const dr_emulat
         (void)fake_result(cudaErrorInvalidConfiguration);
         return;
     }
-    const size_t all = sizeof(recorded) + bytes;
-    recorded *r = (recorded *)malloc(all);
-    if (!r) abort();
-    r->launch = *launch;
-    r->kernel = kernel;
-    memcpy((void *)r->arguments, arguments, bytes);
-    fake_submit(stream, kernel, run_grid, r, all);
+    size_t all;
+    recorded *r = record(a, kernel, launch, arguments, bytes, &all);
+    fake_submit(dr_cuda_stream(a), kernel, run_grid, r, all);
     free(r);
 }

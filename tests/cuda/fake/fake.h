@@ -57,6 +57,12 @@ bool fake_inside(const void *p, size_t bytes, fake_kind kind);  /* all of the by
 bool fake_touches(const void *p, size_t bytes, fake_kind kind); /* any of them, in any live allocation */
 int64_t fake_serial(const void *p);             /* of the allocation that p lies in; 0: none */
 bool fake_lives(int64_t serial);
+typedef struct fake_range {
+    const char *from, *to;
+} fake_range;
+/* Of each allocation that one of these lies in, AddressSanitizer lets through these alone; and all again. */
+void fake_fence(const fake_range *range, int n);
+void fake_unfence(const fake_range *range, int n);
 int fake_memory_leaks(void);                    /* reports each on stderr */
 
 /* ---- for tests ---------------------------------------------------------------------------------------------------------- */

@@ -6,6 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
 typedef struct allocation {
     char *data;
     size_t bytes;
@@ -109,6 +116,23 @@ bool fake_lives(int64_t serial)
         if (list[i].serial == serial) return true;
     }
     return false;
+}
+
+void fake_fence(const fake_range *range, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const allocation *a = find(range[i].from);
+        if (a) ASAN_POISON_MEMORY_REGION(a->data, a->bytes);
+    }
+    for (int i = 0; i < n; i++) ASAN_UNPOISON_MEMORY_REGION(range[i].from, (size_t)(range[i].to - range[i].from));
+}
+
+void fake_unfence(const fake_range *range, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const allocation *a = find(range[i].from);
+        if (a) ASAN_UNPOISON_MEMORY_REGION(a->data, a->bytes);
+    }
 }
 
 int fake_memory_leaks(void)
