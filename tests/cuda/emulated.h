@@ -19,8 +19,6 @@
 #include <cstring>
 #include <type_traits>
 
-#undef __global__
-#define __global__ static /* so that AddressSanitizer guards a template's shared memory; see emulated_source.cmake */
 #undef __shared__
 #define __shared__ static
 #undef __launch_bounds__

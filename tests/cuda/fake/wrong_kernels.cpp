@@ -5,7 +5,7 @@
 
 __attribute__((noinline)) static float next_of(const float *p) { return p[1]; }
 
-template <typename T> __global__ void reads_past_shared(T *y)
+template <typename T> static __global__ void reads_past_shared(T *y)
 {
     __shared__ T part[32];
     part[threadIdx.x] = T(1);
