@@ -62,7 +62,7 @@ typedef struct walk { /* over a convolution's result, its filter, and the pixel 
     const dnn_tensor *image, *filter, *result;
     bool backward;    /* in the other order */
     int64_t b, p, q, r, s, step;
-    int64_t at_image, at_filter, at_result; /* where the channels begin; those of the filter of channel k: + k filter_step */
+    int64_t at_image, at_filter, at_result; /* where the channels begin; of channel k's filter: + k filter_step */
     int64_t filter_step;
 } walk;
 
@@ -94,9 +94,9 @@ static void convolve(walk *w, dnn_kind kind, const float *x, const float *second
     const int64_t Ci = w->filter->dims[1], Co = w->filter->dims[0];
     while (next(w))
         for (int64_t k = 0; k < Co; k++) {
-            const int64_t at_f = w->at_filter + k * w->filter_step, at_r = w->at_result + k;
+            const int64_t at_r = w->at_result + k;
             for (int64_t c = 0; c < Ci; c++) {
-                const int64_t at_i = w->at_image + c;
+                const int64_t at_i = w->at_image + c, at_f = w->at_filter + k * w->filter_step + c;
                 const int64_t to = kind == DNN_FORWARD ? at_r : kind == DNN_DATA ? at_i : at_f;
                 const float v = kind == DNN_FORWARD ? x[at_i] * second[at_f] : kind == DNN_DATA ? x[at_r] * second[at_f] : x[at_i] * second[at_r];
                 out[to] = fake_rounded(out[to] + v, coarse);
