@@ -122,7 +122,7 @@ static inline bool walk_next(walk_range *r, walk *w) /* false: there is no furth
         w->items *= (int32_t)n;
         w->shape[d] = divisor_of(n);
         for (int t = 0; t < r->tensors; t++) {
-            w->stride[t][d] = n > 1 ? (int32_t)r->stride[t][d] : 0;
+            w->stride[t][d] = (int32_t)r->stride[t][d]; /* of one item any will do */
             offset[t] += r->start[d] * r->stride[t][d];
         }
     }
