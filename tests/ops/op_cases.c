@@ -71,7 +71,9 @@ static const case_input SHAPES[] = { { .rank = 0 },
                                      { .rank = 2, .shape = { 3, 65 } },
                                      { .rank = 4, .shape = { 2, 5, 3, 7 } },
                                      { .rank = 4, .shape = { 1, 17, 1, 1 } },
-                                     { .rank = 5, .shape = { 2, 1, 3, 1, 5 } } };
+                                     { .rank = 5, .shape = { 2, 1, 3, 1, 5 } },
+                                     { .rank = 2, .shape = { 3, 64 } }, /* the last two are whole vectors of 16 bytes */
+                                     { .rank = 4, .shape = { 2, 16, 3, 6 } } };
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 
 static case_input filled(case_input shape, case_values values)
@@ -104,6 +106,8 @@ static void binary(const char *op, case_values values, const void *attr, size_t 
     add(op, attr, attr_size, INPUTS(SCALAR(values), SHAPED(values, 65)));
     add(op, attr, attr_size, INPUTS(SHAPED(values, 3, 1, 5), SHAPED(values, 2, 1, 4, 1)));
     add(op, attr, attr_size, INPUTS(SHAPED(values, 3, 1, 4, 5), SHAPED(values, 3, 1, 4, 1)));
+    add(op, attr, attr_size, INPUTS(SHAPED(values, 2, 16, 3, 5), SHAPED(values, 2, 16, 1, 1)));
+    add(op, attr, attr_size, INPUTS(SHAPED(values, 5, 1), SHAPED(values, 5, 24)));
 }
 
 static void elementwise(void)
@@ -159,6 +163,9 @@ static void memory_and_views(void)
 {
     unary("copy", NORMAL, ATTR(dr_copy_attr, DR_LAYOUT_ROW));
     unary("copy", NORMAL, ATTR(dr_copy_attr, DR_LAYOUT_CL));
+    add("copy", ATTR(dr_copy_attr, DR_LAYOUT_ROW), INPUTS(SHAPED(NORMAL, 2, 40, 5, 7)));
+    add("copy", ATTR(dr_copy_attr, DR_LAYOUT_CL), INPUTS(SHAPED(NORMAL, 2, 40, 5, 7)));
+    add("cast", ATTR(dr_cast_attr, DR_BF16), INPUTS(SHAPED(NORMAL, 2, 16, 3, 6)))->stepwise = true;
     unary("cast", NORMAL, ATTR(dr_cast_attr, DR_F64));
     for (int64_t to = 0; to < DR_DTYPE_COUNT; to++) {
         if (to != DR_F64 && to != DR_U8)
@@ -172,6 +179,7 @@ static void memory_and_views(void)
     }
     add("assign", NO_ATTR, INPUTS(SHAPED(NORMAL, 2, 17, 3, 5), SHAPED(NORMAL, 1, 17, 1, 1)));
     add("assign", NO_ATTR, INPUTS(SHAPED(NORMAL, 2, 5, 3, 3), SCALAR(NORMAL)));
+    add("assign", NO_ATTR, INPUTS(SHAPED(NORMAL, 3, 32), SHAPED(NORMAL, 3, 1)));
     add("assign", NO_ATTR, INPUTS(SHAPED(NORMAL, 2, 5, 3), ID(9, 3)));
 
     add("reshape", ATTR(dr_reshape_attr, LIST(6, 35)), INPUTS(SHAPED(NORMAL, 2, 3, 5, 7)));
@@ -192,6 +200,7 @@ static void memory_and_views(void)
     add("slice_backward", ATTR(dr_slice_backward_attr, 1, 1, 3, 1, 5), INPUTS(SHAPED(NORMAL, 2, 3, 3, 7)));
     add("slice_backward", ATTR(dr_slice_backward_attr, -1, 1, 3, 2, 7), INPUTS(SHAPED(NORMAL, 2, 5, 3, 3)));
     add("slice_backward", ATTR(dr_slice_backward_attr, 0, 0, 11, 3, 33), INPUTS(SHAPED(NORMAL, 11)));
+    add("slice_backward", ATTR(dr_slice_backward_attr, 2, 1, 2, 2, 5), INPUTS(SHAPED(NORMAL, 2, 16, 2, 3)));
     add("expand", ATTR(dr_expand_attr, LIST(2, 17, 3, 5)), INPUTS(SHAPED(NORMAL, 2, 17, 1, 1)));
     add("expand", ATTR(dr_expand_attr, LIST(4, -1, 3)), INPUTS(SHAPED(NORMAL, 5, 1)));
     add("expand", ATTR(dr_expand_attr, LIST(3)), INPUTS(SCALAR(NORMAL)));
@@ -205,9 +214,12 @@ static void memory_and_views(void)
     add("concat", ATTR(dr_concat_attr, 0), INPUTS(SHAPED(NORMAL, 1, 5, 1, 1), SHAPED(NORMAL, 3, 5, 1, 1)));
     add("concat", ATTR(dr_concat_attr, 2), INPUTS(SHAPED(NORMAL, 2, 3, 4, 5), SHAPED(NORMAL, 2, 3, 1, 5)));
     add("concat", ATTR(dr_concat_attr, 0), INPUTS(SHAPED(NORMAL, 33)));
+    add("concat", ATTR(dr_concat_attr, 1),
+        INPUTS(SHAPED(NORMAL, 2, 16, 3, 5), SHAPED(NORMAL, 2, 8, 3, 5), SHAPED(NORMAL, 2, 32, 3, 5)));
     for (int64_t mode = DR_PAD_CONSTANT; mode <= DR_PAD_REPLICATE; mode++) {
         add("pad", ATTR(dr_pad_attr, mode, LIST(1, 2, 3, 0), 0.25), INPUTS(SHAPED(NORMAL, 2, 5, 4, 3)));
         add("pad", ATTR(dr_pad_attr, mode, LIST(2, 1), -1.0), INPUTS(SHAPED(NORMAL, 3, 17)));
+        add("pad", ATTR(dr_pad_attr, mode, LIST(1, 2, 2, 0), -1.0), INPUTS(SHAPED(NORMAL, 2, 16, 3, 4)));
         add("pad_backward", ATTR(dr_pad_backward_attr, mode, LIST(1, 2, 3, 0), 0.25),
             INPUTS(SHAPED(NORMAL, 2, 5, 7, 6)));
     }
