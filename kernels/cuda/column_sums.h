@@ -80,18 +80,22 @@ template <int N> __device__ inline void add_block_rows(column_sums<N> *own, floa
     __syncthreads();
 }
 
-/* Adds up `count` vectors of 2 width sums, `stride` floats apart, into scratch[0 .. 2 width). */
-template <int N> __device__ inline void add_chunks(const float *from, int64_t count, int64_t stride, float *scratch)
+/* Adds up `count` times `chunks` vectors of 2 width sums into scratch[0 .. 2 width); chunks lie side by side, and `stride`
+ * floats are from one count to the next. */
+template <int N>
+__device__ inline void add_chunks(const float *from, int64_t count, int chunks, int64_t stride, float *scratch)
 {
     constexpr int M = N >= 4 ? 4 : 1; /* floats read as one */
     const int width = 2 * (int)blockDim.x * N, lanes = width / M;
     const int thread = threadIdx.y * blockDim.x + threadIdx.x, lane = thread % lanes, group = thread / lanes;
     const int spare = COLUMN_THREADS / lanes, groups = spare < COLUMN_GROUPS ? spare : COLUMN_GROUPS;
+    const uint32_t vectors = (uint32_t)(count * chunks);
     float sum[M] = {};
     if (group < groups) {
 #pragma unroll 8
-        for (int64_t k = group; k < count; k += groups) {
-            const pack<float, M> v = load_pack<float, M>(from, k * stride + lane * M);
+        for (uint32_t k = group; k < vectors; k += groups) {
+            const int64_t skipped = count > 1 ? k / (uint32_t)chunks * (stride - (int64_t)chunks * width) : 0;
+            const pack<float, M> v = load_pack<float, M>(from, skipped + (int64_t)k * width + lane * M);
             for (int i = 0; i < M; i++) sum[i] += v.v[i];
         }
         for (int i = 0; i < M; i++) scratch[group * width + lane * M + i] = sum[i];
@@ -117,7 +121,7 @@ __device__ inline bool add_tile(column_sums<N> *own, float *scratch, int chunk, 
     if (chunks == 1) return true;
     if (thread < width) partial[(int64_t)chunk * width + thread] = scratch[thread];
     if (!last_to_arrive(counter, (uint32_t)chunks, flag)) return false;
-    add_chunks<N>(partial, chunks, width, scratch);
+    add_chunks<N>(partial, 1, chunks, 0, scratch);
     return true;
 }
 
