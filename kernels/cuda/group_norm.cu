@@ -255,7 +255,7 @@ __global__ void group_norm_dx(const T *__restrict__ x, group_vectors v, const T 
         tilt[k] = dh_h / (float)(s.per * s.L);
     }
     __syncthreads();
-    if (s.own && chunk == 0 && threadIdx.x < width && from + threadIdx.x < s.C) { /* this image's own gradients */
+    if (s.own && chunk == 0 && (int)threadIdx.x < width && from + threadIdx.x < s.C) { /* this image's own gradients */
         const int64_t channel = from + threadIdx.x;
         float dz = 0.0f, dz_h = 0.0f;
         for (int k = 0; k < sums.chunks; k++) {
