@@ -57,8 +57,9 @@ template <typename T = float> __device__ inline float gelu_tanh_of(float x)
 template <typename T = float> __device__ inline float gelu_tanh_slope(float x)
 {
     const float square = fminf(x * x, 1e4f); /* beyond, the second part is 0 and must not meet infinity */
-    const float s = __fdividef(1.0f, 1.0f + expf(-x * (1.595769122f + 0.0713548163f * square)));
-    return s + x * s * (1.0f - s) * (1.595769122f + 0.2140644489f * square);
+    const float e = expf(fminf(-x * (1.595769122f + 0.0713548163f * square), 80.0f));
+    const float s = __fdividef(1.0f, 1.0f + e); /* and 1 - s = e s */
+    return s + x * s * (e * s) * (1.595769122f + 0.2140644489f * square);
 }
 
 /* T: what the result is rounded to. */
