@@ -1,11 +1,14 @@
 /* clip.cu: clipping gradients by their common norm: g *= min(1, max_norm/(norm + 1e-6)).     Pascanu et al. 2013
  * The sum of squares is of doubles: each block's, then all blocks' in a fixed order. */
 #include "block_sum.h"
+#include "last_block.h"
 #include "tensor_table.h"
 
-__global__ void chunk_squares(tensor_table<1> t, double *partial) /* partial [blocks] */
+/* A block leaves its sum in partial[first + block]; the last one of the last launch adds up all. */
+__global__ void square_norm(tensor_table<1> t, double *partial, int64_t first, int64_t all, uint32_t *arrivals, double *y)
 {
     __shared__ double scratch[32];
+    __shared__ uint32_t flag;
     const chunk k = chunk_of(t, (int32_t)blockIdx.x);
     double sum = 0.0;
 #pragma unroll
@@ -15,35 +18,35 @@ __global__ void chunk_squares(tensor_table<1> t, double *partial) /* partial [bl
         for (int e = 0; e < 4; e++) sum += (double)x.v[e] * (double)x.v[e];
     }
     sum = block_sum(sum, scratch);
-    if (threadIdx.x == 0) partial[blockIdx.x] = sum;
-}
-
-enum { SUM_THREADS = 1024 };
-
-__global__ void sum_of_chunks(const double *partial, int64_t n, double *y)
-{
-    __shared__ double scratch[32];
-    double sum = 0.0;
-#pragma unroll 4
-    for (int64_t i = threadIdx.x; i < n; i += SUM_THREADS) sum += partial[i];
+    if (threadIdx.x == 0) partial[first + blockIdx.x] = sum;
+    if (first + gridDim.x < all || !last_to_arrive(arrivals, gridDim.x, &flag)) return;
+    sum = 0.0;
+#pragma unroll 8
+    for (int64_t i = threadIdx.x; i < all; i += CHUNK_THREADS) sum += partial[i];
     sum = block_sum(sum, scratch);
     if (threadIdx.x == 0) *y = sum;
 }
 
+__global__ void square_norm_of_nothing(double *y) { *y = 0.0; }
+
 static void square_norm(const dr_kargs *a) /* tensors -> f64 [], the sum of all squares */
 {
-    int64_t chunks = 0, done = 0;
-    for (int i = 0; i < a->n_in; i++) chunks += dr_blocks_for(dr_numel(&a->in[i]), CHUNK);
-    double *partial = (double *)dr_cuda_workspace(a, (size_t)(chunks > 0 ? chunks : 1) * sizeof(double));
+    int64_t all = 0, first = 0;
+    for (int i = 0; i < a->n_in; i++) all += dr_blocks_for(dr_numel(&a->in[i]), CHUNK);
+    if (all == 0) {
+        DR_LAUNCH(a, square_norm_of_nothing, 1, 1, 0, (double *)dr_out(a, 0));
+        return;
+    }
+    double *partial = (double *)dr_cuda_workspace(a, (size_t)all * sizeof(double));
     if (!partial) return;
     for (int from = 0; from < a->n_in;) {
         tensor_table<1> t;
         from = fill_table(&t, a, from);
         if (t.rows == 0) continue;
-        DR_LAUNCH(a, chunk_squares, (unsigned)t.first[t.rows], CHUNK_THREADS, 0, t, partial + done);
-        done += t.first[t.rows];
+        DR_LAUNCH(a, square_norm, (unsigned)t.first[t.rows], CHUNK_THREADS, 0, t, partial, first, all,
+                  dr_cuda_of(a)->arrivals, (double *)dr_out(a, 0));
+        first += t.first[t.rows];
     }
-    DR_LAUNCH(a, sum_of_chunks, 1, SUM_THREADS, 0, partial, chunks, (double *)dr_out(a, 0));
 }
 
 __global__ void clip_step(tensor_table<1> t, const double *square_norm, double max_norm)

@@ -3,10 +3,10 @@
  * channels-last images over their pixels. What is innermost decides the kernel:
  *   kept      columns: a block has TX packs of columns and TY rows at a time
  *   reduced   runs: lanes, or a block, share the elements that become one number
- * Where that makes too few blocks, the rows of each are cut into parts, whose results go to the workspace as floats and
- * are reduced once more. All cuts depend on the shape alone. x is f32 or bf16; sums are f32. */
+ * Where that makes too few blocks, the rows of each are cut into parts, whose results go to the workspace as floats; the
+ * block that is done last reduces them. All cuts depend on the shape alone. x is f32 or bf16; sums are f32. */
 #include "column_sum.h"
-#include "cuda_kernel.h"
+#include "last_block.h"
 #include <math.h>
 
 enum { THREADS = 256, BLOCKS_ENOUGH = 264, BLOCKS_WANTED = 512 };
@@ -26,12 +26,12 @@ struct split {
     int64_t groups, rows; /* products of kept and of reduced */
 };
 
-/* Where a kernel puts what it finds: parts [groups, cuts, columns], or y. */
 struct target {
-    float *part;
     void *y;
     bool narrow; /* y is bf16 */
     float factor;
+    float *part;        /* [groups, cuts, columns], where rows are cut */
+    uint32_t *arrivals; /* a counter for the blocks that share a group */
 };
 
 __device__ inline void put(const target &to, int64_t i, float v)
@@ -69,51 +69,69 @@ struct columns {
     int32_t tx, ty;              /* powers of two; THREADS/(tx ty) items in a block */
 };
 
-/* Rows from, from + step, ... before end. STRAIGHT: the reduced axes are one, or none. */
+/* Rows from, from + step, ... before end. STRAIGHT: they lie `stride` apart, else where the reduced axes say. */
 template <typename T, int V, bool MAX, bool STRAIGHT>
-__device__ inline void add_rows(float total[V], const axes &reduced, const T *x, int64_t from, int64_t end, int64_t step)
+__device__ inline void add_rows(float total[V], const T *x, const axes *reduced, int64_t stride, int64_t from, int64_t end,
+                                int64_t step)
 {
-    const int64_t stride = reduced.count > 0 ? reduced.at[0].stride : 0;
     int64_t none = 0;
 #pragma unroll 4
     for (int64_t r = from; r < end; r += step) {
-        const pack<T, V> p = load_pack<T, V>(x, STRAIGHT ? r * stride : seek(reduced, r, &none));
+        const pack<T, V> p = load_pack<T, V>(x, STRAIGHT ? r * stride : seek(*reduced, r, &none));
 #pragma unroll
         for (int v = 0; v < V; v++) total[v] = joined<MAX>(total[v], to_float(p.v[v]));
     }
 }
 
-template <typename T, int V, bool MAX> __global__ void reduce_columns(columns k, const T *x, target to)
+/* The totals of a block's TY rows, into those of the first. */
+template <int V, bool MAX> __device__ inline void join_rows(float total[V], float shared[V][THREADS], int ty, const columns &k)
 {
-    __shared__ float shared[V][THREADS];
-    const int tid = threadIdx.x, tx = tid & (k.tx - 1), ty = tid / k.tx & (k.ty - 1), per_block = THREADS / (k.tx * k.ty);
-    const int64_t part = blockIdx.x % k.cuts, item = blockIdx.x / k.cuts * per_block + tid / (k.tx * k.ty);
-    const int64_t group = item / k.tiles, c = (item % k.tiles * k.tx + tx) * V;
-    const bool active = item < k.items && c < k.s.inner.n;
-    const int64_t from = part * k.rows_of_cut, end = from + k.rows_of_cut < k.s.rows ? from + k.rows_of_cut : k.s.rows;
-    int64_t place = c * k.s.inner.out;
-    float total[V];
-#pragma unroll
-    for (int v = 0; v < V; v++) total[v] = start_of<MAX>();
-    if (active) {
-        const T *own = x + seek(k.s.kept, group, &place) + c;
-        if (k.s.reduced.count <= 1) add_rows<T, V, MAX, true>(total, k.s.reduced, own, from + ty, end, k.ty);
-        else add_rows<T, V, MAX, false>(total, k.s.reduced, own, from + ty, end, k.ty);
-    }
+    const int tid = threadIdx.x;
 #pragma unroll
     for (int v = 0; v < V; v++) shared[v][tid] = total[v];
     for (int half = k.ty / 2; half > 0; half /= 2) {
         __syncthreads();
         if (ty >= half) continue;
 #pragma unroll
-        for (int v = 0; v < V; v++) shared[v][tid] = joined<MAX>(shared[v][tid], shared[v][tid + half * k.tx]);
+        for (int v = 0; v < V; v++) {
+            total[v] = joined<MAX>(total[v], shared[v][tid + half * k.tx]);
+            shared[v][tid] = total[v];
+        }
+    }
+}
+
+template <typename T, int V, bool MAX> __global__ void reduce_columns(columns k, const T *x, target to)
+{
+    __shared__ float shared[V][THREADS];
+    __shared__ uint32_t flag;
+    const int tid = threadIdx.x, tx = tid & (k.tx - 1), ty = tid / k.tx & (k.ty - 1), per_block = THREADS / (k.tx * k.ty);
+    const int64_t part = blockIdx.x % k.cuts, item = blockIdx.x / k.cuts * per_block + tid / (k.tx * k.ty);
+    const int64_t group = item / k.tiles, c = (item % k.tiles * k.tx + tx) * V, C = k.s.inner.n;
+    const bool active = item < k.items && c < C;
+    const int64_t from = part * k.rows_of_cut + ty, after = (part + 1) * k.rows_of_cut, end = min(after, k.s.rows);
+    const axes *reduced = &k.s.reduced;
+    int64_t place = c * k.s.inner.out;
+    float total[V];
+#pragma unroll
+    for (int v = 0; v < V; v++) total[v] = start_of<MAX>();
+    if (active) {
+        const T *own = x + seek(k.s.kept, group, &place) + c;
+        if (reduced->count <= 1) add_rows<T, V, MAX, true>(total, own, reduced, reduced->at[0].stride, from, end, k.ty);
+        else add_rows<T, V, MAX, false>(total, own, reduced, 0, from, end, k.ty);
+    }
+    join_rows<V, MAX>(total, shared, ty, k);
+    if (k.cuts > 1) {
+        float *parts = to.part + group * k.cuts * C + c;
+        for (int v = 0; v < V && active && ty == 0; v++) parts[part * C + v] = total[v];
+        if (!last_to_arrive(to.arrivals + blockIdx.x / k.cuts, (uint32_t)k.cuts, &flag)) return;
+#pragma unroll
+        for (int v = 0; v < V; v++) total[v] = start_of<MAX>();
+        if (active) add_rows<float, V, MAX, true>(total, parts, reduced, C, ty, k.cuts, k.ty);
+        join_rows<V, MAX>(total, shared, ty, k);
     }
     if (!active || ty > 0) return;
 #pragma unroll
-    for (int v = 0; v < V; v++) {
-        if (to.part) to.part[(group * k.cuts + part) * k.s.inner.n + c + v] = shared[v][tid];
-        else put(to, place + v * k.s.inner.out, shared[v][tid]);
-    }
+    for (int v = 0; v < V; v++) put(to, place + v * k.s.inner.out, total[v]);
 }
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
@@ -122,13 +140,21 @@ struct runs {
     split s;
     int64_t packs, packs_of_row; /* of a group and of a row; what a single row has beyond its packs comes last */
     int64_t cuts, packs_of_cut;
-    int32_t lanes; /* for a group: a power of two up to 32, or THREADS */
+    int32_t lanes; /* for a group: a power of two up to 32, or THREADS, which cuts need */
 };
 
-template <bool MAX> __device__ inline float joined_lanes(float v, int lanes)
+/* What a group's lanes have, joined, in each of them. */
+template <bool MAX> __device__ inline float joined_lanes(float v, int lanes, float *warp)
 {
+    const int tid = threadIdx.x;
     for (int step = (lanes < 32 ? lanes : 32) / 2; step > 0; step /= 2)
         v = joined<MAX>(v, __shfl_xor_sync(0xffffffffu, v, step));
+    if (lanes < THREADS) return v;
+    if (tid % 32 == 0) warp[tid / 32] = v;
+    __syncthreads();
+    v = warp[0];
+    for (int w = 1; w < THREADS / 32; w++) v = joined<MAX>(v, warp[w]);
+    __syncthreads();
     return v;
 }
 
@@ -150,10 +176,11 @@ __device__ inline void add_packs(float total[V], const runs &k, const T *x, int6
 template <typename T, int V, bool MAX> __global__ void reduce_runs(runs k, const T *x, target to)
 {
     __shared__ float warp[THREADS / 32];
+    __shared__ uint32_t flag;
     const int tid = threadIdx.x, lane = tid & (k.lanes - 1);
     const int64_t part = blockIdx.x % k.cuts, group = blockIdx.x / k.cuts * (THREADS / k.lanes) + tid / k.lanes;
     const bool active = group < k.s.groups;
-    const int64_t from = part * k.packs_of_cut, end = from + k.packs_of_cut < k.packs ? from + k.packs_of_cut : k.packs;
+    const int64_t from = part * k.packs_of_cut, end = min(from + k.packs_of_cut, k.packs);
     int64_t place = 0;
     float total[V];
 #pragma unroll
@@ -169,16 +196,16 @@ template <typename T, int V, bool MAX> __global__ void reduce_runs(runs k, const
     }
 #pragma unroll
     for (int v = 1; v < V; v++) total[0] = joined<MAX>(total[0], total[v]);
-    float sum = joined_lanes<MAX>(total[0], k.lanes);
-    if (k.lanes == THREADS) {
-        if (tid % 32 == 0) warp[tid / 32] = sum;
-        __syncthreads();
-        sum = warp[0];
-        for (int w = 1; w < THREADS / 32; w++) sum = joined<MAX>(sum, warp[w]);
+    float sum = joined_lanes<MAX>(total[0], k.lanes, warp);
+    if (k.cuts > 1) {
+        const float *parts = to.part + group * k.cuts;
+        if (lane == 0) to.part[group * k.cuts + part] = sum;
+        if (!last_to_arrive(to.arrivals + group, (uint32_t)k.cuts, &flag)) return;
+        sum = start_of<MAX>();
+        for (int64_t i = lane; i < k.cuts; i += k.lanes) sum = joined<MAX>(sum, parts[i]);
+        sum = joined_lanes<MAX>(sum, k.lanes, warp);
     }
-    if (!active || lane > 0) return;
-    if (to.part) to.part[group * k.cuts + part] = sum;
-    else put(to, place, sum);
+    if (active && lane == 0) put(to, place, sum);
 }
 
 /* ---- how x is split ---------------------------------------------------------------------------------------------- */
@@ -217,21 +244,6 @@ static split split_of(const dr_view *x, const int64_t out[DR_MAX_RANK])
     return s;
 }
 
-/* The parts [groups, cuts, columns] as what is to be reduced, over the cuts. columns 1: runs. */
-static split split_of_parts(split s, int64_t cuts, int64_t columns)
-{
-    int64_t stride = cuts * columns;
-    for (int k = s.kept.count - 1; k >= 0; k--) {
-        s.kept.at[k].stride = stride;
-        stride *= s.kept.at[k].n;
-    }
-    s.reduced.count = columns > 1 ? 1 : 0;
-    s.reduced.at[0] = axis{ cuts, columns, 0 };
-    s.rows = columns > 1 ? cuts : 1;
-    if (columns == 1) s.inner = axis{ cuts, 1, 0 };
-    return s;
-}
-
 static bool strides_fit(const axes *list, int V)
 {
     for (int k = 0; k < list->count; k++)
@@ -260,7 +272,7 @@ static int64_t cuts_for(int64_t blocks, int64_t n)
 {
     int64_t cuts = blocks >= BLOCKS_ENOUGH ? 1 : dr_min64(BLOCKS_WANTED / blocks, n / 8);
     if (cuts < dr_blocks_for(n, 1024)) cuts = dr_blocks_for(n, 1024);
-    return cuts > 1 ? cuts : 1;
+    return cuts > 1 && blocks <= DR_ARRIVALS ? cuts : 1;
 }
 
 static columns columns_of(const split *s, int V, size_t element)
@@ -291,53 +303,38 @@ static runs runs_of(const split *s, int V)
     k.packs = s->rows * k.packs_of_row;
     k.lanes = k.packs > 512 ? (int32_t)THREADS : power_of_two(k.packs, 32);
     const int64_t blocks = dr_blocks_for(s->groups, THREADS / k.lanes);
-    k.cuts = cuts_for(blocks, dr_blocks_for(k.packs, k.lanes));
-    k.packs_of_cut = k.packs > 0 ? dr_blocks_for(k.packs, k.cuts) : 1;
-    k.cuts = k.packs > 0 ? dr_blocks_for(k.packs, k.packs_of_cut) : 1;
+    k.cuts = k.lanes == THREADS ? cuts_for(blocks, dr_blocks_for(k.packs, k.lanes)) : 1;
+    k.packs_of_cut = dr_blocks_for(k.packs, k.cuts);
+    if (k.cuts > 1) k.cuts = dr_blocks_for(k.packs, k.packs_of_cut);
     return k;
 }
 
 /* ---- launches ---------------------------------------------------------------------------------------------------- */
 
-template <typename T, bool MAX> static void reduce_split(const dr_kargs *a, const split *s, const T *x, target to);
+/* Room for the parts of n totals; false after dr_fail. */
+static bool make_parts(const dr_kargs *a, target *to, int64_t n, int64_t cuts)
+{
+    if (cuts == 1) return true;
+    to->part = (float *)dr_cuda_workspace(a, (size_t)(n * cuts) * sizeof(float));
+    to->arrivals = dr_cuda_of(a)->arrivals;
+    return to->part != NULL;
+}
 
 template <typename T, int V, bool MAX>
 static void launch_columns(const dr_kargs *a, const split *s, const T *x, target to)
 {
     const columns k = columns_of(s, V, sizeof(T));
     const unsigned blocks = (unsigned)(dr_blocks_for(k.items, THREADS / (k.tx * k.ty)) * k.cuts);
-    target first = to;
-    if (k.cuts > 1) {
-        first.part = (float *)dr_cuda_workspace(a, (size_t)(s->groups * k.cuts * s->inner.n) * sizeof(float));
-        if (!first.part) return;
-    }
-    DR_LAUNCH(a, (reduce_columns<T, V, MAX>), blocks, THREADS, 0, k, x, first);
-    if (k.cuts == 1) return;
-    const split parts = split_of_parts(*s, k.cuts, s->inner.n);
-    columns last = columns_of(&parts, 1, sizeof(float));
-    last.cuts = 1;
-    last.rows_of_cut = k.cuts;
-    DR_LAUNCH(a, (reduce_columns<float, 1, MAX>), (unsigned)dr_blocks_for(last.items, THREADS / (last.tx * last.ty)), THREADS,
-              0, last, (const float *)first.part, to);
+    if (!make_parts(a, &to, s->groups * s->inner.n, k.cuts)) return;
+    DR_LAUNCH(a, (reduce_columns<T, V, MAX>), blocks, THREADS, 0, k, x, to);
 }
 
 template <typename T, int V, bool MAX> static void launch_runs(const dr_kargs *a, const split *s, const T *x, target to)
 {
     const runs k = runs_of(s, V);
     const unsigned blocks = (unsigned)(dr_blocks_for(s->groups, THREADS / k.lanes) * k.cuts);
-    target first = to;
-    if (k.cuts > 1) {
-        first.part = (float *)dr_cuda_workspace(a, (size_t)(s->groups * k.cuts) * sizeof(float));
-        if (!first.part) return;
-    }
-    DR_LAUNCH(a, (reduce_runs<T, V, MAX>), blocks, THREADS, 0, k, x, first);
-    if (k.cuts == 1) return;
-    const split parts = split_of_parts(*s, k.cuts, 1);
-    runs last = runs_of(&parts, 1);
-    last.cuts = 1;
-    last.packs_of_cut = last.packs;
-    DR_LAUNCH(a, (reduce_runs<float, 1, MAX>), (unsigned)dr_blocks_for(s->groups, THREADS / last.lanes), THREADS, 0, last,
-              (const float *)first.part, to);
+    if (!make_parts(a, &to, s->groups, k.cuts)) return;
+    DR_LAUNCH(a, (reduce_runs<T, V, MAX>), blocks, THREADS, 0, k, x, to);
 }
 
 template <typename T, bool MAX> static void reduce_split(const dr_kargs *a, const split *s, const T *x, target to)
@@ -358,7 +355,7 @@ extern "C" void dr_cuda_column_sum(const dr_kargs *a, const void *x, int32_t x_d
     view.shape[0] = G, view.shape[1] = R, view.shape[2] = C;
     view.stride[0] = R * C, view.stride[1] = C, view.stride[2] = 1;
     const int64_t out[DR_MAX_RANK] = { C, 0, 1 };
-    const target to = { NULL, y, y_dtype == DR_BF16, (float)factor };
+    const target to = { y, y_dtype == DR_BF16, (float)factor, NULL, NULL };
     const split s = split_of(&view, out);
     if (x_dtype == DR_BF16) reduce_split<bf16, false>(a, &s, (const bf16 *)x, to);
     else reduce_split<float, false>(a, &s, (const float *)x, to);
@@ -383,7 +380,7 @@ template <typename T, bool MAX> static void reduce(const dr_kargs *a, const bool
         *(reduced[d] ? &count : &stride) *= x->shape[d];
     }
     const float factor = mean ? (float)(1.0 / (double)count) : 1.0f;
-    const target to = { NULL, dr_out(a, 0), a->out[0].dtype == DR_BF16, factor };
+    const target to = { dr_out(a, 0), a->out[0].dtype == DR_BF16, factor, NULL, NULL };
     if (kept == 0) return;
     if (n == 0) {
         DR_LAUNCH(a, fill_reduced, (unsigned)dr_blocks_for(kept, THREADS), THREADS, 0, to, kept);
