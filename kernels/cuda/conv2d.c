@@ -1,0 +1,250 @@
+/* conv2d.c: convolution, its two gradients and transposed convolution.
+ *   y[b,co,oy,ox] = bias[co] + sum over ci,ky,kx of x[b,ci,oy s - p + ky,ox s - p + kx] weight[co,ci,ky,kx]
+ * Images lie channels-last, weights row-major: they are turned to [Co,k,k,Ci], and in bf16 rounded, in one kernel before
+ * the product; gradients of weights are turned back in the kernel that sums the bias' gradient. conv2d_choice.c chooses who
+ * makes the product. One channel on one side goes to conv2d_thin.cu; where the kernel covers the image there is one
+ * product, [B,k k Ci] by [k k Ci,Co], and it runs as a 1x1 convolution. */
+#include "conv2d.h"
+#include "conv2d_choice.h"
+#include "cuda_graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static dr_conv_shape shape_between(const dr_view *x, const dr_view *y, int64_t k, int64_t stride, int64_t padding)
+{
+    return (dr_conv_shape){ .B = x->shape[0], .Ci = x->shape[1], .H = x->shape[2], .W = x->shape[3], .Co = y->shape[1],
+                            .Ho = y->shape[2], .Wo = y->shape[3], .k = k, .stride = stride, .padding = padding };
+}
+
+static size_t size_of(int32_t dtype) { return dtype == DR_BF16 ? 2 : 4; }
+static size_t rounded(size_t bytes) { return (bytes + 255) / 256 * 256; }
+
+/* ---- a call -------------------------------------------------------------------------------------------------------------- */
+
+static dr_conv_call call_of(dr_conv_kind kind, const dr_conv_shape *s, int32_t dtype)
+{
+    dr_conv_call c = { .kind = kind, .shape = *s, .Ci = s->Ci, .taps = s->k * s->k, .dtype = dtype, .weight_dtype = dtype };
+    c.whole = s->k > 1 && s->padding == 0 && s->H == s->k && s->W == s->k;
+    if (c.whole || (s->k == 1 && s->padding == 0 && s->stride == 1)) { /* pixels make no difference to a product */
+        c.shape = (dr_conv_shape){ s->B, c.whole ? s->Ci * c.taps : s->Ci, c.whole ? 1 : s->H, c.whole ? 1 : s->W, s->Co,
+                                   s->Ho, s->Wo, 1, 1, 0 };
+    }
+    return c;
+}
+
+static bool is_thin(const dr_kargs *a, dr_conv_kind kind, const dr_conv_shape *s)
+{
+    const char *conv = getenv("DRIFT_CUDA_CONV");
+    if (conv && strcmp(conv, "cudnn") == 0 && dr_cuda_of(a)->cudnn->handle) return false;
+    return dr_conv2d_thin_suits(kind, s);
+}
+
+/* Kernels count pixels and channels in 32 bits. */
+static bool fits(const dr_kargs *a, const dr_conv_shape *s)
+{
+    const int64_t most = INT32_MAX;
+    if (s->B * s->H * s->W < most && s->B * s->Ho * s->Wo < most && s->Ci * s->k * s->k < most && s->Co * s->k * s->k < most &&
+        s->padding < most / 4)
+        return true;
+    dr_cuda_refuse(a, DR_EUNSUPPORTED, "images of more than 2^31 pixels are too large for cuda: use smaller batches");
+    return false;
+}
+
+/* ---- images: x -> y, or y -> x ------------------------------------------------------------------------------------------- */
+
+/* Where `add` has fewer rows than the batch a fused graph runs once for each time that it serves. */
+static bool run_plan(const dr_conv_call *c, const dr_conv_choice *choice, const void *weight, void *workspace)
+{
+    const bool fused = choice->form == DR_CONV_CUDNN_FUSED;
+    const dr_conv_shape *s = &c->shape;
+    const size_t y = (size_t)(s->Co * s->Ho * s->Wo) * size_of(c->dtype), x = (size_t)(s->Ci * s->H * s->W) * size_of(c->dtype);
+    const int64_t rows = fused && c->after.add ? c->after.add_rows : s->B;
+    for (int64_t b = 0; b < s->B; b += rows) {
+        void *const pointers[DR_CUDNN_TENSORS] = {
+            [DR_CUDNN_FROM] = (char *)c->from + (size_t)b * (c->kind == DR_CONV_DATA ? y : x),
+            [DR_CUDNN_WEIGHT] = (void *)weight,
+            [DR_CUDNN_TO] = (char *)c->to + (size_t)b * (c->kind == DR_CONV_DATA ? x : y),
+            [DR_CUDNN_BIAS] = fused ? (void *)c->after.bias : NULL,
+            [DR_CUDNN_ADD] = fused ? (void *)c->after.add : NULL,
+        };
+        if (!dr_cudnn_plan_run(choice->plan, pointers, workspace)) return false;
+    }
+    return true;
+}
+
+static bool run_images(const dr_kargs *a, const dr_conv_call *c, const dr_conv_choice *choice)
+{
+    static const dr_conv_after nothing = { .act = DR_ACT_NONE };
+    const dr_conv_shape *s = &c->shape;
+    const bool data = c->kind == DR_CONV_DATA, as_it_is = c->taps == 1 && c->weight_dtype == c->dtype &&
+                                                          (!choice->plan || ((uintptr_t)c->second & 15) == 0);
+    const size_t turned = as_it_is ? 0 : rounded((size_t)(s->Co * c->Ci * c->taps) * size_of(c->dtype));
+    const size_t bytes = turned + (choice->plan ? dr_cudnn_plan_workspace(choice->plan) : 0);
+    char *memory = bytes > 0 ? dr_cuda_workspace(a, bytes) : NULL;
+    if (bytes > 0 && !memory) return false;
+    const void *weight = as_it_is ? c->second : memory;
+    if (!as_it_is) dr_conv_weight_last(a, s->Co, c->Ci, c->taps, c->second, c->weight_dtype, memory, c->dtype);
+
+    bool finished = choice->form == DR_CONV_CUDNN_FUSED || dr_conv_nothing_after(&c->after);
+    if (choice->form == DR_CONV_DIRECT) {
+        const bool within = !(data && c->whole); /* its channels are not the bias' */
+        dr_conv2d_direct(a, c->kind, s, c->dtype, c->from, weight, within ? &c->after : &nothing, c->to);
+        finished = finished || within;
+    } else if (!run_plan(c, choice, weight, memory + turned)) {
+        return false;
+    }
+    const int64_t channels = data ? c->Ci : s->Co, pixels = data ? s->H * s->W * (s->Ci / c->Ci) : s->Ho * s->Wo;
+    if (!finished) dr_conv_finish(a, c->to, c->dtype, s->B, pixels, channels, &c->after);
+    return true;
+}
+
+static dr_conv_after after_of(const dr_kargs *a, int64_t act)
+{
+    const void *add = dr_optional(a, 3);
+    return (dr_conv_after){ .bias = dr_optional(a, 2), .bias_dtype = dr_optional(a, 2) ? a->in[2].dtype : DR_F32, .add = add,
+                            .add_rows = add ? a->in[3].shape[0] : 0, .act = act };
+}
+
+static void convolve(const dr_kargs *a, dr_conv_kind kind, const dr_conv_shape *s, const dr_conv_after *after)
+{
+    dr_conv_call c = call_of(kind, s, a->in[0].dtype);
+    c.weight_dtype = a->in[1].dtype;
+    c.from = dr_in(a, 0);
+    c.second = dr_in(a, 1);
+    c.to = dr_out(a, 0);
+    c.after = *after;
+    if (dr_numel(&a->out[0]) == 0 || !fits(a, s)) return;
+    if (is_thin(a, kind, s)) dr_conv2d_thin(a, kind, s, c.dtype, c.from, c.second, c.weight_dtype, after, c.to);
+    else dr_conv_run(a, &c, run_images);
+}
+
+void dr_conv2d_forward(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act)
+{
+    const dr_conv_shape s = shape_between(&a->in[0], &a->out[0], a->in[1].shape[2], stride, padding);
+    const dr_conv_after after = after_of(a, act);
+    convolve(a, DR_CONV_FORWARD, &s, &after);
+}
+
+/* The convolution that this transposes goes from its result to x, with the weight [Ci,Co,k,k] as it lies. */
+void dr_conv2d_transposed(const dr_kargs *a, int64_t stride, int64_t padding, int64_t act)
+{
+    const dr_conv_shape s = shape_between(&a->out[0], &a->in[0], a->in[1].shape[2], stride, padding);
+    const dr_conv_after after = after_of(a, act);
+    convolve(a, DR_CONV_DATA, &s, &after);
+}
+
+/* ---- the gradient in weight and bias ------------------------------------------------------------------------------------ */
+
+/* Sums of the weight's gradient into `parts`, or, where they need no turning, into dw. */
+static bool sum_weight(const dr_kargs *a, const dr_conv_call *c, const dr_conv_choice *choice, void *to, void *workspace)
+{
+    if (choice->form == DR_CONV_DIRECT) {
+        dr_conv2d_direct_weight(a, &c->shape, c->dtype, c->from, c->second, to);
+        return true;
+    }
+    void *const pointers[DR_CUDNN_TENSORS] = { [DR_CUDNN_FROM] = (void *)c->from, [DR_CUDNN_WEIGHT] = (void *)c->second,
+                                               [DR_CUDNN_TO] = to };
+    return dr_cudnn_plan_run(choice->plan, pointers, workspace);
+}
+
+/* What both ways of summing end with: [parts,Co,taps,Ci] -> dw, [bias_parts,Co] -> db. */
+static void finish_weight(const dr_kargs *a, const dr_conv_call *c, int64_t parts, const void *weight, int32_t dtype,
+                          float *bias)
+{
+    const dr_conv_shape *s = &c->shape;
+    const int64_t P = s->B * s->Ho * s->Wo;
+    if (c->db) dr_bias_gradient(a, c->second, c->dtype, P, s->Co, bias);
+    const dr_conv_parts p = { .weight = weight, .weight_dtype = dtype, .parts = parts, .Co = s->Co, .Ci = c->Ci, .taps = c->taps,
+                              .dw = c->to, .bias = c->db ? bias : NULL, .bias_parts = dr_bias_parts(P), .db = c->db };
+    dr_conv_finish_weight(a, &p);
+}
+
+static size_t bias_bytes(const dr_conv_call *c)
+{
+    const dr_conv_shape *s = &c->shape;
+    return c->db ? rounded((size_t)(dr_bias_parts(s->B * s->Ho * s->Wo) * s->Co) * sizeof(float)) : 0;
+}
+
+static bool run_weight(const dr_kargs *a, const dr_conv_call *c, const dr_conv_choice *choice)
+{
+    const int64_t parts = choice->form == DR_CONV_DIRECT ? dr_conv2d_direct_weight_parts(&c->shape) : 1;
+    const int32_t dtype = choice->form == DR_CONV_CUDNN_ROUNDED ? DR_BF16 : DR_F32;
+    const bool straight = c->taps == 1 && parts == 1 && dtype == DR_F32;
+    const size_t n = (size_t)(c->shape.Co * c->Ci * c->taps), bias = bias_bytes(c);
+    const size_t sums = straight ? 0 : rounded((size_t)parts * n * size_of(dtype));
+    const size_t bytes = bias + sums + (choice->plan ? dr_cudnn_plan_workspace(choice->plan) : 0);
+    char *memory = bytes > 0 ? dr_cuda_workspace(a, bytes) : NULL;
+    if (bytes > 0 && !memory) return false;
+    void *to = straight ? c->to : memory + bias;
+    if (!sum_weight(a, c, choice, to, memory + bias + sums)) return false;
+    finish_weight(a, c, parts, straight ? NULL : to, dtype, (float *)memory);
+    return true;
+}
+
+static void thin_weight(const dr_kargs *a, const dr_conv_call *c)
+{
+    const int64_t parts = dr_conv2d_thin_weight_parts(&c->shape);
+    const size_t bias = bias_bytes(c);
+    char *memory = dr_cuda_workspace(a, bias + (size_t)(parts * c->shape.Co * c->Ci * c->taps) * sizeof(float));
+    if (!memory) return;
+    dr_conv2d_thin_weight(a, &c->shape, c->dtype, c->from, c->second, (float *)(memory + bias));
+    finish_weight(a, c, parts, memory + bias, DR_F32, (float *)memory);
+}
+
+static void clear(const dr_kargs *a, int i)
+{
+    cuda *c = dr_cuda_of(a);
+    const size_t bytes = (size_t)dr_numel(&a->out[i]) * sizeof(float);
+    if (bytes > 0) dr_cuda_error(c, c->calls->cudaMemsetAsync(dr_out(a, i), 0, bytes, c->stream), a->op);
+}
+
+/* x [B,Ci,H,W], dy [B,Co,Ho,Wo] -> dw [Co,Ci,k,k], db [Co] or [0], both f32 */
+static void conv2d_backward_weight(const dr_kargs *a)
+{
+    const dr_conv2d_backward_weight_attr *attr = a->attr;
+    const dr_conv_shape s = shape_between(&a->in[0], &a->in[1], attr->kernel, attr->stride, attr->padding);
+    dr_conv_call c = call_of(DR_CONV_WEIGHT, &s, a->in[0].dtype);
+    c.from = dr_in(a, 0);
+    c.second = dr_in(a, 1);
+    c.to = dr_out(a, 0);
+    c.db = attr->bias ? dr_out(a, 1) : NULL;
+    if (dr_numel(&a->in[0]) == 0 || dr_numel(&a->in[1]) == 0) { /* an empty batch */
+        clear(a, 0);
+        clear(a, 1);
+        return;
+    }
+    if (!fits(a, &s)) return;
+    if (is_thin(a, DR_CONV_WEIGHT, &s)) thin_weight(a, &c);
+    else dr_conv_run(a, &c, run_weight);
+}
+
+static void conv2d(const dr_kargs *a)
+{
+    const dr_conv2d_attr *attr = a->attr;
+    dr_conv2d_forward(a, attr->stride, attr->padding, DR_ACT_NONE);
+}
+
+/* dy [B,Co,Ho,Wo], weight [Co,Ci,k,k] -> dx [B,Ci,H,W] */
+static void conv2d_backward_data(const dr_kargs *a)
+{
+    const dr_conv2d_backward_data_attr *attr = a->attr;
+    const dr_conv_after nothing = { .act = DR_ACT_NONE };
+    const dr_conv_shape s = shape_between(&a->out[0], &a->in[0], a->in[1].shape[2], attr->stride, attr->padding);
+    convolve(a, DR_CONV_DATA, &s, &nothing);
+}
+
+static void conv_transpose2d(const dr_kargs *a)
+{
+    const dr_conv_transpose2d_attr *attr = a->attr;
+    dr_conv2d_transposed(a, attr->stride, attr->padding, DR_ACT_NONE);
+}
+
+DR_KERNEL(conv2d, DR_F32, conv2d)
+DR_KERNEL(conv2d, DR_BF16, conv2d)
+DR_KERNEL(conv2d_backward_data, DR_F32, conv2d_backward_data)
+DR_KERNEL(conv2d_backward_data, DR_BF16, conv2d_backward_data)
+DR_KERNEL(conv2d_backward_weight, DR_F32, conv2d_backward_weight)
+DR_KERNEL(conv2d_backward_weight, DR_BF16, conv2d_backward_weight)
+DR_KERNEL(conv_transpose2d, DR_F32, conv_transpose2d)
+DR_KERNEL(conv_transpose2d, DR_BF16, conv_transpose2d)
