@@ -32,6 +32,14 @@ struct dr_cudnn_plan {
 
 /* ---- the handle ----------------------------------------------------------------------------------------------------- */
 
+static cudnnStatus_t follow_stream(dr_cudnn *d)
+{
+    if (d->stream == d->cuda->stream) return CUDNN_STATUS_SUCCESS;
+    const cudnnStatus_t status = d->calls->cudnnSetStream(d->handle, d->cuda->stream);
+    d->stream = status == CUDNN_STATUS_SUCCESS ? d->cuda->stream : NULL;
+    return status;
+}
+
 dr_cudnn *dr_cudnn_open(cuda *c)
 {
     const char *conv = getenv("DRIFT_CUDA_CONV"), *verbose = getenv("DRIFT_CUDA_VERBOSE");
@@ -50,7 +58,7 @@ dr_cudnn *dr_cudnn_open(cuda *c)
     }
     if (conv && strcmp(conv, "direct") == 0) return d;
     cudnnStatus_t status = d->calls->cudnnCreate(&d->handle);
-    if (status == CUDNN_STATUS_SUCCESS) status = d->calls->cudnnSetStream(d->handle, c->stream);
+    if (status == CUDNN_STATUS_SUCCESS) status = follow_stream(d);
     if (status == CUDNN_STATUS_SUCCESS) return d;
     dr_fail(status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ? DR_ENOMEM : DR_EUNSUPPORTED,
             "backend cuda: cuDNN %zu does not start: %s; DRIFT_CUDA_CONV=direct does without it", d->version,
@@ -434,7 +442,8 @@ bool dr_cudnn_plan_run(dr_cudnn_plan *p, void *const pointers[DR_CUDNN_TENSORS],
     void *now[DR_CUDNN_TENSORS + 1];
     memcpy(now, pointers, DR_CUDNN_TENSORS * sizeof *now);
     now[DR_CUDNN_TENSORS] = workspace;
-    cudnnStatus_t status = pack_pointers(p, now);
+    cudnnStatus_t status = follow_stream(p->cudnn);
+    if (status == CUDNN_STATUS_SUCCESS) status = pack_pointers(p, now);
     if (status == CUDNN_STATUS_SUCCESS) status = p->cudnn->calls->cudnnBackendExecute(p->cudnn->handle, p->plan, p->pack);
     if (status == CUDNN_STATUS_SUCCESS) return true;
     say(p->cudnn, p->spec, "running it", status);

@@ -11,6 +11,7 @@ struct dr_cudnn {
     cuda *cuda;
     const dr_cuda_calls *calls;
     cudnnHandle_t handle; /* NULL: DRIFT_CUDA_CONV=direct */
+    struct CUstream_st *stream; /* the handle's: a graph's lanes have their own */
     size_t version;
     bool verbose;
     char device[256];
