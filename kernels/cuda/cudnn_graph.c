@@ -52,11 +52,11 @@ dr_cudnn *dr_cudnn_open(cuda *c)
     d->cuda = c;
     d->calls = c->calls;
     d->verbose = verbose && *verbose && strcmp(verbose, "0") != 0;
-    d->version = c->calls->cudnnGetVersion();
+    d->version = c->calls->cudnnGetVersion ? c->calls->cudnnGetVersion() : 0;
     if (c->calls->cudaGetDeviceProperties(&p, (int)c->index) == cudaSuccess) {
         snprintf(d->device, sizeof d->device, "%.200s", p.name);
     }
-    if (conv && strcmp(conv, "direct") == 0) return d;
+    if (d->version == 0 || (conv && strcmp(conv, "direct") == 0)) return d;
     cudnnStatus_t status = d->calls->cudnnCreate(&d->handle);
     if (status == CUDNN_STATUS_SUCCESS) status = follow_stream(d);
     if (status == CUDNN_STATUS_SUCCESS) return d;

@@ -10,7 +10,7 @@
 struct dr_cudnn {
     cuda *cuda;
     const dr_cuda_calls *calls;
-    cudnnHandle_t handle; /* NULL: DRIFT_CUDA_CONV=direct */
+    cudnnHandle_t handle; /* NULL: own kernels alone */
     struct CUstream_st *stream; /* the handle's: a graph's lanes have their own */
     size_t version;
     bool verbose;
