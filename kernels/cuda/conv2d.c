@@ -54,7 +54,7 @@ static bool fits(const dr_kargs *a, const dr_conv_shape *s)
 /* ---- images: x -> y, or y -> x ------------------------------------------------------------------------------------------- */
 
 /* Where `add` has fewer rows than the batch a fused graph runs once for each time that it serves. */
-static bool run_plan(const dr_conv_call *c, const dr_conv_choice *choice, const void *weight, void *workspace)
+static bool run_plan(const dr_conv_call *c, const dr_conv_choice *choice, const void *weight, void *to, void *workspace)
 {
     const bool fused = choice->form == DR_CONV_CUDNN_FUSED;
     const dr_conv_shape *s = &c->shape;
@@ -64,7 +64,7 @@ static bool run_plan(const dr_conv_call *c, const dr_conv_choice *choice, const 
         void *const pointers[DR_CUDNN_TENSORS] = {
             [DR_CUDNN_FROM] = (char *)c->from + (size_t)b * (c->kind == DR_CONV_DATA ? y : x),
             [DR_CUDNN_WEIGHT] = (void *)weight,
-            [DR_CUDNN_TO] = (char *)c->to + (size_t)b * (c->kind == DR_CONV_DATA ? x : y),
+            [DR_CUDNN_TO] = (char *)to + (size_t)b * (c->kind == DR_CONV_DATA ? x : y),
             [DR_CUDNN_BIAS] = fused ? (void *)c->after.bias : NULL,
             [DR_CUDNN_ADD] = fused ? (void *)c->after.add : NULL,
         };
@@ -73,37 +73,48 @@ static bool run_plan(const dr_conv_call *c, const dr_conv_choice *choice, const 
     return true;
 }
 
+/* What a run needs of the workspace, in this order. */
+typedef struct run_memory {
+    size_t weight, sums, plan; /* weight: turned, or parts of the bias' gradient */
+    char *at;
+} run_memory;
+
+static bool take_memory(const dr_kargs *a, run_memory *m, const dr_conv_choice *choice)
+{
+    m->plan = choice->plan ? dr_cudnn_plan_workspace(choice->plan) : 0;
+    const size_t bytes = m->weight + m->sums + m->plan;
+    m->at = bytes > 0 ? dr_cuda_workspace(a, bytes) : NULL;
+    return bytes == 0 || m->at;
+}
+
 static bool run_images(const dr_kargs *a, const dr_conv_call *c, const dr_conv_choice *choice)
 {
-    static const dr_conv_after nothing = { .act = DR_ACT_NONE };
     const dr_conv_shape *s = &c->shape;
     const bool data = c->kind == DR_CONV_DATA, as_it_is = c->taps == 1 && c->weight_dtype == c->dtype &&
                                                           (!choice->plan || ((uintptr_t)c->second & 15) == 0);
-    const size_t turned = as_it_is ? 0 : rounded((size_t)(s->Co * c->Ci * c->taps) * size_of(c->dtype));
-    const size_t bytes = turned + (choice->plan ? dr_cudnn_plan_workspace(choice->plan) : 0);
-    char *memory = bytes > 0 ? dr_cuda_workspace(a, bytes) : NULL;
-    if (bytes > 0 && !memory) return false;
-    const void *weight = as_it_is ? c->second : memory;
-    if (!as_it_is) dr_conv_weight_last(a, s->Co, c->Ci, c->taps, c->second, c->weight_dtype, memory, c->dtype);
-
-    bool finished = choice->form == DR_CONV_CUDNN_FUSED || dr_conv_nothing_after(&c->after);
-    if (choice->form == DR_CONV_DIRECT) {
-        const bool within = !(data && c->whole); /* its channels are not the bias' */
-        dr_conv2d_direct(a, c->kind, s, c->dtype, c->from, weight, within ? &c->after : &nothing, c->to);
-        finished = finished || within;
-    } else if (!run_plan(c, choice, weight, memory + turned)) {
-        return false;
+    const int64_t n = s->B * (data ? s->Ci * s->H * s->W : s->Co * s->Ho * s->Wo);
+    const int32_t dtype = choice->plan ? dr_conv_sums_dtype(c, choice->form) : c->dtype;
+    run_memory m = { .weight = as_it_is ? 0 : rounded((size_t)(s->Co * c->Ci * c->taps) * size_of(c->dtype)),
+                     .sums = dtype == c->dtype ? 0 : rounded((size_t)n * sizeof(float)) };
+    if (!take_memory(a, &m, choice)) return false;
+    const void *weight = as_it_is ? c->second : m.at;
+    if (!as_it_is) dr_conv_weight_last(a, s->Co, c->Ci, c->taps, c->second, c->weight_dtype, m.at, c->dtype);
+    if (!choice->plan) {
+        dr_conv2d_direct(a, c->kind, s, c->dtype, c->from, weight, &c->after, c->to);
+        return true;
     }
-    const int64_t channels = data ? c->Ci : s->Co, pixels = data ? s->H * s->W * (s->Ci / c->Ci) : s->Ho * s->Wo;
-    if (!finished) dr_conv_finish(a, c->to, c->dtype, s->B, pixels, channels, &c->after);
+    void *sums = m.sums ? m.at + m.weight : c->to;
+    if (!run_plan(c, choice, weight, sums, m.plan ? m.at + m.weight + m.sums : NULL)) return false;
+    if (choice->form != DR_CONV_CUDNN_FUSED && !dr_conv_nothing_after(&c->after))
+        dr_conv_finish(a, sums, dtype, c->to, c->dtype, s->B, n / s->B / c->after.channels, &c->after);
     return true;
 }
 
 static dr_conv_after after_of(const dr_kargs *a, int64_t act)
 {
-    const void *add = dr_optional(a, 3);
-    return (dr_conv_after){ .bias = dr_optional(a, 2), .bias_dtype = dr_optional(a, 2) ? a->in[2].dtype : DR_F32, .add = add,
-                            .add_rows = add ? a->in[3].shape[0] : 0, .act = act };
+    const void *bias = dr_optional(a, 2), *add = dr_optional(a, 3);
+    return (dr_conv_after){ .bias = bias, .bias_dtype = bias ? a->in[2].dtype : DR_F32, .channels = a->out[0].shape[1],
+                            .add = add, .add_rows = add ? a->in[3].shape[0] : 0, .act = act };
 }
 
 static void convolve(const dr_kargs *a, dr_conv_kind kind, const dr_conv_shape *s, const dr_conv_after *after)
@@ -168,17 +179,15 @@ static size_t bias_bytes(const dr_conv_call *c)
 
 static bool run_weight(const dr_kargs *a, const dr_conv_call *c, const dr_conv_choice *choice)
 {
-    const int64_t parts = choice->form == DR_CONV_DIRECT ? dr_conv2d_direct_weight_parts(&c->shape) : 1;
-    const int32_t dtype = choice->form == DR_CONV_CUDNN_ROUNDED ? DR_BF16 : DR_F32;
+    const int64_t parts = choice->plan ? 1 : dr_conv2d_direct_weight_parts(&c->shape);
+    const int32_t dtype = choice->plan ? dr_conv_sums_dtype(c, choice->form) : DR_F32;
     const bool straight = c->taps == 1 && parts == 1 && dtype == DR_F32;
-    const size_t n = (size_t)(c->shape.Co * c->Ci * c->taps), bias = bias_bytes(c);
-    const size_t sums = straight ? 0 : rounded((size_t)parts * n * size_of(dtype));
-    const size_t bytes = bias + sums + (choice->plan ? dr_cudnn_plan_workspace(choice->plan) : 0);
-    char *memory = bytes > 0 ? dr_cuda_workspace(a, bytes) : NULL;
-    if (bytes > 0 && !memory) return false;
-    void *to = straight ? c->to : memory + bias;
-    if (!sum_weight(a, c, choice, to, memory + bias + sums)) return false;
-    finish_weight(a, c, parts, straight ? NULL : to, dtype, (float *)memory);
+    const size_t n = (size_t)(c->shape.Co * c->Ci * c->taps);
+    run_memory m = { .weight = bias_bytes(c), .sums = straight ? 0 : rounded((size_t)parts * n * size_of(dtype)) };
+    if (!take_memory(a, &m, choice)) return false;
+    void *to = straight ? c->to : m.at + m.weight;
+    if (!sum_weight(a, c, choice, to, m.plan ? m.at + m.weight + m.sums : NULL)) return false;
+    finish_weight(a, c, parts, straight ? NULL : to, dtype, (float *)m.at);
     return true;
 }
 
@@ -229,7 +238,7 @@ static void conv2d(const dr_kargs *a)
 static void conv2d_backward_data(const dr_kargs *a)
 {
     const dr_conv2d_backward_data_attr *attr = a->attr;
-    const dr_conv_after nothing = { .act = DR_ACT_NONE };
+    const dr_conv_after nothing = { .channels = a->out[0].shape[1], .act = DR_ACT_NONE };
     const dr_conv_shape s = shape_between(&a->out[0], &a->in[0], a->in[1].shape[2], attr->stride, attr->padding);
     convolve(a, DR_CONV_DATA, &s, &nothing);
 }

@@ -11,6 +11,7 @@
 
 enum { VERSION = 1 /* of what was measured */, KEY = 16, MOST = 1024, REPEATS = 10 };
 static const size_t most_workspace = (size_t)256 << 20;
+static const double large = 1e8; /* multiplications: less is no matter of speed */
 static const float clearly = 0.97f, much = 0.8f; /* of the time that the one before it takes */
 
 static const char *const form_names[DR_CONV_FORMS] = { "direct", "cudnn", "cudnn_fused", "cudnn_rounded" };
@@ -41,13 +42,19 @@ static bool can_fuse(const dr_conv_call *c)
     return (!f->bias || f->bias_dtype == DR_F32) && aligned(f->bias) && aligned(f->add);
 }
 
+static double multiplications(const dr_conv_shape *s)
+{
+    return (double)(s->B * s->Ho * s->Wo) * (double)(s->Ci * s->Co * s->k * s->k);
+}
+
 static bool suits(const dr_conv_call *c, dr_conv_form form)
 {
     switch (form) {
     case DR_CONV_DIRECT: return true;
     case DR_CONV_CUDNN: return aligned(c->from) && aligned(c->to) && (c->kind != DR_CONV_WEIGHT || aligned(c->second));
     case DR_CONV_CUDNN_FUSED: return can_fuse(c) && suits(c, DR_CONV_CUDNN);
-    case DR_CONV_CUDNN_ROUNDED: return c->kind == DR_CONV_WEIGHT && c->dtype == DR_BF16 && suits(c, DR_CONV_CUDNN);
+    case DR_CONV_CUDNN_ROUNDED:
+        return dr_conv_sums_dtype(c, DR_CONV_CUDNN) != c->dtype && multiplications(&c->shape) > large && suits(c, DR_CONV_CUDNN);
     default: return false;
     }
 }
@@ -55,8 +62,7 @@ static bool suits(const dr_conv_call *c, dr_conv_form form)
 static dr_conv_spec spec_of(const dr_conv_call *c, dr_conv_form form)
 {
     const bool fused = form == DR_CONV_CUDNN_FUSED;
-    dr_conv_spec s = { .kind = c->kind, .shape = c->shape, .dtype = c->dtype, .to_dtype = c->dtype };
-    if (c->kind == DR_CONV_WEIGHT) s.to_dtype = form == DR_CONV_CUDNN_ROUNDED ? DR_BF16 : DR_F32;
+    dr_conv_spec s = { .kind = c->kind, .shape = c->shape, .dtype = c->dtype, .to_dtype = dr_conv_sums_dtype(c, form) };
     s.bias = fused && c->after.bias;
     s.add = fused && c->after.add;
     s.act = fused ? c->after.act : DR_ACT_NONE;

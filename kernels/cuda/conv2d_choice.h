@@ -8,9 +8,9 @@
 
 typedef enum dr_conv_form {
     DR_CONV_DIRECT,        /* conv2d_direct.cu */
-    DR_CONV_CUDNN,         /* the sums by cuDNN, what follows by bias.cu */
+    DR_CONV_CUDNN,         /* the sums by cuDNN, in f32 where something follows or they are a weight's gradient */
     DR_CONV_CUDNN_FUSED,   /* all in one graph of cuDNN's */
-    DR_CONV_CUDNN_ROUNDED, /* gradients of weights summed in f32, but written in bf16: where it is much faster */
+    DR_CONV_CUDNN_ROUNDED, /* the sums rounded to bf16 before that: of large products, where it is much faster */
     DR_CONV_FORMS
 } dr_conv_form;
 
@@ -26,6 +26,13 @@ typedef struct dr_conv_call {
     float *db;                 /* WEIGHT: or NULL */
     dr_conv_after after;
 } dr_conv_call;
+
+/* What cuDNN writes in this form. */
+static inline int32_t dr_conv_sums_dtype(const dr_conv_call *c, dr_conv_form form)
+{
+    const bool last = c->kind != DR_CONV_WEIGHT && (form == DR_CONV_CUDNN_FUSED || dr_conv_nothing_after(&c->after));
+    return last || form == DR_CONV_CUDNN_ROUNDED ? c->dtype : DR_F32;
+}
 
 typedef struct dr_conv_choice {
     dr_conv_form form;
