@@ -1,8 +1,9 @@
 /* loader.c: batches of a data set, in an order that is a function of (seed, epoch) alone, so that a resumed run, or one
  * with another batch size, sees the same images in the same order.
- * A thread reads the next batch while the step runs on this one.
+ * A thread reads the next batch while the step runs on this one. On devices with memory of their own the images live
+ * there, where they fit (resident.c), and nothing is read any more.
  *   Fisher-Yates: for i = n-1..1 swap order[i] and order[floor(u_i (i+1))],  u_i from Philox (seed, "order", epoch) */
-#include "drift.h"
+#include "resident.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -35,6 +36,8 @@ struct dr_loader {
     pthread_mutex_t mutex;    /* of `state` */
     pthread_cond_t changed;
     enum { IDLE = 0, ASKED, DONE, LEAVE } state;
+    dr_resident *resident;    /* NULL: batches are read on the host */
+    dr_device *asked;         /* where it was last tried whether images can live */
 };
 
 /* Whoever calls a data set's functions holds this: one may be read by several loaders and by the script itself. */
@@ -118,6 +121,7 @@ void dr_loader_free(dr_loader *l)
     }
     pthread_cond_destroy(&l->changed);
     pthread_mutex_destroy(&l->mutex);
+    dr_resident_free(l->resident);
     free_reading(&l->mine);
     free_reading(&l->ahead);
     free(l->order);
@@ -249,6 +253,28 @@ static dr_status fetch(dr_loader *l, int64_t epoch, int64_t i)
     return dr_fail(l->mine.status, "%s", l->mine.message);
 }
 
+/* Once for each device that batches are asked for on. The thread reads nothing yet, or what nobody will want. */
+static bool lives_on_device(dr_loader *l)
+{
+    dr_device *d = dr_device_current();
+    if (l->asked != d) {
+        dr_resident_free(l->resident);
+        l->resident = dr_resident_new(l->dataset, l->split, &l->info, l->pool);
+        l->asked = d;
+    }
+    return l->resident != NULL;
+}
+
+static dr_status gather(dr_loader *l, int64_t epoch, int64_t i, dr_batch *out)
+{
+    const int64_t start = i * l->batch, left = l->n - start;
+    is_read(l, epoch, i); /* the order is the thread's while it reads */
+    lay_order(l, epoch);
+    out->size = left < l->batch ? left : l->batch;
+    out->first = epoch * l->n + start;
+    return dr_resident_batch(l->resident, l->order, epoch, start, out->size, out);
+}
+
 dr_status dr_loader_read(dr_loader *l, int64_t epoch, int64_t i, dr_batch *out)
 {
     *out = (dr_batch){ 0 };
@@ -257,6 +283,7 @@ dr_status dr_loader_read(dr_loader *l, int64_t epoch, int64_t i, dr_batch *out)
         return dr_fail(DR_EINVAL, "dataset %s: epoch %lld has no batch %lld, only %lld batches",
                        l->dataset->component->name, (long long)epoch, (long long)i, (long long)l->batches);
     }
+    if (lives_on_device(l)) return gather(l, epoch, i, out);
     if (fetch(l, epoch, i) != DR_OK) return dr_failed();
     const reading *r = &l->mine;
     const int64_t shape[] = { r->size, l->info.channels, l->info.height, l->info.width };
