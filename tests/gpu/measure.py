@@ -201,7 +201,8 @@ def by_kernel(rows):
     """The rows of a step, summed by kernel, the longest first."""
     total, kinds = sum(values["ns"] for _, values in rows), {}
     for name, values in rows:
-        kind = kinds.setdefault(re.sub(r"\(.*", "", name), dict(calls=0, ns=0.0, bytes=0.0, memory=0.0, compute=0.0))
+        short = re.sub(r"\(.*|^void ", "", name.replace("(anonymous namespace)::", ""))
+        kind = kinds.setdefault(short, dict(calls=0, ns=0.0, bytes=0.0, memory=0.0, compute=0.0))
         kind["calls"] += 1
         kind["ns"] += values["ns"]
         kind["bytes"] += values["bytes"]
