@@ -34,6 +34,7 @@ bool there_is_a_fake(void)
         { "fake_devices", &fake.devices },
         { "fake_memory_limit", &fake.memory_limit },
         { "fake_run_wrong_kernel", &fake.run_wrong_kernel },
+        { "fake_make_wrong_call", &fake.make_wrong_call },
     };
     bool found = library != NULL;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted && found; i++) {

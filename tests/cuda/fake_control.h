@@ -16,6 +16,7 @@ typedef struct fake_control {
     void (*devices)(int n, int error, int driver);
     void (*memory_limit)(size_t bytes);
     void (*run_wrong_kernel)(const char *name, void *backend, float *y, int64_t n);
+    void (*make_wrong_call)(const char *library, const char *mistake, void *backend); /* wrong_calls.c has their names */
 } fake_control;
 
 extern fake_control fake;
