@@ -51,8 +51,13 @@ static void square_norm(const dr_kargs *a) /* tensors -> f64 [], the sum of all 
 
 __global__ void clip_step(tensor_table<1> t, const double *square_norm, double max_norm)
 {
-    const double factor = max_norm / (sqrt(*square_norm) + 1e-6);
-    if (factor >= 1.0) return;
+    __shared__ float factor;
+    if (threadIdx.x == 0) {
+        const double exact = max_norm / (sqrt(*square_norm) + 1e-6);
+        factor = exact >= 1.0 ? 1.0f : (float)exact;
+    }
+    __syncthreads();
+    if (factor == 1.0f) return;
     const chunk k = chunk_of(t, (int32_t)blockIdx.x);
     float *at = t.at[k.row][0] + k.from;
 #pragma unroll
@@ -60,7 +65,7 @@ __global__ void clip_step(tensor_table<1> t, const double *square_norm, double m
         const int64_t i = (j * CHUNK_THREADS + (int)threadIdx.x) * 4;
         pack<float, 4> x = load_four(at, i, k.n);
 #pragma unroll
-        for (int e = 0; e < 4; e++) x.v[e] *= (float)factor;
+        for (int e = 0; e < 4; e++) x.v[e] *= factor;
         store_four(at, i, k.n, x);
     }
 }

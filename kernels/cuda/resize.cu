@@ -19,12 +19,19 @@ struct taps { /* of one output position: pixels left + first, ... */
 
 __device__ inline int inside(int i, int n) { return i < 0 ? 0 : i >= n ? n - 1 : i; }
 
-__device__ inline int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); } /* b > 0 */
+__device__ inline int64_t floor_div(int64_t a, int64_t b) /* b > 0 */
+{
+    if (a == (int32_t)a && b == (int32_t)b) { /* divisions of 64 bits take several times as long */
+        const int32_t n = (int32_t)a, m = (int32_t)b, quotient = n / m;
+        return quotient - (quotient * m > n);
+    }
+    return a >= 0 ? a / b : -((b - 1 - a) / b);
+}
 
 /* Where the i-th of n_out pixels lies, among n_in. */
 __device__ inline taps taps_of(const resizing &r, int64_t i, int64_t n_in, int64_t n_out)
 {
-    if (r.mode == DR_RESIZE_NEAREST) return taps{ (int32_t)(i * n_in / n_out), 0.0f };
+    if (r.mode == DR_RESIZE_NEAREST) return taps{ (int32_t)floor_div(i * n_in, n_out), 0.0f };
     int64_t part = (2 * i + 1) * n_in - n_out, whole = 2 * n_out; /* position = part/whole */
     if (r.align_corners) {
         part = n_out > 1 ? i * (n_in - 1) : 0;
@@ -90,8 +97,8 @@ __device__ inline void outputs_over(const resizing &r, int64_t i, int64_t n_in, 
     const int64_t reach = r.mode == DR_RESIZE_BICUBIC ? 2 : 1, low = i - reach, high = i + reach;
     int64_t from = floor_div((2 * low + 1) * n_out - n_in, 2 * n_in), to = floor_div((2 * high + 1) * n_out - n_in, 2 * n_in);
     if (r.mode == DR_RESIZE_NEAREST) {
-        from = (i * n_out + n_in - 1) / n_in;
-        to = ((i + 1) * n_out - 1) / n_in;
+        from = floor_div(i * n_out + n_in - 1, n_in);
+        to = floor_div((i + 1) * n_out - 1, n_in);
     } else if (r.align_corners) {
         from = n_in > 1 ? floor_div(low * (n_out - 1), n_in - 1) : 0;
         to = n_in > 1 ? floor_div(high * (n_out - 1), n_in - 1) : n_out - 1;
