@@ -26,11 +26,19 @@ static dr_device *devices;
 static dr_device *current;
 static int64_t storages_made;
 
-static const dr_backend *read_api(dr_device *d)
+static dr_backend read_api(const dr_backend *given)
 {
-    const dr_backend *given = d->instance->iface;
-    memcpy(&d->api_read, given, given->size < sizeof d->api_read ? given->size : sizeof d->api_read);
-    return &d->api_read;
+    dr_backend api = { 0 };
+    memcpy(&api, given, given->size < sizeof api ? given->size : sizeof api);
+    return api;
+}
+
+/* "cuda" and "cuda:0" are one device, and its memory and work are in one place. */
+static bool same_name(const char *a, const char *b)
+{
+    const size_t n = strcspn(a, ":"), m = strcspn(b, ":");
+    const char *index_a = a[n] ? a + n : ":0", *index_b = b[m] ? b + m : ":0";
+    return n == m && strncmp(a, b, n) == 0 && strcmp(index_a, index_b) == 0;
 }
 
 /* "cuda:1" is backend cuda with index = 1. */
@@ -38,7 +46,7 @@ dr_device *dr_device_open(const char *name, dr_args args)
 {
     if (dr_failed()) return NULL;
     for (dr_device *d = devices; d; d = d->next) {
-        if (strcmp(d->name, name) == 0) return d;
+        if (same_name(d->name, name)) return d;
     }
     char backend[32];
     snprintf(backend, sizeof backend, "%s", name);
@@ -65,7 +73,8 @@ dr_device *dr_device_open(const char *name, dr_args args)
     d->instance = dr_instance_new("backend", backend, args);
     if (d->instance) {
         d->component = d->instance->component;
-        d->api = read_api(d);
+        d->api_read = read_api(d->instance->iface);
+        d->api = &d->api_read;
         d->self = d->instance->self;
         if (!d->api->open || d->api->open(d->self) == DR_OK) {
             d->next = devices;
@@ -120,6 +129,21 @@ dr_device *dr_device_current(void) { return current; }
 void dr_device_use(dr_device *d) { current = d; }
 const char *dr_device_name(const dr_device *d) { return d->name; }
 const char *dr_device_describe(dr_device *d) { return d->api->describe ? d->api->describe(d->self) : d->name; }
+dr_status dr_device_list(const dr_component *backend, int64_t index, char *text, size_t bytes)
+{
+    const dr_backend api = read_api(backend->iface);
+    return api.list ? api.list(index, text, bytes) : DR_ENOTFOUND;
+}
+
+bool dr_device_option(const dr_device *d, const char *name, double *value)
+{
+    const dr_param *p;
+    for (int i = 0; (p = dr_param_at(d->component, i)); i++) {
+        if (strcmp(p->name, name) == 0) return dr_param_read(d->component, d->self, name, value) == DR_OK;
+    }
+    return false;
+}
+
 bool dr_device_computes(dr_device *d, dr_dtype dtype) { return dr_device_kernel(d, "conv2d", dtype) != NULL; }
 dr_status dr_device_sync(dr_device *d) { return d->api->sync ? d->api->sync(d->self) : DR_OK; }
 

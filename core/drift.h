@@ -30,6 +30,9 @@ dr_device *dr_device_current(void); /* where new tensors go */
 void dr_device_use(dr_device *d);
 const char *dr_device_name(const dr_device *d);
 const char *dr_device_describe(dr_device *d);
+/* A line about the backend's device `index`; DR_ENOTFOUND, without an error, past the last, and where it does not list. */
+dr_status dr_device_list(const dr_component *backend, int64_t index, char *text, size_t bytes);
+bool dr_device_option(const dr_device *d, const char *name, double *value); /* as it was opened; false: it has none */
 bool dr_device_computes(dr_device *d, dr_dtype dtype); /* has arithmetic of its own in it, not casts around f32 */
 dr_status dr_device_sync(dr_device *d);
 void dr_device_memory(const dr_device *d, size_t *in_use, size_t *peak, size_t *reserved);

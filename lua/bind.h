@@ -128,6 +128,11 @@ const bind_pixels *bind_test_canvas(lua_State *L, int index);
 /* A C function that calls the Lua function at index; lives as long as the userdata that is pushed. */
 dr_function bind_closure(lua_State *L, int index, const char *signature);
 
+/* ---- devices.c: the program's --device and `drift devices` -------------------------------------------------------- */
+/* NAME[:N][,option=value...]; threads 0: the backend's own choice; tf32: it must have that. NULL after dr_fail. */
+dr_device *bind_open_named_device(const char *text, int64_t threads, bool tf32);
+int bind_list_devices(void); /* to stdout; the exit status */
+
 /* ---- main.c ------------------------------------------------------------------------------------------------------ */
 extern volatile int bind_interrupted;
 

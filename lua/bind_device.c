@@ -69,6 +69,20 @@ static int device_computes(lua_State *L)
     return 1;
 }
 
+/* option(name): a number or bool of the backend's parameters, as it was opened; nil: it has none of that name */
+static int device_option(lua_State *L)
+{
+    dr_device *d = check_device(L, 1);
+    double value;
+    if (!dr_device_option(d, luaL_checkstring(L, 2), &value)) {
+        bind_check(L);
+        lua_pushnil(L);
+    } else {
+        lua_pushnumber(L, value);
+    }
+    return 1;
+}
+
 static int device_memory(lua_State *L)
 {
     size_t in_use, peak, reserved;
@@ -116,6 +130,7 @@ void bind_open_device(lua_State *L)
         { "describe", device_describe },
         { "sync", device_sync },
         { "computes", device_computes },
+        { "option", device_option },
         { "memory", device_memory },
         { NULL, NULL },
     };

@@ -1,4 +1,4 @@
-/* main.c: the program.   drift run SCRIPT [key=value ...] | bench [WHAT] | list [KIND] | help [NAME] | version
+/* main.c: the program.   drift run SCRIPT [key=value ...] | bench [WHAT] | devices | list [KIND] | help [NAME] | version
  * It opens the registry, loads the plugins, opens the device and runs the script; what went wrong is one message on
  * stderr and exit status 1. */
 #include "bind.h"
@@ -20,14 +20,17 @@ typedef struct settings {
 
 static const char usage[] = "drift run SCRIPT [key=value ...]   runs an experiment\n"
                             "drift bench [train|sample|ops]     measures speed and memory: --set hidden=64 batch=128\n"
+                            "drift devices                      which devices there are, and why others are not\n"
                             "drift list [KIND]                  what there is: blocks, samplers, data sets, ...\n"
                             "drift help [NAME]                  what NAME does and takes\n"
                             "drift test [NAME...]               runs the tests (./drift only)\n"
                             "drift version\n"
                             "\n"
                             "  --set key=value   the same as key=value: a parameter of the script\n"
-                            "  --device NAME     cpu (default), ref, null, cuda:0, ...\n"
-                            "  --precision P     what networks compute in: f32 (default) or bf16, on processors that have it\n"
+                            "  --device NAME     cpu (default), ref, null, cuda, cuda:1, ...; with options of the backend\n"
+                            "                    (drift help cuda): cuda:1,deterministic=false\n"
+                            "  --precision P     what networks compute in: f32 (default), bf16 where the device has it, or\n"
+                            "                    tf32: f32 whose products round their factors to 10 bits, on cuda\n"
                             "  --seed N          of weights, noise and data order (default 0)\n"
                             "  --threads N       threads of the device\n"
                             "  --out DIR         folder of the run's files\n"
@@ -199,22 +202,8 @@ static dr_status load_plugins(void)
 
 static dr_status open_device(const settings *s)
 {
-    const char *name = s->device;
-    dr_arg threads = DR_I("threads", s->threads);
-    dr_args args = DR_NO_ARGS;
-    if (s->threads > 0) {
-        char backend[64];
-        snprintf(backend, sizeof backend, "%.*s", (int)strcspn(name, ":"), name);
-        const dr_component *c = dr_component_find("backend", backend);
-        if (!c) return dr_failed();
-        if (dr_param_find(c, "threads")) {
-            args = (dr_args){ &threads, 1 };
-        } else {
-            dr_error_clear();
-            dr_note("drift: device %s has no threads to set", name);
-        }
-    }
-    dr_device *d = dr_device_open(name, args);
+    const bool tf32 = s->precision && strcmp(s->precision, "tf32") == 0;
+    dr_device *d = bind_open_named_device(s->device, s->threads, tf32);
     if (d) dr_device_use(d);
     return dr_failed();
 }
@@ -348,8 +337,8 @@ static int report(void)
 
 static int unknown_command(const char *command)
 {
-    static const char *const known[] = { "run", "bench", "list", "help", "test", "version" };
-    const char *near = dr_nearest(command, known, 6);
+    static const char *const known[] = { "run", "bench", "devices", "list", "help", "test", "version" };
+    const char *near = dr_nearest(command, known, 7);
     fprintf(stderr, "drift: there is no command \"%s\"%s%s (see: drift help)\n", command,
             near ? "; did you mean drift " : "", near ? near : "");
     return 1;
@@ -380,15 +369,22 @@ static int compare_with_peers(void)
     return complain("python3 cannot be run", NULL);
 }
 
+static bool is_precision(const char *name)
+{
+    return strcmp(name, "f32") == 0 || strcmp(name, "bf16") == 0 || strcmp(name, "tf32") == 0;
+}
+
 static int run_command(const char *command, settings *s, const char *rest[], int n_rest)
 {
     const bool script = strcmp(command, "run") == 0, run = script || s->bench;
     if (s->peers && s->bench) return compare_with_peers();
     if (script && n_rest == 0) return complain("run which script?  drift run SCRIPT [key=value ...]", NULL);
     if (n_rest > 1) return complain("one argument too many: ", rest[1]);
-    if (s->precision && strcmp(s->precision, "f32") != 0 && strcmp(s->precision, "bf16") != 0)
-        return complain("--precision is f32 or bf16, not ", s->precision);
+    if (s->precision && !is_precision(s->precision)) return complain("--precision is f32, bf16 or tf32, not ", s->precision);
     if (load_plugins() != DR_OK) return report();
+    if (strcmp(command, "devices") == 0) {
+        return n_rest > 0 ? complain("one argument too many: ", rest[0]) : bind_list_devices();
+    }
     if (run && open_device(s) != DR_OK) return report();
     s->script = script ? rest[0] : NULL;
     bind_seed = (uint64_t)s->seed;
@@ -414,9 +410,9 @@ int main(int argc, char **argv)
     const char *command = argv[1];
     if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) return puts("drift " DR_VERSION) < 0;
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) command = "help";
-    static const char *const commands[] = { "run", "bench", "list", "help" };
+    static const char *const commands[] = { "run", "bench", "devices", "list", "help" };
     bool known = false;
-    for (int i = 0; i < 4; i++) known = known || strcmp(command, commands[i]) == 0;
+    for (int i = 0; i < 5; i++) known = known || strcmp(command, commands[i]) == 0;
     if (!known) return unknown_command(command);
     dr_set_home(environment("DRIFT_HOME", DRIFT_HOME_DIR));
     s.bench = strcmp(command, "bench") == 0;

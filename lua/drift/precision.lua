@@ -1,14 +1,27 @@
 -- precision.lua: what networks compute in. drift.precision "bf16" sets it, drift.precision() tells it; default: f32.
+-- tf32 is f32 on a device that was opened with it: products and convolutions round their factors to 10 bits, and all else
+-- here is as in f32.
 -- In bf16 the activations are bf16 and everything else stays f32: weights and their gradients, statistics, losses, the
 -- optimizer, times and masks. The change is made where a network is called from outside (net.lua) and nowhere else:
 -- images and tokens are rounded on the way in, the result is f32 again; all between follows the dtype of activations.
 local core = require "drift.core"
 
-local known = { f32 = true, bf16 = true }
+local known = { f32 = true, bf16 = true, tf32 = true }
 local current = "f32"
 
+local function check_tf32(device)
+    local on = device:option "tf32"
+    if on == 1 then return end
+    if on then
+        core.fail("precision tf32: device %s was opened without it: --precision tf32, or drift.device(\"cuda\", { tf32 = true })",
+            device.name)
+    end
+    core.fail("precision tf32: device %s computes f32 in full; TF32 is of cuda devices", device.name)
+end
+
 local function check(name, device)
-    if not known[name] then core.fail("precision is f32 or bf16, not %s", tostring(name)) end
+    if not known[name] then core.fail("precision is f32, bf16 or tf32, not %s", tostring(name)) end
+    if name == "tf32" then return check_tf32(device) end
     if name == "f32" or device:computes(name) then return end
     core.fail("precision %s: device %s has no arithmetic in it (%s). The processor needs AMX-BF16 or AVX512-BF16, and "
         .. "kernels built for it; f32, the default, needs neither and is what is quickest here",
@@ -39,7 +52,7 @@ end
 -- call(net, ...) with images and tokens in the precision of the moment, and f32 results. A number a row stays f32:
 -- times up to 1000 do not fit into 8 bits.
 function precision.around(call, net, ...)
-    if current == "f32" then return call(net, ...) end
+    if current ~= "bf16" then return call(net, ...) end
     local results = table.pack(call(net, all_converted(table.pack(...), "f32", current, 2)))
     return all_converted(results, current, "f32", 0)
 end

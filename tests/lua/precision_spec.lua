@@ -251,8 +251,8 @@ describe("precision", function()
   end)
 
   it("is refused where it is unknown, or where the device cannot, with what is missing", function()
-    assert.error_matches(function() drift.precision "bf17" end, "precision is f32 or bf16, not bf17")
-    assert.error_matches(experiment "f16", "precision is f32 or bf16, not f16")
+    assert.error_matches(function() drift.precision "bf17" end, "precision is f32, bf16 or tf32, not bf17")
+    assert.error_matches(experiment "f16", "precision is f32, bf16 or tf32, not f16")
     local old = { name = "cpu", computes = function() return false end, describe = function() return "an old processor, AVX2" end }
     assert.error_matches(function() precision.check("bf16", old) end,
       "precision bf16: device cpu has no arithmetic in it %(an old processor, AVX2%)%. The processor needs AMX%-BF16 or AVX512%-BF16")

@@ -74,7 +74,7 @@ refuses "epocs.*did you mean 'epochs'" run "$mnist" preset=smoke --set epocs=3
 refuses 'epochs = two: expected a number' run "$mnist" preset=smoke --set epochs=two
 refuses 'preset .tiny.: this script has quick, smoke, paper' run "$mnist" preset=tiny
 refuses 'no backend .gpu9|backend .gpu9.' run "$mnist" preset=smoke --device gpu9
-refuses 'precision is f32 or bf16, not bf17' run "$mnist" preset=smoke --precision bf17
+refuses 'precision is f32, bf16 or tf32, not bf17' run "$mnist" preset=smoke --precision bf17
 refuses 'nowhere.*config\.json' run "$mnist" preset=smoke --resume nowhere
 refuses 'nothing here is called' help no_such_thing
 

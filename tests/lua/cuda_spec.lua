@@ -1,0 +1,235 @@
+-- The CUDA device without a GPU (tests/cuda): a plan's replay is one graph and gives the bits of the step as written;
+-- training waits for nothing within an epoch, and its files are as if it had; images live on the device; the program
+-- finds devices and says what is wrong.
+-- label: cuda
+local drift = require "drift"
+local run_directory = require "drift.run"
+
+local opened, cuda = pcall(drift.device, "cuda")
+local emulated = opened and cuda:describe():find "^emulated" ~= nil
+local when_emulated = emulated and it or function(name) pending(name .. " (there is no emulated CUDA)") end
+
+local program = assert(os.getenv "DRIFT")
+
+local function on(device, fn)
+  local before = drift.device()
+  drift.use(device)
+  local ok, a, b = pcall(fn)
+  drift.use(before)
+  if not ok then error(a, 0) end
+  return a, b
+end
+
+local function subset() return drift.dataset.mnist { path = os.getenv "DRIFT_TEST_DATA" .. "/mnist" } end
+
+-- Random streams, statistics, products and what an optimizer and averages do, on few pixels.
+local function classifier()
+  return drift.net { name = "classifier",
+    children = { { "pool", drift.block.fc_block { in_features = 49, out_features = 12 } },
+                 { "out", drift.block.linear { in_features = 12, out_features = 10 } } },
+    forward = function(net, x)
+      local small = x:avg_pool2d { kernel = 4 }                    -- [B,1,7,7]
+      return net.out(net.pool(small:flatten(1)):dropout { p = 0.2, sample = 0 })
+    end }
+end
+
+local function loss_of(net, batch)
+  local noise = drift.randn { batch.size, 1, 28, 28, purpose = "noise", sample = batch.sample }
+  local y = net(batch.image + 0.1 * noise)
+  local off = y - drift.op.one_hot(batch.label, { classes = 10 })
+  return (off * off):mean()
+end
+
+local function train(o)
+  local run = run_directory.open { name = "emulated", parameters = {} }
+  local net, averages = drift.train {
+    run = run, data = subset(), model = o.model or classifier(), loss = o.loss or loss_of,
+    optim = drift.optim.adam { lr = o.lr or 1e-2 }, ema = drift.ema.fixed { decay = 0.9 },
+    batch = 50, epochs = o.epochs or 2, steps = o.steps, checkpoint_every = o.checkpoint_every, after_epoch = o.after_epoch }
+  local state = {}
+  for _, w in ipairs(net:named()) do state[w.path] = w.tensor:tostring_bytes() end
+  for path, tensor in pairs(averages[1]:state_dict "average.") do state[path] = tensor:tostring_bytes() end
+  return run, state
+end
+
+local function as_written(fn)
+  local before = drift.plans(false)
+  local ok, a, b = pcall(fn)
+  drift.plans(before)
+  if not ok then error(a, 0) end
+  return a, b
+end
+
+-- Lines of metrics.jsonl but for how long an epoch took.
+local function lines_of(run)
+  return (drift.read_file(run:path "metrics.jsonl"):gsub('"seconds": [^,}]*', ""))
+end
+
+local function quietly(fn)
+  drift.on_note(function() end)
+  local ok, message = pcall(fn)
+  drift.on_note(nil)
+  if not ok then error(message, 0) end
+end
+
+describe("on an emulated GPU", function()
+  when_emulated("a replayed step is one graph, with the bits of the step as written", function()
+    on("cuda", function()
+      local function trained(planned)
+        local net = drift.build(classifier())
+        local optimizer = drift.optimizer(drift.optim.adam { lr = 1e-2 }, net)
+        local function fn(batch)
+          local loss = loss_of(net, batch)
+          loss:backward()
+          optimizer:step()
+          return loss, batch.image
+        end
+        local step = planned and drift.plan(fn, { name = "a step", first_check = 8 }) or fn
+        local losses = {}
+        for i = 1, 20 do
+          net:stream(0, 0, 6 * i)
+          optimizer:advance(1)
+          losses[i] = drift.scope(function()
+            local loss, image = step { image = drift.rand { 6, 1, 28, 28, purpose = "image", step = i }, size = 6, sample = 6 * i,
+                                       label = drift.tensor({ 3, 1, 4, 1, 5, 9 }, "i32") }
+            return { loss:item(), image:sum():item() }
+          end)
+        end
+        local state = {}
+        for _, w in ipairs(net:named()) do state[w.path] = w.tensor:tostring_bytes() end
+        return { losses, state }, planned and step:state()
+      end
+      local expected, given, state = trained(false), trained(true)
+      assert.same(expected, given)
+      assert.is_true(state.graph and state.replays)
+      assert.equal(16, state.replayed)                             -- all but three and one check
+      assert.equal(1, state.graphs)                                -- and the check has moved no memory
+    end)
+  end)
+
+  when_emulated("training writes the files that it writes kernel by kernel, and waits for no step", function()
+    quietly(function()
+      on("cuda", function()
+        local slow, expected = as_written(function() return train {} end)
+        drift.export.fake_forget_calls()
+        local waits
+        local run, state = train { after_epoch = function(_, epoch)
+          if epoch == 1 then waits = drift.export.fake_calls "cudaStreamSynchronize" + drift.export.fake_calls "cudaEventSynchronize" end
+        end }
+        assert.same(expected, state)
+        assert.equal(lines_of(slow), lines_of(run))
+        assert.equal(42, #run.records)
+        assert.is_true(drift.export.fake_calls "cudaGraphLaunch" >= 30)
+        -- 20 losses, each waited for when it is read; what the checkpoint at the end of the epoch reads; nothing else
+        local weights = 0
+        for _ in pairs(state) do weights = weights + 1 end
+        assert.is_true(waits <= 20 + 2 * weights + 8, waits .. " waits in an epoch")
+      end)
+    end)
+  end)
+
+  when_emulated("losses that are read late stop at the right step, and are all in a checkpoint", function()
+    quietly(function()
+      on("cuda", function()
+        local run
+        local ok, message = pcall(function()
+          train { lr = 1e30, steps = 12, epochs = 1 }
+        end)
+        assert.is_false(ok)
+        local slow_ok, expected = as_written(function() return pcall(train, { lr = 1e30, steps = 12, epochs = 1 }) end)
+        assert.is_false(slow_ok)
+        assert.equal(expected:match "epoch 1, step %d+: the loss is %S+", message:match "epoch 1, step %d+: the loss is %S+")
+        assert.is_truthy(message:find "epoch 1, step %d+: the loss is")
+        local lines
+        run = train { steps = 7, epochs = 1, checkpoint_every = 5, after_epoch = function() end }
+        lines = drift.open(run:path "checkpoint.safetensors").metadata.lines
+        assert.equal("8", lines)                                   -- 7 steps and the epoch's mean
+      end)
+    end)
+  end)
+
+  when_emulated("batches are those of the host, and no image is uploaded any more", function()
+    local data = drift.instance(subset(), "dataset")
+    local function batches(device)
+      return on(device, function()
+        local loader, all = data:loader { split = "train", batch = 64, seed = 3 }, {}
+        for epoch = 1, 2 do
+          for _, batch in loader:epoch(epoch) do
+            all[#all + 1] = { batch.image:tostring_bytes(), batch.label:totable(), batch.first, batch.size }
+          end
+        end
+        return all
+      end)
+    end
+    local host = batches "cpu"
+    assert.same(host, batches "cuda")
+  end)
+
+  when_emulated("a number that is read later is that of the moment", function()
+    on("cuda", function()
+      local t = drift.tensor { 1.5 }
+      local later = t:later()
+      t:fill(3)
+      assert.is_false(later:ready())
+      assert.equal(1.5, later:item())
+      assert.is_true(later:ready())
+      assert.equal(1.5, later:item())
+    end)
+  end)
+end)
+
+describe("the program", function()
+  -- Output (both streams) and exit status.
+  local function run(arguments, environment)
+    local pipe = assert(io.popen((environment or "") .. " " .. program .. " " .. arguments .. " 2>&1; echo \"status $?\""))
+    local output = pipe:read "a"
+    pipe:close()
+    local text, status = output:match "^(.*)status (%d+)\n$"
+    return text, tonumber(status)
+  end
+
+  local function script(text)
+    drift.write_file("script.lua", 'local drift = require "drift"\n' .. text .. "\n")
+    return "script.lua"
+  end
+
+  it("lists devices, and says why others are not there", function()
+    local text, status = run "devices"
+    assert.equal(0, status)
+    for _, line in ipairs { "cpu +%S", "ref +plain loops", "cuda%S* +%S" } do assert.is_truthy(text:find(line), text) end
+    assert.equal(1, select(2, run "devices cuda"))
+  end)
+
+  when_emulated("lists each GPU, opens the one that is named, and refuses one that is not there", function()
+    local two = "DRIFT_FAKE_DEVICES=2"
+    local text = run("devices", two)
+    assert.is_truthy(text:find "cuda:0 +emulated" and text:find "cuda:1 +emulated" and not text:find "cuda:2", text)
+    local name = script "print(drift.device().name, drift.device():option 'index', drift.tensor({ 1, 2 }):sum():item())"
+    assert.equal("cuda:1\t1.0\t3.0\n", (run("run --device cuda:1 " .. name, two)))
+    local wrong, status = run("run --device cuda:2 " .. name, two)
+    assert.equal(1, status)
+    assert.is_truthy(wrong:find("there is no cuda:2; this machine has cuda:0 to cuda:1", 1, true), wrong)
+    assert.is_truthy(run("devices", "DRIFT_FAKE_DEVICES=0"):find "cuda +none: no NVIDIA GPU can be seen")
+    assert.is_true(drift.device "cuda" == drift.device "cuda:0")
+  end)
+
+  when_emulated("takes options of the device", function()
+    local name = script [[print(drift.device():option "deterministic", drift.device():option "tf32", drift.precision())]]
+    assert.equal("1.0\t0.0\tf32\n", (run("run --device cuda " .. name)))
+    assert.equal("0.0\t0.0\tf32\n", (run("run --device cuda:0,deterministic=false " .. name)))
+    assert.equal("1.0\t1.0\ttf32\n", (run("run --device cuda --precision tf32 " .. name)))
+    assert.equal("0.0\t1.0\tf32\n", (run("run --device cuda,tf32=true,deterministic=false " .. name)))
+    local later = script [[drift.precision "tf32"]]
+    assert.is_truthy(run("run --device cuda " .. later):find("device cuda was opened without it", 1, true))
+    assert.is_truthy(run("run --device cuda,deterministic=maybe " .. name):find("deterministic = maybe is not true or false", 1, true))
+    assert.is_truthy(run("run --device cuda,determinstic=true " .. name):find("did you mean 'deterministic'", 1, true))
+    assert.is_truthy(run("run --device cuda,tf32 " .. name):find("'tf32' has no value", 1, true))
+  end)
+
+  it("says where there is no TF32", function()
+    local text, status = run("run --device ref --precision tf32 " .. script "")
+    assert.equal(1, status)
+    assert.is_truthy(text:find("precision tf32: device ref computes f32 in full", 1, true), text)
+    assert.is_truthy(run("run --device ref " .. script [[drift.precision "tf32"]]):find("device ref computes f32 in full", 1, true))
+  end)
+end)
