@@ -1,6 +1,8 @@
 /* fake_runtime.c: CUDA's runtime without a GPU: a device, copies, streams, events, graphs. A stream does its work at once;
- * while it is captured, work becomes nodes of a graph, and each launch does them in order. A node remembers which
- * allocations it was made with: a launch after one was freed is a violation. */
+ * while it is captured, work becomes nodes of a graph. A stream that waits for an event of the capture joins it. Each launch
+ * does the nodes in the order that differs most from that of the capture, of those that streams and events allow: what
+ * relies on more than these is found by its numbers. A node remembers which allocations it was made with: a launch after
+ * one was freed is a violation. */
 #include "fake.h"
 #include "cuda_calls.h"
 
@@ -10,8 +12,18 @@
 
 enum { STREAM = 0x57524541, EVENT = 0x45564e54, GRAPH = 0x47524146, EXEC = 0x45584543 };
 
+enum { TAIL = 64, JOINED = 32 };
+
+struct node;
+typedef struct tail { /* the nodes that what comes next on a stream, or waits for an event, follows */
+    struct node *v[TAIL];
+    int n;
+} tail;
+
 typedef struct node {
     const char *name;
+    tail after;
+    bool done; /* while nodes are put in order */
     void (*run)(void *closure);
     void *closure;
     int uses;
@@ -27,19 +39,24 @@ struct CUgraph_st {
 struct CUgraphExec_st {
     int magic;
     cudaGraph_t graph;
+    node **order; /* [graph->nodes] */
 };
 struct CUstream_st {
     int magic;
     cudaGraph_t capturing;
     enum cudaStreamCaptureMode mode;
     bool ruined; /* something was called that may not be while it is captured */
+    tail tail;
 };
 struct CUevent_st {
     int magic;
     bool recorded, captured, timed;
+    tail tail;
 };
 
-static cudaStream_t captured; /* at most one at a time */
+static cudaStream_t captured;         /* at most one at a time */
+static cudaStream_t joined[JOINED];   /* those that have joined it, and the graph that all make */
+static int joined_count;
 static cudaError_t last_error, sticky;
 static int devices = 1, devices_error, driver_version = 13000;
 
@@ -247,6 +264,8 @@ void fake_submit(cudaStream_t s, const char *name, void (*run)(void *closure), c
     if (!is_stream(s, name)) return;
     node *n = new_node(name, run, closure, bytes);
     if (s->capturing) {
+        n->after = s->tail;
+        s->tail = (tail){ { n }, 1 };
         *s->capturing->last = n;
         s->capturing->last = &n->next;
         s->capturing->nodes++;
@@ -324,6 +343,17 @@ static cudaError_t fake_cudaStreamCreateWithFlags(cudaStream_t *s, unsigned flag
 
 static void drop_graph(cudaGraph_t g);
 
+static void add_tail(tail *to, const tail *from)
+{
+    for (int i = 0; i < from->n; i++) {
+        bool there = false;
+        for (int k = 0; k < to->n && !there; k++) there = to->v[k] == from->v[i];
+        if (there) continue;
+        if (to->n == TAIL) abort();
+        to->v[to->n++] = from->v[i];
+    }
+}
+
 static cudaError_t fake_cudaStreamDestroy(cudaStream_t s)
 {
     const cudaError_t chosen = begin("cudaStreamDestroy", cudaErrorUnknown);
@@ -385,6 +415,7 @@ static cudaError_t fake_cudaEventRecord(cudaEvent_t e, cudaStream_t s)
     if (!is_event(e, "cudaEventRecord") || !is_stream(s, "cudaEventRecord")) return cudaErrorInvalidValue;
     e->recorded = true;
     e->captured = s->capturing != NULL;
+    e->tail = s->tail;
     return cudaSuccess;
 }
 
@@ -393,7 +424,19 @@ static cudaError_t fake_cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsig
     (void)flags;
     BEGIN(cudaErrorInvalidValue);
     if (!is_event(e, "cudaStreamWaitEvent") || !is_stream(s, "cudaStreamWaitEvent")) return cudaErrorInvalidValue;
-    return e->recorded ? cudaSuccess : wrong("cudaStreamWaitEvent", "the event was never recorded");
+    if (!e->recorded) return wrong("cudaStreamWaitEvent", "the event was never recorded");
+    if (!e->captured && !s->capturing) return cudaSuccess;
+    if (!e->captured || !captured) return wrong("cudaStreamWaitEvent", "one is of a capture, and the other is not");
+    if (!s->capturing) {
+        if (joined_count == JOINED) abort();
+        joined[joined_count++] = s;
+        s->capturing = captured->capturing;
+        s->mode = captured->mode;
+        s->ruined = false;
+        s->tail.n = 0;
+    }
+    add_tail(&s->tail, &e->tail);
+    return cudaSuccess;
 }
 
 static cudaError_t wait_for(cudaEvent_t e, const char *call)
@@ -439,6 +482,7 @@ static cudaError_t fake_cudaStreamBeginCapture(cudaStream_t s, enum cudaStreamCa
     s->capturing = g;
     s->mode = mode;
     s->ruined = false;
+    s->tail.n = 0;
     captured = s;
     return cudaSuccess;
 }
@@ -454,6 +498,39 @@ static void drop_graph(cudaGraph_t g)
     free(g);
 }
 
+static void mark_before(const tail *t)
+{
+    for (int i = 0; i < t->n; i++) {
+        if (t->v[i]->done) continue;
+        t->v[i]->done = true;
+        mark_before(&t->v[i]->after);
+    }
+}
+
+/* Do all streams that have joined end in the first one? */
+static bool comes_together(cudaGraph_t g, const tail *end)
+{
+    for (node *n = g->first; n; n = n->next) n->done = false;
+    mark_before(end);
+    for (node *n = g->first; n; n = n->next) {
+        if (!n->done) return false;
+    }
+    return true;
+}
+
+static bool leave_capture(void) /* was anything called that may not be? */
+{
+    bool ruined = false;
+    for (int i = 0; i < joined_count; i++) {
+        ruined = ruined || joined[i]->ruined;
+        joined[i]->capturing = NULL;
+        joined[i]->tail.n = 0;
+    }
+    joined_count = 0;
+    captured = NULL;
+    return ruined;
+}
+
 /* The capture ends even where the call fails. */
 static cudaError_t fake_cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *g)
 {
@@ -463,8 +540,10 @@ static cudaError_t fake_cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *g)
     if (!s->capturing) return wrong("cudaStreamEndCapture", "the stream is not captured");
     cudaGraph_t made = s->capturing;
     s->capturing = NULL;
-    captured = NULL;
-    if (chosen || s->ruined) {
+    const bool ruined = leave_capture(), whole = comes_together(made, &s->tail);
+    s->tail.n = 0;
+    if (!whole) wrong("cudaStreamEndCapture", "a stream that joined does not end in this one");
+    if (chosen || s->ruined || ruined || !whole) {
         drop_graph(made);
         return chosen ? chosen : fake_result(cudaErrorStreamCaptureInvalidated);
     }
@@ -487,6 +566,29 @@ static bool is_exec(cudaGraphExec_t e, const char *call)
     return false;
 }
 
+static bool is_ready(const node *n)
+{
+    for (int i = 0; i < n->after.n; i++) {
+        if (!n->after.v[i]->done) return false;
+    }
+    return !n->done;
+}
+
+/* Of the nodes that may be next, the one that was captured last. */
+static node **order_of(cudaGraph_t g)
+{
+    node **order = calloc((size_t)g->nodes + 1, sizeof *order);
+    if (!order) abort();
+    for (node *n = g->first; n; n = n->next) n->done = false;
+    for (int i = 0; i < g->nodes; i++) {
+        for (node *n = g->first; n; n = n->next) {
+            if (is_ready(n)) order[i] = n;
+        }
+        order[i]->done = true;
+    }
+    return order;
+}
+
 static cudaError_t fake_cudaGraphInstantiate(cudaGraphExec_t *e, cudaGraph_t g, unsigned long long flags)
 {
     (void)flags;
@@ -496,6 +598,7 @@ static cudaError_t fake_cudaGraphInstantiate(cudaGraphExec_t *e, cudaGraph_t g, 
     if (!*e) return fake_result(cudaErrorMemoryAllocation);
     (*e)->magic = EXEC;
     (*e)->graph = g;
+    (*e)->order = order_of(g);
     g->owners++;
     fake_alive("executable graph", 1);
     return cudaSuccess;
@@ -506,7 +609,8 @@ static cudaError_t fake_cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t s)
     BEGIN(cudaErrorLaunchFailure);
     if (!is_exec(e, "cudaGraphLaunch") || !is_stream(s, "cudaGraphLaunch")) return cudaErrorInvalidValue;
     if (s->capturing) return wrong("cudaGraphLaunch", "the stream is captured");
-    for (node *n = e->graph->first; n && !sticky; n = n->next) {
+    for (int k = 0; k < e->graph->nodes && !sticky; k++) {
+        const node *n = e->order[k];
         for (int i = 0; i < n->uses; i++) {
             if (fake_lives(n->serial[i])) continue;
             fake_violation("cudaGraphLaunch: %s uses memory that was freed since it was captured", n->name);
@@ -522,6 +626,7 @@ static cudaError_t fake_cudaGraphExecDestroy(cudaGraphExec_t e)
     const cudaError_t chosen = begin("cudaGraphExecDestroy", cudaErrorUnknown);
     if (!is_exec(e, "cudaGraphExecDestroy")) return cudaErrorInvalidValue;
     drop_graph(e->graph);
+    free(e->order);
     e->magic = 0;
     free(e);
     fake_alive("executable graph", -1);
