@@ -47,7 +47,7 @@ def devices(run):
 
 # ---- conformance ----------------------------------------------------------------------------------------------------
 def cases(part, of, labels=""):
-    return {"DRIFT_CASES": f"{part},{of}" + (f",{labels}" if labels else "")}
+    return {"DRIFT_CASES": f"{part}/{of}" + (f",{labels}" if labels else "")}
 
 
 def conformance(program):

@@ -132,7 +132,8 @@ class Running:
             raise Skipped(out.strip().split("\n")[-1] or "skipped by the program")
         if code != 0:
             what = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
-            raise Failed(f"{what} from {self.shown(command)}")
+            said = b"".join(parts["err"]).decode(errors="replace").strip().split("\n")[-1]
+            raise Failed(f"{what} from {self.shown(command)}" + (f": {said[:300]}" if said else ""))
         return out
 
     def shown(self, command):

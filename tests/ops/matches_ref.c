@@ -5,18 +5,31 @@
 #include <math.h>
 #include <stdio.h>
 
+static bool is_in_part(const char *label, const char *part) /* "2/8" */
+{
+    unsigned which, of, hash = 2166136261u;
+    if (sscanf(part, "%u/%u", &which, &of) != 2 || of == 0) return false;
+    for (; *label; label++) hash = (hash ^ (unsigned char)*label) * 16777619u;
+    return hash % of == which % of;
+}
+
 bool case_is_picked(const op_case *c)
 {
     const char *words = getenv("DRIFT_CASES");
-    if (!words || !*words) return true;
-    while (*words) {
+    bool named = false, any_names = false;
+    while (words && *words) {
         const size_t length = strcspn(words, ",");
         char word[160];
         snprintf(word, sizeof word, "%.*s", (int)length, words);
-        if (length > 0 && strstr(c->label, word)) return true;
         words += length + (words[length] == ',');
+        if (strchr(word, '/')) {
+            if (!is_in_part(c->label, word)) return false;
+        } else if (length > 0) {
+            any_names = true;
+            named = named || strstr(c->label, word);
+        }
     }
-    return false;
+    return named || !any_names;
 }
 
 /* ---- one case ---------------------------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /* matches_ref.h: the cases of op_cases.h on a device, against ref in f64 on the same numbers. Environment:
- * DRIFT_CASES=film,conv2d picks the cases with one of these in their labels. */
+ * DRIFT_CASES=film,conv2d picks the cases with one of these in their labels; 2/8 a part of eight, of those or of all. */
 #ifndef DRIFT_TESTS_MATCHES_REF_H
 #define DRIFT_TESTS_MATCHES_REF_H
 
