@@ -25,8 +25,8 @@ SIZES = {
 }
 PRECISIONS = {"bf16": ["--precision", "bf16"], "tf32": ["--precision", "tf32"], "f32": ["--precision", "f32"]}
 PEER_PRECISION = {"bf16": ["--bf16"], "tf32": ["--tf32"], "f32": []}
-PEER_MODES = ["compile_channels_last_graph", "channels_last_graph", "compile_channels_last_overhead",   # the fastest first
-              "compile_channels_last_noautotune", "channels_last"]
+PEER_MODES = ["compile_channels_last_graph", "channels_last_graph", "compile_channels_last_overhead",
+              "compile_channels_last_noautotune", "channels_last"]  # the fastest first, since time may run out
 PEER_WARM_SECONDS = 150
 RESERVE_SECONDS = 15                                                # for Drift after PyTorch's modes
 

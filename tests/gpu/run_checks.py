@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ import time
 import traceback
 
 from checks import CHECKS
-from running import HOME, Failed, Machine, Running, Skipped, say
+from running import ACTIVE, HOME, Failed, Machine, Running, Skipped, say, stop
 import table
 
 BESIDE = max(1, min(6, (os.cpu_count() or 2) // 2))
@@ -102,6 +103,17 @@ def run_one(check, machine, args, deadline):
     return result, running.log_path
 
 
+def end_early(results):
+    """On Ctrl-C or SIGTERM: what was found so far, and nothing is left running."""
+    def handler(number, _):
+        for process in list(ACTIVE):
+            stop(process)
+        print(table.of(results.all), flush=True)
+        os._exit(128 + number)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
 def describe():
     """What is under the checks: the GPU by nvidia-smi, the processor, the commit."""
     def first_line(command):
@@ -142,6 +154,7 @@ def main():
         description = describe()
         results = Results(args.results, args, description)
         wanted = chosen(CHECKS, args)
+        end_early(results)
         if args.device.split(":")[0] == "cuda" and not description["gpu"] and not os.environ.get("DRIFT_GPU_EMULATED"):
             for check in wanted:
                 results.add(result_of(check, "skipped", "nvidia-smi finds no GPU here"))

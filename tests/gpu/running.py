@@ -11,6 +11,9 @@ import time
 HOME = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
+ACTIVE = set()                                                      # processes that checks wait for
+
+
 class Failed(Exception):
     """The text says what failed."""
 
@@ -38,7 +41,7 @@ class Machine:
         wheels = ":".join(self.wheel_folders())
         if wheels and "DRIFT_CUDA_LIBRARIES" not in os.environ:
             self.env["DRIFT_CUDA_LIBRARIES"] = wheels
-        libraries = [os.environ.get("DRIFT_CARRIED_LIBRARIES"), os.environ.get("LD_LIBRARY_PATH")]
+        libraries = [os.environ.get("DRIFT_CARRIED_LIBRARIES"), os.environ.get("LD_LIBRARY_PATH"), wheels]
         if any(libraries):
             self.env["LD_LIBRARY_PATH"] = ":".join(folder for folder in libraries if folder)
 
@@ -114,6 +117,7 @@ class Running:
                 log.append(line)
                 if on_line:
                     on_line(line.decode(errors="replace"), time.monotonic())
+        ACTIVE.add(process)
         readers = [threading.Thread(target=read, args=pair, daemon=True)
                    for pair in ((process.stdout, "out"), (process.stderr, "err"))]
         for reader in readers:
@@ -124,6 +128,7 @@ class Running:
             stop(process)
             raise Failed(f"stopped after {seconds:.0f} s: {self.shown(command)}") from None
         finally:
+            ACTIVE.discard(process)
             for reader in readers:
                 reader.join(timeout=2)
             self.log("$ " + " ".join(command) + "\n" + b"".join(log).decode(errors="replace"))
