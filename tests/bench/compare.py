@@ -3,6 +3,7 @@
 
   tests/bench/compare.py --all | --only PART[,PART...] | --list       what docs/performance.md tables
   tests/bench/compare.py --task train --hidden 64 --batch 128         one comparison of a size of your own
+  tests/bench/compare.py --cuda --only train64,sample500              on a GPU: more steps, modes of PyTorch for it
 
 Both sides do the same work (peers/pytorch_peer.py, and drift bench) in processes of their own, in turn: Drift, each
 mode of PyTorch, then the next round, so that a slow minute of the machine meets all of them. All modes are measured
@@ -46,6 +47,14 @@ BF16_ONLY = {
     "train": [],
     "sample": ["channels_last_weights_inference", "compile_channels_last_weights_freeze_inference"],
 }
+# On a GPU a step takes milliseconds, and is timed in blocks without a wait for the device between its steps.
+CUDA_STEPS = {
+    "train64": dict(steps=200, warmup=20, block=20), "denoise128": dict(steps=60, warmup=10, block=10),
+    "train32": dict(steps=200, warmup=20, block=20), "sample40": dict(steps=5, warmup=2, warmup_euler=50),
+    "sample500": dict(steps=3, warmup=2, warmup_euler=50),
+}
+CUDA_MODES = ["channels_last", "channels_last_graph", "compile_channels_last_noautotune",
+              "compile_channels_last_overhead", "compile_channels_last_graph"]
 BATCHES = [64, 128, 256, 512]
 PRECISIONS = ["f32", "bf16"]
 PARTS = [f"{name}.{precision}" for name in [*SIZES, "threads", "batches", "start"] for precision in PRECISIONS]
@@ -67,9 +76,9 @@ class Comparison:
     def all_modes(self, size, precision):
         """Each mode of PyTorch once: {mode: figure}. One that PyTorch cannot run here is left out, and said."""
         kind = "sample" if size["task"] == "sample" else "train"
-        names = MODES[kind] + BF16_ONLY[kind] * (precision == "bf16")
+        names = CUDA_MODES if self.args.cuda else MODES[kind] + BF16_ONLY[kind] * (precision == "bf16")
         names = self.args.modes.split(",") if self.args.modes else names
-        few = size | {"steps": min(size["steps"], 3)}
+        few = size if self.args.cuda else size | {"steps": min(size["steps"], 3)}
         found = {}
         for mode in names:
             try:
@@ -126,7 +135,8 @@ class Comparison:
     def part(self, name, known):
         kind, precision = name.split(".")
         if kind in SIZES:
-            return self.speed(kind, SIZES[kind], precision, known)
+            size = SIZES[kind] | (CUDA_STEPS[kind] if self.args.cuda else {})
+            return self.speed(kind, size, precision, known)
         return {"threads": self.threads, "batches": self.batches, "start": self.start}[kind](precision, known)
 
 
@@ -190,19 +200,23 @@ def main():
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--precision", default="f32", choices=PRECISIONS, help="of a size of your own")
+    parser.add_argument("--precision", default="f32", choices=[*PRECISIONS, "tf32"], help="of a size of your own")
     parser.add_argument("--modes", help="PyTorch's, by commas; default: all that may be fast")
     parser.add_argument("--rounds", type=int, help="default 3; sample500: 2")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--cuda", action="store_true")
     parser.add_argument("--python", help="an interpreter that has torch")
     parser.add_argument("--wrap", default="", help="a command before each measured process")
-    parser.add_argument("--results", default=str(HOME / "build" / "bench" / "results.json"))
+    parser.add_argument("--results", help="default build/bench/results.json; with --cuda results-cuda.json")
     parser.add_argument("--page", help="the page to write; docs/performance.md with --all")
     args = parser.parse_args()
     if args.list:
         print("\n".join(PARTS))
         return 0
+    if args.cuda and args.all:
+        parser.error("--cuda goes with --only or a size of your own: docs/performance.md has what processors do")
+    file = "results-cuda.json" if args.cuda else "results.json"
+    args.results = args.results or str(HOME / "build" / "bench" / file)
     sides_module.build()
     sides = Sides(args.python or sides_module.python_with_torch(args.cuda), shlex.split(args.wrap), args.cuda)
     comparison = Comparison(sides, args)

@@ -44,22 +44,23 @@ class Sides:
         """size: task, hidden, batch, steps, warmup and, for sample, warmup_euler."""
         command = [str(HOME / "drift"), "bench", size["task"], "--json", "--device", "cuda" if self.cuda else "cpu",
                    "--threads", str(threads), "--precision", precision, "profiled=0"]
-        settings = ["hidden", "batch", "steps"] + ["warmup", "warmup_euler"] * (size["task"] == "sample")
+        settings = ["hidden", "batch", "steps", "block"] + ["warmup", "warmup_euler"] * (size["task"] == "sample")
         settings += ["warmup"] * (size.get("warmup") == 0)      # else its own: what is planned is so after some steps
         command += [f"{key}={size[key]}" for key in settings if key in size]
         start, out = self.run(command, threads, env)
         result = json.loads(out)["results"][0]
         memory, ms = result["memory"], result["ms"]
         return {"images_per_s": result["images_per_s"], "ms": ms["median"], "ms_min": ms["min"], "ms_max": ms["max"],
-                "peak_mib": memory["process_peak"] / 2**20, "before_mib": memory["process_before"] / 2**20,
+                "peak_mib": memory["device_peak" if self.cuda else "process_peak"] / 2**20,
+                "before_mib": 0 if self.cuda else memory["process_before"] / 2**20,
                 "first_step_s": result["first_step_clock"] - start}
 
     def torch(self, mode, size, precision, threads, env=None):
         command = [self.python, "-W", "ignore", str(HERE / "peers" / "pytorch_peer.py"), "--mode", mode,
                    "--threads", str(threads)]
-        for key in ("task", "hidden", "batch", "steps", "warmup", "warmup_euler"):
+        for key in ("task", "hidden", "batch", "steps", "block", "warmup", "warmup_euler"):
             command += [f"--{key.replace('_', '-')}", str(size[key])] if key in size else []
-        command += ["--bf16"] * (precision == "bf16") + ["--cuda"] * self.cuda
+        command += ["--bf16"] * (precision == "bf16") + ["--tf32"] * (precision == "tf32") + ["--cuda"] * self.cuda
         start, out = self.run(command, threads, env)
         result = json.loads(out)
         return {"images_per_s": result["images_per_s"], "ms": result["ms_median"], "ms_min": result["ms_min"],

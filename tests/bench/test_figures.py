@@ -104,7 +104,7 @@ class Parts(unittest.TestCase):
             def figure(self, side, size, precision, threads, env=None):
                 order.append(side)
                 return figure({"drift": 9, "eager": 1}.get(side, len(side)))
-        args = type("Args", (), {"modes": "eager,bb,cccc", "rounds": 2, "threads": 1})
+        args = type("Args", (), {"modes": "eager,bb,cccc", "rounds": 2, "threads": 1, "cuda": False})
         part = compare.Comparison(Fake(), args).part("train32.f32", {})
         self.assertEqual(order, ["eager", "bb", "cccc"] + ["drift", "cccc", "bb"] * 2)
         self.assertEqual(set(part["modes"]), {"eager", "bb", "cccc"})

@@ -103,11 +103,12 @@ def run_one(check, machine, args, deadline):
     return result, running.log_path
 
 
-def end_early(results):
+def end_early(results, work):
     """On Ctrl-C or SIGTERM: what was found so far, and nothing is left running."""
     def handler(number, _):
         for process in list(ACTIVE):
             stop(process)
+        shutil.rmtree(work, ignore_errors=True)
         print(table.of(results.all), flush=True)
         os._exit(128 + number)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -154,7 +155,7 @@ def main():
         description = describe()
         results = Results(args.results, args, description)
         wanted = chosen(CHECKS, args)
-        end_early(results)
+        end_early(results, work)
         if args.device.split(":")[0] == "cuda" and not description["gpu"] and not os.environ.get("DRIFT_GPU_EMULATED"):
             for check in wanted:
                 results.add(result_of(check, "skipped", "nvidia-smi finds no GPU here"))
