@@ -126,8 +126,8 @@ def determinism(precision):
 
 
 def cpu_vs_cuda(run):
-    """The same script and seed. Sums round differently, and training amplifies that: the first steps agree closely."""
-    close, near = 1e-4, 2e-2                                         # relative: of the first 5 losses, and of 50
+    """The same script and seed. Sums round differently, which training may amplify. ref and cpu stay within 3e-7."""
+    close, near = 1e-5, 1e-3                                        # relative: of the first 5 losses, and of 50
     (_, cpu), (_, gpu) = train(run, "cpu", device="cpu"), train(run, "gpu")
     off = [abs(a - b) / max(abs(a), 1e-6) for a, b in zip(cpu, gpu)]
     run.numbers |= {"cpu": cpu, "gpu": gpu, "off_first_5": max(off[:5]), "off": max(off),
