@@ -5,9 +5,10 @@
 #include "convert.h"
 #include "walk.h"
 
-/* ---- the same dtype: bits are moved. U has an element's size ------------------------------------------------------ */
+/* ---- the same dtype: bits are moved. U has an element's size ----------------------------------------------------- */
 
-template <typename U> static __global__ void __launch_bounds__(WALK_THREADS) move_items(walk w) /* tensor 1 -> tensor 0 */
+template <typename U>
+static __global__ void __launch_bounds__(WALK_THREADS) move_items(walk w) /* tensor 1 -> tensor 0 */
 {
     constexpr int N = widest<U>();
     for (int32_t i = blockIdx.x * WALK_THREADS + threadIdx.x; i < w.items; i += gridDim.x * WALK_THREADS) {
@@ -27,14 +28,14 @@ template <typename U> static __global__ void __launch_bounds__(WALK_THREADS) mov
     }
 }
 
-/* ---- turning -------------------------------------------------------------------------------------------------------- */
+/* ---- turning ----------------------------------------------------------------------------------------------------- */
 
 enum { SIDE = 32, ROWS = 8 };
 
 struct turn {
     walk others;                  /* the axes but x and y: an item is a plane */
-    int32_t x, y, tiles_x, tiles;     /* to's fastest axis is x, from's is y; tiles of one plane */
-    int32_t from_x, to_y;             /* strides */
+    int32_t x, y, tiles_x, tiles; /* to's fastest axis is x, from's is y; tiles of one plane */
+    int32_t from_x, to_y;         /* strides */
 };
 
 template <typename U> static __global__ void __launch_bounds__(SIDE *ROWS) turn_planes(turn m)
@@ -69,7 +70,9 @@ static int axis_to_turn(const walk_range *r)
 template <typename U> static void turn_axes(const dr_kargs *a, const walk_range *r, int y)
 {
     walk_range others = *r;
-    turn m = { {}, (int32_t)r->shape[0], (int32_t)r->shape[y], 0, 0, (int32_t)r->stride[1][0], (int32_t)r->stride[0][y] };
+    turn m = {
+        {}, (int32_t)r->shape[0], (int32_t)r->shape[y], 0, 0, (int32_t)r->stride[1][0], (int32_t)r->stride[0][y]
+    };
     others.rank = 0;
     for (int d = 1; d < r->rank; d++) {
         if (d == y) continue;
@@ -95,7 +98,7 @@ template <typename U> static void move(const dr_kargs *a, const dr_view *const *
     for (walk w; walk_next(&r, &w);) DR_LAUNCH(a, move_items<U>, walk_blocks(a, &w), WALK_THREADS, 0, w);
 }
 
-/* ---- other dtypes ------------------------------------------------------------------------------------------------- */
+/* ---- other dtypes ------------------------------------------------------------------------------------------------ */
 
 enum { CONVERTED = 4 }; /* elements of a pack, f32 to bf16 or back */
 
@@ -141,7 +144,7 @@ static void convert(const dr_kargs *a, const dr_view *const *to_from)
     }
 }
 
-/* ---- one number --------------------------------------------------------------------------------------------------- */
+/* ---- one number -------------------------------------------------------------------------------------------------- */
 
 template <typename U> static __global__ void __launch_bounds__(WALK_THREADS) fill_items(walk w, U element)
 {
@@ -167,7 +170,7 @@ template <typename U> static void fill(const dr_kargs *a)
     for (walk w; walk_next(&r, &w);) DR_LAUNCH(a, fill_items<U>, walk_blocks(a, &w), WALK_THREADS, 0, w, element);
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------------------------ */
+/* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
 static void move_or_convert(const dr_kargs *a, const dr_view *to, const dr_view *from) /* broadcast */
 {

@@ -13,14 +13,14 @@ static unsigned blocks_of(const dr_kargs *a, int64_t items) /* threads go on wit
     return (unsigned)dr_min64(dr_blocks_for(items, THREADS), most > 0 ? most : 1);
 }
 
-/* ---- concat --------------------------------------------------------------------------------------------------------- */
+/* ---- concat ------------------------------------------------------------------------------------------------------ */
 
 struct joint {
     const void *from[PARTS]; /* its unit of the first row and column */
     int64_t step[PARTS];     /* units from one of its rows to the next */
     uint32_t begin[PARTS];   /* its first column */
     int32_t parts, items;
-    divisor width;           /* columns of all of them */
+    divisor width; /* columns of all of them */
 };
 
 template <typename U> static __global__ void __launch_bounds__(THREADS) join_rows(joint j, U *to, int64_t step)
@@ -34,7 +34,8 @@ template <typename U> static __global__ void __launch_bounds__(THREADS) join_row
 }
 
 /* Launches columns that are in j, in pieces of as many rows as there may be. */
-template <typename U> static void launch_rows(const dr_kargs *a, joint j, int64_t width, U *to, int64_t step, int64_t rows)
+template <typename U>
+static void launch_rows(const dr_kargs *a, joint j, int64_t width, U *to, int64_t step, int64_t rows)
 {
     const int64_t each = MOST / width;
     j.width = divisor_of(width);
@@ -91,9 +92,9 @@ static void concat_any(const dr_kargs *a) /* x0, x1, ... -> y */
     }
 }
 
-/* ---- slice_backward --------------------------------------------------------------------------------------------------- */
+/* ---- slice_backward ---------------------------------------------------------------------------------------------- */
 
-struct placing {          /* dx [rows, width] of units; dy [rows, length, inner] */
+struct placing { /* dx [rows, width] of units; dy [rows, length, inner] */
     divisor width, inner, step;
     uint32_t start, length;
     int32_t items;
@@ -119,15 +120,23 @@ template <typename U> static void place(const dr_kargs *a, const dr_around *x, c
     const int64_t inner = x->inner * dr_element_size(a->out[0].dtype) / (int64_t)sizeof(U), width = x->n * inner;
     const int64_t length = attr->length, each = width > 0 ? MOST / width : 0;
     if (each == 0) {
-        dr_cuda_refuse(a, DR_EUNSUPPORTED, "axis %d and what lies inside it are more than 2^30 elements", (int)attr->dim);
+        dr_cuda_refuse(a, DR_EUNSUPPORTED, "axis %d and what lies inside it are more than 2^30 elements",
+                       (int)attr->dim);
         return;
     }
-    placing p = { divisor_of(width), divisor_of(inner), divisor_of(attr->step), (uint32_t)attr->start, (uint32_t)length, 0 };
+    const int64_t stride = length > 1 ? attr->step : x->n; /* of one element any will do */
+    placing p = {};
+    p.width = divisor_of(width);
+    p.inner = divisor_of(inner);
+    p.step = divisor_of(stride);
+    p.start = (uint32_t)attr->start;
+    p.length = (uint32_t)length;
     const U *dy = (const U *)dr_in(a, 0);
     U *dx = (U *)dr_out(a, 0);
     for (int64_t first = 0; first < x->outer; first += each) {
         p.items = (int32_t)(dr_min64(each, x->outer - first) * width);
-        DR_LAUNCH(a, place_slice<U>, blocks_of(a, p.items), THREADS, 0, p, dy + first * length * inner, dx + first * width);
+        DR_LAUNCH(a, place_slice<U>, blocks_of(a, p.items), THREADS, 0, p, dy + first * length * inner,
+                  dx + first * width);
     }
 }
 

@@ -1,4 +1,4 @@
-/* convert.h: one number from and to any dtype, through double, which holds every dtype's values exactly (i64 up to 2^53).
+/* convert.h: one number from and to any dtype, through double, which holds every dtype's values (i64 up to 2^53).
  *   to 16 bits:     rounded once, to nearest, ties to even; too large becomes infinity; subnormals are kept
  *   to an integer:  truncated toward zero, clamped to the type's range; NaN gives 0
  *   to bool:        0 or 1, whether the number differs from 0 */

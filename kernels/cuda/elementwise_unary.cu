@@ -40,14 +40,17 @@ template <int OP> struct unary_slope_times {
         case RELU: return x > 0.0f ? 1.0f : 0.0f;
         case SILU: return activate_slope<DR_ACT_SILU>(x);
         case ABS: return (x > 0.0f ? 1.0f : 0.0f) - (x < 0.0f ? 1.0f : 0.0f); /* 0 at 0 */
-        default: return 2.0f * x;                                              /* SQUARE */
+        default: return 2.0f * x;                                             /* SQUARE */
         }
     }
     __device__ float of(float x, float dy) const { return slope(x) * dy; }
 };
 
-template <int OP, typename T> static void forward(const dr_kargs *a) { map<T, 1>(a, unary_value<OP>{}); }        /* x -> y */
-template <int OP, typename T> static void backward(const dr_kargs *a) { map<T, 2>(a, unary_slope_times<OP>{}); } /* x or y, dy -> dx */
+template <int OP, typename T> static void forward(const dr_kargs *a) { map<T, 1>(a, unary_value<OP>{}); } /* x -> y */
+template <int OP, typename T> static void backward(const dr_kargs *a)
+{
+    map<T, 2>(a, unary_slope_times<OP>{});
+} /* x or y, dy -> dx */
 
 #define UNARY(op, OP) \
     DR_KERNEL(op, DR_F32, (forward<OP, float>)) \

@@ -1,5 +1,5 @@
 /* map.h: y = f(a), f(a, b) or f(a, b, c), element by element, with NumPy's broadcasting. F is a struct with a device
- * function `of` of as many floats; its members are the op's parameters. Sixteen bytes a thread where memory allows it. */
+ * function `of` of as many floats; its members are the op's parameters. 16 bytes a thread where memory allows it. */
 #ifndef DRIFT_CUDA_MAP_H
 #define DRIFT_CUDA_MAP_H
 

@@ -7,7 +7,10 @@
 
 static inline int64_t dr_element_size(int32_t dtype) /* bytes */
 {
-    return dtype == DR_F64 || dtype == DR_I64 ? 8 : dtype == DR_F32 || dtype == DR_I32 ? 4 : dtype == DR_U8 || dtype == DR_BOOL ? 1 : 2;
+    return dtype == DR_F64 || dtype == DR_I64   ? 8
+           : dtype == DR_F32 || dtype == DR_I32 ? 4
+           : dtype == DR_U8 || dtype == DR_BOOL ? 1
+                                                : 2;
 }
 
 /* The axis at `place`, from the outermost in memory on. */

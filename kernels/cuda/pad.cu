@@ -1,7 +1,7 @@
-/* pad.cu: y = x with a border. constant: a value; reflect: mirrored, the edge not repeated; replicate: the edge repeated.
- * Both ways each element of the result is gathered: y from the one place that it comes from, dx from all places of dy
- * that come from it, in one order. Axes that do not grow are joined with those inside them; of the innermost one, the
- * channels of an image as a rule, a thread takes up to 16 bytes. */
+/* pad.cu: y = x with a border. constant: a value; reflect: mirrored, the edge not repeated; replicate: the edge
+ * repeated. Both ways each element of the result is gathered: y from the one place that it comes from, dx from all
+ * places of dy that come from it, in one order. Axes that do not grow are joined with those inside them; of the
+ * innermost one, the channels of an image as a rule, a thread takes up to 16 bytes. */
 #include "convert.h"
 #include "divisor.h"
 #include "memory_order.h"
@@ -17,7 +17,7 @@ struct padding {
     divisor size[AXES]; /* of the result: out, or in for backward */
 };
 
-/* ---- on the host ---------------------------------------------------------------------------------------------------- */
+/* ---- on the host ------------------------------------------------------------------------------------------------- */
 
 /* x: the smaller tensor, y: the larger one, both in elements. */
 static padding padding_of(const dr_pad_attr *attr, const dr_view *x, const dr_view *y)
@@ -67,7 +67,7 @@ static unsigned blocks_of(const dr_kargs *a, int64_t items) /* threads go on wit
     return (unsigned)dr_min64(dr_blocks_for(items, THREADS), most > 0 ? most : 1);
 }
 
-/* ---- forward: elements are only moved, in units U ---------------------------------------------------------------------- */
+/* ---- forward: elements are only moved, in units U ---------------------------------------------------------------- */
 
 /* Where along an axis of n elements the output's position o comes from; -1: from nowhere, it is the constant. */
 __device__ static inline int32_t source(int32_t mode, int32_t o, int32_t before, int32_t n)
@@ -79,7 +79,8 @@ __device__ static inline int32_t source(int32_t mode, int32_t o, int32_t before,
     return i < 0 ? -i : 2 * (n - 1) - i;
 }
 
-template <typename U> static __global__ void __launch_bounds__(THREADS) pad_units(padding p, const U *x, U *y, U constant)
+template <typename U>
+static __global__ void __launch_bounds__(THREADS) pad_units(padding p, const U *x, U *y, U constant)
 {
     for (int32_t item = blockIdx.x * THREADS + threadIdx.x; item < p.items; item += gridDim.x * THREADS) {
         uint32_t rest = (uint32_t)item;
@@ -112,7 +113,8 @@ template <typename U> static void pad(const dr_kargs *a, padding p)
     for (int64_t first = 0; first < last; first += each) {
         p.first = (int32_t)first;
         p.items = (int32_t)(inner * dr_min64(each, last - first));
-        DR_LAUNCH(a, pad_units<U>, blocks_of(a, p.items), THREADS, 0, p, (const U *)dr_in(a, 0), y + first * inner, constant);
+        DR_LAUNCH(a, pad_units<U>, blocks_of(a, p.items), THREADS, 0, p, (const U *)dr_in(a, 0), y + first * inner,
+                  constant);
     }
 }
 
@@ -129,7 +131,7 @@ static void pad_any(const dr_kargs *a) /* x -> y */
     }
 }
 
-/* ---- backward: what comes from an element of x adds up, in f32 ----------------------------------------------------------- */
+/* ---- backward: what comes from an element of x adds up, in f32 --------------------------------------------------- */
 
 /* How many positions of y come from element i of an axis that grows from n to `out`; where the j-th of them is. */
 __device__ static inline int32_t copies(int32_t mode, int32_t i, int32_t before, int32_t n, int32_t out)

@@ -19,7 +19,7 @@ struct walk {
     void *data[WALK_TENSORS];
 };
 
-/* ---- on the host: what is left to do ------------------------------------------------------------------------------ */
+/* ---- on the host: what is left to do ----------------------------------------------------------------------------- */
 
 struct walk_range {
     int tensors, rank, lanes;
@@ -71,7 +71,7 @@ static inline bool walk_packs(const walk_range *r, int64_t lanes) /* can items b
     return true;
 }
 
-/* Pieces: whole inner axes as long as they fit 32-bit indices, then a part of one axis, then one element of the others. */
+/* Pieces: whole inner axes as long as they fit 32-bit indices, then a part of one axis, and one index of the others. */
 static inline void walk_cut(walk_range *r)
 {
     const int64_t most = (int64_t)1 << 30;
@@ -144,7 +144,7 @@ static inline unsigned dr_blocks_of_items(const dr_kargs *a, int64_t items)
 }
 static inline unsigned walk_blocks(const dr_kargs *a, const walk *w) { return dr_blocks_of_items(a, w->items); }
 
-/* ---- on the device ------------------------------------------------------------------------------------------------ */
+/* ---- on the device ----------------------------------------------------------------------------------------------- */
 
 /* Where item i begins in each tensor, in elements. */
 template <int TENSORS> __device__ inline void walk_place(const walk &w, uint32_t i, int32_t *at)
