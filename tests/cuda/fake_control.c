@@ -32,6 +32,7 @@ bool there_is_a_fake(void)
         { "fake_violations", &fake.violations },
         { "fake_expect_violations", &fake.expect_violations },
         { "fake_devices", &fake.devices },
+        { "fake_late", &fake.late },
         { "fake_memory_limit", &fake.memory_limit },
         { "fake_run_wrong_kernel", &fake.run_wrong_kernel },
         { "fake_make_wrong_call", &fake.make_wrong_call },

@@ -14,6 +14,7 @@ typedef struct fake_control {
     int (*violations)(void);
     void (*expect_violations)(void);
     void (*devices)(int n, int error, int driver);
+    void (*late)(bool on);
     void (*memory_limit)(size_t bytes);
     void (*run_wrong_kernel)(const char *name, void *backend, float *y, int64_t n);
     void (*make_wrong_call)(const char *library, const char *mistake, void *backend); /* wrong_calls.c has their names */

@@ -3,8 +3,9 @@
  * makes the process fail), records the order of calls, and lets the n-th call fail.
  *
  *   fake_calls.c      the table, the record, failures, violations     fake_memory.c    allocations
- *   fake_runtime.c    devices, copies, streams, events, graphs         block_fibers.cpp runs kernels
- *   fake_cudnn*.c, fake_cublaslt*.c   compute on the processor */
+ *   fake_runtime.c    errors, the device, copies                       fake_queue.c     work that waits
+ *   fake_streams.c    streams, events, graphs                          block_fibers.cpp runs kernels
+ *   fake_cudnn*.c, fake_cublaslt*.c   compute on the processor         fake_exports.c   for specs in Lua */
 #ifndef DRIFT_TESTS_FAKE_H
 #define DRIFT_TESTS_FAKE_H
 
@@ -76,6 +77,7 @@ FAKE_FOR_TESTS int fake_leaks(void);                             /* what still l
 FAKE_FOR_TESTS int fake_violations(void);                        /* so far */
 FAKE_FOR_TESTS void fake_expect_violations(void);                /* sets their number to 0: a test wanted them */
 FAKE_FOR_TESTS void fake_devices(int n, int error, int driver);  /* what cudaGetDeviceCount and DriverGetVersion say */
+FAKE_FOR_TESTS void fake_late(bool on);                          /* work is done as late as it may be */
 FAKE_FOR_TESTS void fake_memory_limit(size_t bytes);             /* of the device; more is cudaErrorMemoryAllocation */
 
 #ifdef __cplusplus

@@ -1,5 +1,6 @@
 /* fake_calls.c: the table of fake calls, the record of those made, failures on demand, and what was done wrong. When the
- * process ends, violations and what was not freed make its exit status 99. Environment: DRIFT_FAKE_FAIL_AT=n. */
+ * process ends, violations and what was not freed make its exit status 99. Environment: DRIFT_FAKE_FAIL_AT=n,
+ * DRIFT_FAKE_LATE=1. */
 #include "fake.h"
 #include "cuda_calls.h"
 
@@ -30,6 +31,7 @@ dr_cuda_calls *dr_cuda_calls_table(void)
     const char *n = getenv("DRIFT_FAKE_FAIL_AT");
     if (!filled && n) fake_fail_at(strtoll(n, NULL, 10));
     if (!filled) fake_runtime_calls(&table);
+    if (!filled && getenv("DRIFT_FAKE_LATE")) fake_late(true);
     filled = true;
     return &table;
 }
