@@ -342,8 +342,9 @@ dr_cudnn_graph *dr_cudnn_graph_open(dr_cudnn *d, const dr_conv_spec *spec)
     g->cudnn = d;
     g->spec = *spec;
     add_operations(g);
+    const bool made = g->status == CUDNN_STATUS_SUCCESS;
     ask_heuristics(g, CUDNN_HEUR_MODE_A);
-    if (g->engines == 0 && g->graph) { /* a heuristic that refuses is not the last word */
+    if (g->engines == 0 && made) { /* a heuristic that refuses is not the last word */
         if (g->status != CUDNN_STATUS_SUCCESS) say(d, spec, g->failed, g->status);
         g->status = CUDNN_STATUS_SUCCESS;
         ask_heuristics(g, CUDNN_HEUR_MODE_FALLBACK);

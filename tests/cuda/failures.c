@@ -76,7 +76,7 @@ static void every_call_may_fail(const use *u)
     fake.forget();
     fake.late(false);
     print_message("%lld calls failed, one a time; %lld times an error came back\n", (long long)tried, (long long)said);
-    assert_true(10 * said > 8 * tried); /* few calls can be done without */
+    assert_true(4 * said > tried); /* the rest can be done without: cuDNN, for one, and graphs */
 }
 
 static int find_expected(void **state)

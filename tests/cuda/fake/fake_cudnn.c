@@ -209,7 +209,7 @@ static const rule *rule_for(const char *call, const dnn_descriptor *d, cudnnBack
 
 static bool references_are_right(const rule *r, int64_t count, const void *elements)
 {
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count && (r->type == CUDNN_TYPE_HANDLE || r->type == REFERENCE); i++) {
         const void *p = ((void *const *)elements)[i];
         if (r->type == CUDNN_TYPE_HANDLE && !fake_object_is(p, DNN_HANDLE, "cudnnBackendSetAttribute")) return false;
         if (r->type != REFERENCE) continue;
