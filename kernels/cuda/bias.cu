@@ -1,38 +1,33 @@
-/* bias.cu: what follows a convolution's sums where its kernel did not do it: y = act(sums + bias + add); and the
+/* bias.cu: what follows a convolution's sums where its kernel did not do it: y = act(y + bias + add), in place; and the
  * bias' gradient, the sum of dy over all pixels, in parts of fixed size. */
 #include "conv2d_after.h"
 
-template <typename S, typename T, int V>
-__global__ void finish_sums(const S *sums, T *y, after_sums<T> after, int64_t n)
+template <typename T, int V> __global__ void finish_sums(T *y, after_sums<T> after, int64_t n)
 {
     const int64_t step = (int64_t)gridDim.x * blockDim.x * V;
     for (int64_t i = (blockIdx.x * (int64_t)blockDim.x + threadIdx.x) * V; i < n; i += step) {
-        const pack<S, V> s = load_pack<S, V>(sums, i);
-        pack<T, V> p;
+        pack<T, V> p = load_pack<T, V>(y, i);
         const int c = (int)(i % after.channels);
-        for (int j = 0; j < V; j++) p.v[j] = from_float<T>(finish(after, to_float(s.v[j]), i + j, c + j));
+        for (int j = 0; j < V; j++) p.v[j] = from_float<T>(finish(after, to_float(p.v[j]), i + j, c + j));
         store_pack(y, i, p);
     }
 }
 
-template <typename S, typename T>
-static void finish_rows(const dr_kargs *a, const S *sums, T *y, int64_t rows, int64_t image, const dr_conv_after *f)
+template <typename T> static void finish_rows(const dr_kargs *a, T *y, int64_t rows, int64_t image, const dr_conv_after *f)
 {
+    constexpr int V = widest<T>();
     const int64_t n = rows * image;
     const after_sums<T> after = after_of<T>(f, image);
-    const unsigned four = (unsigned)dr_min64(dr_blocks_for(n / 4, 256), 1 << 16), one = (unsigned)dr_min64(dr_blocks_for(n, 256), 1 << 16);
-    if (f->channels % 4 == 0 && dr_aligned(sums, 16) && dr_aligned(y, 16))
-        DR_LAUNCH(a, (finish_sums<S, T, 4>), four, 256, 0, sums, y, after, n);
-    else DR_LAUNCH(a, (finish_sums<S, T, 1>), one, 256, 0, sums, y, after, n);
+    const bool packs = f->channels % V == 0 && dr_aligned(y, 16);
+    const unsigned grid = (unsigned)dr_min64(dr_blocks_for(packs ? n / V : n, 256), 1 << 16);
+    if (packs) DR_LAUNCH(a, (finish_sums<T, V>), grid, 256, 0, y, after, n);
+    else DR_LAUNCH(a, (finish_sums<T, 1>), grid, 256, 0, y, after, n);
 }
 
-void dr_conv_finish(const dr_kargs *a, const void *sums, int32_t sums_dtype, void *y, int32_t dtype, int64_t rows,
-                    int64_t pixels, const dr_conv_after *f)
+void dr_conv_finish(const dr_kargs *a, void *y, int32_t dtype, int64_t rows, int64_t pixels, const dr_conv_after *f)
 {
-    const int64_t image = pixels * f->channels;
-    if (dtype == DR_F32) finish_rows(a, (const float *)sums, (float *)y, rows, image, f);
-    else if (sums_dtype == DR_F32) finish_rows(a, (const float *)sums, (bf16 *)y, rows, image, f);
-    else finish_rows(a, (const bf16 *)sums, (bf16 *)y, rows, image, f);
+    if (dtype == DR_BF16) finish_rows(a, (bf16 *)y, rows, pixels * f->channels, f);
+    else finish_rows(a, (float *)y, rows, pixels * f->channels, f);
 }
 
 /* ---- gradient ---------------------------------------------------------------------------------------------------------- */

@@ -54,7 +54,7 @@ static bool fits(const dr_kargs *a, const dr_conv_shape *s)
 /* ---- images: x -> y, or y -> x ------------------------------------------------------------------------------------------- */
 
 /* Where `add` has fewer rows than the batch a fused graph runs once for each time that it serves. */
-static bool run_plan(const dr_conv_call *c, const dr_conv_choice *choice, const void *weight, void *to, void *workspace)
+static bool run_plan(const dr_conv_call *c, const dr_conv_choice *choice, const void *weight, void *workspace)
 {
     const bool fused = choice->form == DR_CONV_CUDNN_FUSED;
     const dr_conv_shape *s = &c->shape;
@@ -64,7 +64,7 @@ static bool run_plan(const dr_conv_call *c, const dr_conv_choice *choice, const 
         void *const pointers[DR_CUDNN_TENSORS] = {
             [DR_CUDNN_FROM] = (char *)c->from + (size_t)b * (c->kind == DR_CONV_DATA ? y : x),
             [DR_CUDNN_WEIGHT] = (void *)weight,
-            [DR_CUDNN_TO] = (char *)to + (size_t)b * (c->kind == DR_CONV_DATA ? x : y),
+            [DR_CUDNN_TO] = (char *)c->to + (size_t)b * (c->kind == DR_CONV_DATA ? x : y),
             [DR_CUDNN_BIAS] = fused ? (void *)c->after.bias : NULL,
             [DR_CUDNN_ADD] = fused ? (void *)c->after.add : NULL,
         };
@@ -93,9 +93,7 @@ static bool run_images(const dr_kargs *a, const dr_conv_call *c, const dr_conv_c
     const bool data = c->kind == DR_CONV_DATA, as_it_is = c->taps == 1 && c->weight_dtype == c->dtype &&
                                                           (!choice->plan || ((uintptr_t)c->second & 15) == 0);
     const int64_t n = s->B * (data ? s->Ci * s->H * s->W : s->Co * s->Ho * s->Wo);
-    const int32_t dtype = choice->plan ? dr_conv_sums_dtype(c, choice->form) : c->dtype;
-    run_memory m = { .weight = as_it_is ? 0 : rounded((size_t)(s->Co * c->Ci * c->taps) * size_of(c->dtype)),
-                     .sums = dtype == c->dtype ? 0 : rounded((size_t)n * sizeof(float)) };
+    run_memory m = { .weight = as_it_is ? 0 : rounded((size_t)(s->Co * c->Ci * c->taps) * size_of(c->dtype)) };
     if (!take_memory(a, &m, choice)) return false;
     const void *weight = as_it_is ? c->second : m.at;
     if (!as_it_is) dr_conv_weight_last(a, s->Co, c->Ci, c->taps, c->second, c->weight_dtype, m.at, c->dtype);
@@ -103,10 +101,9 @@ static bool run_images(const dr_kargs *a, const dr_conv_call *c, const dr_conv_c
         dr_conv2d_direct(a, c->kind, s, c->dtype, c->from, weight, &c->after, c->to);
         return true;
     }
-    void *sums = m.sums ? m.at + m.weight : c->to;
-    if (!run_plan(c, choice, weight, sums, m.plan ? m.at + m.weight + m.sums : NULL)) return false;
+    if (!run_plan(c, choice, weight, m.plan ? m.at + m.weight : NULL)) return false;
     if (choice->form != DR_CONV_CUDNN_FUSED && !dr_conv_nothing_after(&c->after))
-        dr_conv_finish(a, sums, dtype, c->to, c->dtype, s->B, n / s->B / c->after.channels, &c->after);
+        dr_conv_finish(a, c->to, c->dtype, s->B, n / s->B / c->after.channels, &c->after);
     return true;
 }
 
@@ -180,7 +177,7 @@ static size_t bias_bytes(const dr_conv_call *c)
 static bool run_weight(const dr_kargs *a, const dr_conv_call *c, const dr_conv_choice *choice)
 {
     const int64_t parts = choice->plan ? 1 : dr_conv2d_direct_weight_parts(&c->shape);
-    const int32_t dtype = choice->plan ? dr_conv_sums_dtype(c, choice->form) : DR_F32;
+    const int32_t dtype = choice->plan ? c->dtype : DR_F32;
     const bool straight = c->taps == 1 && parts == 1 && dtype == DR_F32;
     const size_t n = (size_t)(c->shape.Co * c->Ci * c->taps);
     run_memory m = { .weight = bias_bytes(c), .sums = straight ? 0 : rounded((size_t)parts * n * size_of(dtype)) };

@@ -1,4 +1,4 @@
-/* conv2d_choice.c: forms of a convolution are measured on the device when a shape first comes: cuDNN's engines in the order
+/* conv2d_choice.c: forms of a convolution are measured on the device when a larger shape first comes: cuDNN's engines in the order
  * of its advice, with what follows inside the graph or in a kernel of its own, and the direct kernel. An earlier one stays
  * unless a later one is clearly quicker. Choices are kept in ~/.cache/drift/cuda-convolutions-ID.txt, ID standing for the
  * device and cuDNN's version: the next run makes the same choices, and so the same bits. */
@@ -9,13 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { VERSION = 1 /* of what was measured */, KEY = 16, MOST = 1024, REPEATS = 10 };
+enum { VERSION = 1 /* of what was measured */, KEY = 16, MOST = 8192, REPEATS = 10 };
 static const size_t most_workspace = (size_t)256 << 20;
-static const double large = 1e8; /* multiplications: less is no matter of speed */
-static const float clearly = 0.97f, much = 0.8f; /* of the time that the one before it takes */
+static const double large = 2e7; /* multiplications: less is not measured */
+static const float clearly = 0.97f; /* of the time that the one before it takes */
 
-static const char *const form_names[DR_CONV_FORMS] = { "direct", "cudnn", "cudnn_fused", "cudnn_rounded" };
-static const int engines_tried[DR_CONV_FORMS] = { 1, 8, 4, 4 };
+static const char *const form_names[DR_CONV_FORMS] = { "direct", "cudnn", "cudnn_fused" };
+static const int engines_tried[DR_CONV_FORMS] = { 1, 12, 2 };
 
 typedef struct entry {
     int64_t key[KEY];
@@ -47,22 +47,23 @@ static double multiplications(const dr_conv_shape *s)
     return (double)(s->B * s->Ho * s->Wo) * (double)(s->Ci * s->Co * s->k * s->k);
 }
 
+/* In bf16 cuDNN's compiled engines write bf16 alone. Gradients of weights, and sums that something follows, are so rounded
+ * once more than by the direct kernel: PyTorch's way, taken where it matters for speed. */
 static bool suits(const dr_conv_call *c, dr_conv_form form)
 {
-    switch (form) {
-    case DR_CONV_DIRECT: return true;
-    case DR_CONV_CUDNN: return aligned(c->from) && aligned(c->to) && (c->kind != DR_CONV_WEIGHT || aligned(c->second));
-    case DR_CONV_CUDNN_FUSED: return can_fuse(c) && suits(c, DR_CONV_CUDNN);
-    case DR_CONV_CUDNN_ROUNDED:
-        return dr_conv_sums_dtype(c, DR_CONV_CUDNN) != c->dtype && multiplications(&c->shape) > large && suits(c, DR_CONV_CUDNN);
-    default: return false;
-    }
+    const bool rounds = c->dtype == DR_BF16 && (c->kind == DR_CONV_WEIGHT || !dr_conv_nothing_after(&c->after));
+    const bool matters = multiplications(&c->shape) > large;
+    const char *fuse = getenv("DRIFT_CUDA_FUSE");
+    if (form == DR_CONV_DIRECT) return true;
+    if (!aligned(c->from) || !aligned(c->to) || (c->kind == DR_CONV_WEIGHT && !aligned(c->second))) return false;
+    if (form == DR_CONV_CUDNN_FUSED) return can_fuse(c) && matters && fuse && strcmp(fuse, "1") == 0;
+    return !rounds || matters;
 }
 
 static dr_conv_spec spec_of(const dr_conv_call *c, dr_conv_form form)
 {
     const bool fused = form == DR_CONV_CUDNN_FUSED;
-    dr_conv_spec s = { .kind = c->kind, .shape = c->shape, .dtype = c->dtype, .to_dtype = dr_conv_sums_dtype(c, form) };
+    dr_conv_spec s = { .kind = c->kind, .shape = c->shape, .dtype = c->dtype, .to_dtype = c->dtype };
     s.bias = fused && c->after.bias;
     s.add = fused && c->after.add;
     s.act = fused ? c->after.act : DR_ACT_NONE;
@@ -100,7 +101,7 @@ static dr_conv_choice advised(dr_cudnn *d, const dr_conv_call *c)
     const bool more = c->after.add || c->after.act != DR_ACT_NONE; /* a bias alone is not worth compiling a kernel */
     dr_conv_choice found = { .form = DR_CONV_DIRECT };
     if (more && open_first(d, c, DR_CONV_CUDNN_FUSED, &found)) return found;
-    if (open_first(d, c, DR_CONV_CUDNN, &found) || open_first(d, c, DR_CONV_CUDNN_ROUNDED, &found)) return found;
+    (void)open_first(d, c, DR_CONV_CUDNN, &found);
     return found;
 }
 
@@ -295,7 +296,7 @@ static float measure(const contest *t, const dr_conv_choice *c)
     return first < second ? first : second;
 }
 
-static void enter(contest *t, const dr_conv_choice *c, float factor)
+static void enter(contest *t, const dr_conv_choice *c)
 {
     const float taken = dr_failed() == DR_OK ? measure(t, c) : never;
     if (t->cudnn->verbose) {
@@ -304,7 +305,7 @@ static void enter(contest *t, const dr_conv_choice *c, float factor)
                 (long long)t->call->shape.Co, form_names[c->form], (long long)c->index, (long long)c->engine,
                 taken < never ? (double)taken : -1.0);
     }
-    if (!(taken < never) || taken >= factor * t->least) {
+    if (!(taken < never) || taken >= clearly * t->least) {
         dr_cudnn_plan_close(c->plan);
         return;
     }
@@ -318,12 +319,11 @@ static void enter_form(contest *t, dr_conv_form form)
 {
     const dr_conv_spec spec = spec_of(t->call, form);
     dr_cudnn_graph *g = suits(t->call, form) ? dr_cudnn_graph_open(t->cudnn, &spec) : NULL;
-    const float factor = form == DR_CONV_CUDNN_ROUNDED ? much : clearly;
     for (int i = 0; g && i < dr_cudnn_graph_engines(g) && i < engines_tried[form] && dr_failed() == DR_OK; i++) {
         dr_cudnn_plan *p = dr_cudnn_plan_open(g, i);
         if (!p) continue;
         const dr_conv_choice c = { form, i, dr_cudnn_graph_engine(g, i), g, p };
-        if (dr_cudnn_plan_workspace(p) <= most_workspace) enter(t, &c, factor);
+        if (dr_cudnn_plan_workspace(p) <= most_workspace) enter(t, &c);
         else dr_cudnn_plan_close(p);
     }
     if (g && t->best.graph != g) dr_cudnn_graph_close(g);
@@ -339,8 +339,7 @@ static bool measured(const dr_kargs *a, const dr_conv_call *c, dr_conv_runner ru
     if (f->cudaEventCreateWithFlags(&t.end, cudaEventDefault) == cudaSuccess) {
         enter_form(&t, DR_CONV_CUDNN);
         enter_form(&t, DR_CONV_CUDNN_FUSED);
-        enter_form(&t, DR_CONV_CUDNN_ROUNDED);
-        if (!(conv && strcmp(conv, "cudnn") == 0 && t.best.plan)) enter(&t, &direct, clearly);
+        if (!(conv && strcmp(conv, "cudnn") == 0 && t.best.plan)) enter(&t, &direct);
         f->cudaEventDestroy(t.end);
     }
     f->cudaEventDestroy(t.begin);
@@ -360,8 +359,9 @@ static entry *choose(const dr_kargs *a, const dr_conv_call *c, dr_conv_runner ru
         e->open = true;
         return e;
     }
+    if (!e->known && t->used >= MOST / 2) return NULL;
     dr_conv_choice choice = { .form = DR_CONV_DIRECT };
-    const bool tune = t->tune && t->writable && !d->cuda->capturing && t->used < MOST / 2;
+    const bool tune = t->tune && t->writable && !d->cuda->capturing && multiplications(&c->shape) > large;
     const bool kept = tune && measured(a, c, run, d, &choice);
     if (!kept) choice = advised(d, c);
     if (e->known) e->choice = choice; /* what the file said is no longer so */
@@ -382,7 +382,7 @@ void dr_conv_run(const dr_kargs *a, const dr_conv_call *call, dr_conv_runner run
     const dr_conv_choice direct = { .form = DR_CONV_DIRECT };
     dr_cudnn *d = dr_cuda_of(a)->cudnn;
     dr_conv_choices *t = d->handle ? open_table(d) : NULL;
-    entry *e = t && suits(call, DR_CONV_CUDNN) ? choose(a, call, run, d, t) : NULL;
+    entry *e = t && (suits(call, DR_CONV_CUDNN) || suits(call, DR_CONV_CUDNN_FUSED)) ? choose(a, call, run, d, t) : NULL;
     if (dr_failed() != DR_OK) return;
     if (e && suits(call, e->choice.form) && run(a, call, &e->choice)) return;
     if (dr_failed() != DR_OK) return;

@@ -7,10 +7,9 @@
 #include "cudnn_graph.h"
 
 typedef enum dr_conv_form {
-    DR_CONV_DIRECT,        /* conv2d_direct.cu */
-    DR_CONV_CUDNN,         /* the sums by cuDNN, in f32 where something follows or they are a weight's gradient */
-    DR_CONV_CUDNN_FUSED,   /* all in one graph of cuDNN's */
-    DR_CONV_CUDNN_ROUNDED, /* the sums rounded to bf16 before that: of large products, where it is much faster */
+    DR_CONV_DIRECT,      /* conv2d_direct.cu */
+    DR_CONV_CUDNN,       /* the sums by cuDNN, in the images' dtype, and what follows them by bias.cu */
+    DR_CONV_CUDNN_FUSED, /* all in one graph of cuDNN's, which it compiles for each shape: about a second each */
     DR_CONV_FORMS
 } dr_conv_form;
 
@@ -27,13 +26,6 @@ typedef struct dr_conv_call {
     dr_conv_after after;
 } dr_conv_call;
 
-/* What cuDNN writes in this form. */
-static inline int32_t dr_conv_sums_dtype(const dr_conv_call *c, dr_conv_form form)
-{
-    const bool last = c->kind != DR_CONV_WEIGHT && (form == DR_CONV_CUDNN_FUSED || dr_conv_nothing_after(&c->after));
-    return last || form == DR_CONV_CUDNN_ROUNDED ? c->dtype : DR_F32;
-}
-
 typedef struct dr_conv_choice {
     dr_conv_form form;
     int64_t index, engine; /* which of the graph's engines, and its number */
@@ -44,7 +36,8 @@ typedef struct dr_conv_choice {
 /* Runs the call in the form that is known, or found, to be fastest. `run` returns false where that form fails without a
  * dr_fail. Measuring runs several forms on the call's own operands (results are overwritten) and the chosen one last;
  * while a graph is captured nothing is measured. DRIFT_CUDA_TUNE=off: nothing is measured or read, cuDNN's advice is
- * taken. DRIFT_CUDA_CONV=direct|cudnn: own kernels alone, or cuDNN wherever it can. */
+ * taken. DRIFT_CUDA_CONV=direct|cudnn: own kernels alone, or cuDNN wherever it can. DRIFT_CUDA_FUSE=1: graphs that
+ * cuDNN compiles are tried as well. */
 typedef bool (*dr_conv_runner)(const dr_kargs *a, const dr_conv_call *call, const dr_conv_choice *choice);
 void dr_conv_run(const dr_kargs *a, const dr_conv_call *call, dr_conv_runner run);
 

@@ -71,9 +71,8 @@ void dr_conv_finish_weight(const dr_kargs *a, const dr_conv_parts *p);
 
 /* ---- bias.cu ---------------------------------------------------------------------------------------------------------- */
 
-/* y [rows,pixels,channels] of dtype = act(sums + bias + add), of sums in sums_dtype; in place where sums is y. */
-void dr_conv_finish(const dr_kargs *a, const void *sums, int32_t sums_dtype, void *y, int32_t dtype, int64_t rows,
-                    int64_t pixels, const dr_conv_after *after);
+/* y [rows,pixels,channels] of dtype = act(y + bias + add), in place. */
+void dr_conv_finish(const dr_kargs *a, void *y, int32_t dtype, int64_t rows, int64_t pixels, const dr_conv_after *after);
 /* dy [P,C] -> parts [dr_bias_parts(P),C] of f32 */
 int64_t dr_bias_parts(int64_t P);
 void dr_bias_gradient(const dr_kargs *a, const void *dy, int32_t dtype, int64_t P, int64_t C, float *parts);

@@ -289,8 +289,7 @@ static int64_t engine_number(const dr_cudnn_graph *g, descriptor config)
         case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: number = f32 && !c->tf32 ? -1 : number; break;
         case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION: number = -1; break; /* sums that are not f32 */
         case CUDNN_NUMERICAL_NOTE_FFT:
-        case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6:
-        case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13: number = f32 ? -1 : number; break; /* digits are lost */
+        case CUDNN_NUMERICAL_NOTE_WINOGRAD: number = f32 ? -1 : number; break; /* digits are lost */
         default: break;
         }
     }
