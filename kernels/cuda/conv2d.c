@@ -54,7 +54,7 @@ static bool fits(const dr_kargs *a, const dr_conv_shape *s)
 /* ---- images: x -> y, or y -> x ------------------------------------------------------------------------------------------- */
 
 /* Where `add` has fewer rows than the batch a fused graph runs once for each time that it serves. */
-static bool run_plan(const dr_conv_call *c, const dr_conv_choice *choice, const void *weight, void *workspace)
+static bool run_plan(const dr_conv_call *c, const dr_conv_choice *choice, const void *weight, const void *bias, void *workspace)
 {
     const bool fused = choice->form == DR_CONV_CUDNN_FUSED;
     const dr_conv_shape *s = &c->shape;
@@ -65,7 +65,7 @@ static bool run_plan(const dr_conv_call *c, const dr_conv_choice *choice, const 
             [DR_CUDNN_FROM] = (char *)c->from + (size_t)b * (c->kind == DR_CONV_DATA ? y : x),
             [DR_CUDNN_WEIGHT] = (void *)weight,
             [DR_CUDNN_TO] = (char *)c->to + (size_t)b * (c->kind == DR_CONV_DATA ? x : y),
-            [DR_CUDNN_BIAS] = fused ? (void *)c->after.bias : NULL,
+            [DR_CUDNN_BIAS] = fused ? (void *)bias : NULL,
             [DR_CUDNN_ADD] = fused ? (void *)c->after.add : NULL,
         };
         if (!dr_cudnn_plan_run(choice->plan, pointers, workspace)) return false;
@@ -75,7 +75,7 @@ static bool run_plan(const dr_conv_call *c, const dr_conv_choice *choice, const 
 
 /* What a run needs of the workspace, in this order. */
 typedef struct run_memory {
-    size_t weight, sums, plan; /* weight: turned, or parts of the bias' gradient */
+    size_t weight, sums, plan; /* images: weight and bias, turned; WEIGHT: parts of the bias' and the weight's gradients */
     char *at;
 } run_memory;
 
@@ -90,19 +90,24 @@ static bool take_memory(const dr_kargs *a, run_memory *m, const dr_conv_choice *
 static bool run_images(const dr_kargs *a, const dr_conv_call *c, const dr_conv_choice *choice)
 {
     const dr_conv_shape *s = &c->shape;
-    const bool data = c->kind == DR_CONV_DATA, as_it_is = c->taps == 1 && c->weight_dtype == c->dtype &&
-                                                          (!choice->plan || ((uintptr_t)c->second & 15) == 0);
+    const bool data = c->kind == DR_CONV_DATA, fused = choice->form == DR_CONV_CUDNN_FUSED;
+    const bool weight_stays = c->taps == 1 && c->weight_dtype == c->dtype && (!choice->plan || ((uintptr_t)c->second & 15) == 0);
+    const bool bias_stays = !fused || !c->after.bias || c->after.bias_dtype == c->dtype;
     const int64_t n = s->B * (data ? s->Ci * s->H * s->W : s->Co * s->Ho * s->Wo);
-    run_memory m = { .weight = as_it_is ? 0 : rounded((size_t)(s->Co * c->Ci * c->taps) * size_of(c->dtype)) };
+    run_memory m = { .weight = weight_stays ? 0 : rounded((size_t)(s->Co * c->Ci * c->taps) * size_of(c->dtype)),
+                     .sums = bias_stays ? 0 : rounded((size_t)c->after.channels * size_of(c->dtype)) };
     if (!take_memory(a, &m, choice)) return false;
-    const void *weight = as_it_is ? c->second : m.at;
-    if (!as_it_is) dr_conv_weight_last(a, s->Co, c->Ci, c->taps, c->second, c->weight_dtype, m.at, c->dtype);
+    const void *weight = weight_stays ? c->second : m.at, *bias = bias_stays ? c->after.bias : m.at + m.weight;
+    const dr_conv_last turned = { .weight = weight_stays ? NULL : c->second, .weight_dtype = c->weight_dtype, .dtype = c->dtype,
+                                  .Co = s->Co, .Ci = c->Ci, .taps = c->taps, .channels = c->after.channels, .last = m.at,
+                                  .bias = bias_stays ? NULL : c->after.bias, .bias_last = bias_stays ? NULL : m.at + m.weight };
+    dr_conv_weight_last(a, &turned);
     if (!choice->plan) {
         dr_conv2d_direct(a, c->kind, s, c->dtype, c->from, weight, &c->after, c->to);
         return true;
     }
-    if (!run_plan(c, choice, weight, m.plan ? m.at + m.weight : NULL)) return false;
-    if (choice->form != DR_CONV_CUDNN_FUSED && !dr_conv_nothing_after(&c->after))
+    if (!run_plan(c, choice, weight, bias, m.plan ? m.at + m.weight + m.sums : NULL)) return false;
+    if (!fused && !dr_conv_nothing_after(&c->after))
         dr_conv_finish(a, c->to, c->dtype, s->B, n / s->B / c->after.channels, &c->after);
     return true;
 }

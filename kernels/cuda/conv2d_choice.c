@@ -15,7 +15,7 @@ static const double large = 2e7; /* multiplications: less is not measured */
 static const float clearly = 0.97f; /* of the time that the one before it takes */
 
 static const char *const form_names[DR_CONV_FORMS] = { "direct", "cudnn", "cudnn_fused" };
-static const int engines_tried[DR_CONV_FORMS] = { 1, 12, 2 };
+static const int engines_tried[DR_CONV_FORMS] = { 1, 12, 12 };
 
 typedef struct entry {
     int64_t key[KEY];
@@ -34,17 +34,24 @@ typedef struct dr_conv_choices {
 
 static bool aligned(const void *p) { return ((uintptr_t)p & 15) == 0; } /* NULL is */
 
-/* Can what follows go into cuDNN's graph? */
+static double multiplications(const dr_conv_shape *s)
+{
+    return (double)(s->B * s->Ho * s->Wo) * (double)(s->Ci * s->Co * s->k * s->k);
+}
+
+static bool may_compile(void)
+{
+    const char *fuse = getenv("DRIFT_CUDA_FUSE");
+    return fuse && strcmp(fuse, "1") == 0;
+}
+
+/* Can what follows go into cuDNN's graph? Its ready engines add a bias to a forward convolution, and do ReLU. */
 static bool can_fuse(const dr_conv_call *c)
 {
     const dr_conv_after *f = &c->after;
     if (c->kind == DR_CONV_WEIGHT || dr_conv_nothing_after(f) || (c->kind == DR_CONV_DATA && c->whole)) return false;
-    return (!f->bias || f->bias_dtype == DR_F32) && aligned(f->bias) && aligned(f->add);
-}
-
-static double multiplications(const dr_conv_shape *s)
-{
-    return (double)(s->B * s->Ho * s->Wo) * (double)(s->Ci * s->Co * s->k * s->k);
+    const bool ready = c->kind == DR_CONV_FORWARD && f->bias && !f->add && (f->act == DR_ACT_NONE || f->act == DR_ACT_RELU);
+    return (ready || may_compile()) && aligned(f->add) && (aligned(f->bias) || f->bias_dtype != c->dtype);
 }
 
 /* In bf16 cuDNN's compiled engines write bf16 alone. Gradients of weights, and sums that something follows, are so rounded
@@ -53,10 +60,9 @@ static bool suits(const dr_conv_call *c, dr_conv_form form)
 {
     const bool rounds = c->dtype == DR_BF16 && (c->kind == DR_CONV_WEIGHT || !dr_conv_nothing_after(&c->after));
     const bool matters = multiplications(&c->shape) > large;
-    const char *fuse = getenv("DRIFT_CUDA_FUSE");
     if (form == DR_CONV_DIRECT) return true;
     if (!aligned(c->from) || !aligned(c->to) || (c->kind == DR_CONV_WEIGHT && !aligned(c->second))) return false;
-    if (form == DR_CONV_CUDNN_FUSED) return can_fuse(c) && matters && fuse && strcmp(fuse, "1") == 0;
+    if (form == DR_CONV_CUDNN_FUSED) return matters && can_fuse(c);
     return !rounds || matters;
 }
 
@@ -64,6 +70,7 @@ static dr_conv_spec spec_of(const dr_conv_call *c, dr_conv_form form)
 {
     const bool fused = form == DR_CONV_CUDNN_FUSED;
     dr_conv_spec s = { .kind = c->kind, .shape = c->shape, .dtype = c->dtype, .to_dtype = c->dtype };
+    s.compile = may_compile();
     s.bias = fused && c->after.bias;
     s.add = fused && c->after.add;
     s.act = fused ? c->after.act : DR_ACT_NONE;
@@ -98,10 +105,8 @@ static bool open_first(dr_cudnn *d, const dr_conv_call *c, dr_conv_form form, dr
 
 static dr_conv_choice advised(dr_cudnn *d, const dr_conv_call *c)
 {
-    const bool more = c->after.add || c->after.act != DR_ACT_NONE; /* a bias alone is not worth compiling a kernel */
     dr_conv_choice found = { .form = DR_CONV_DIRECT };
-    if (more && open_first(d, c, DR_CONV_CUDNN_FUSED, &found)) return found;
-    (void)open_first(d, c, DR_CONV_CUDNN, &found);
+    if (!open_first(d, c, DR_CONV_CUDNN_FUSED, &found)) (void)open_first(d, c, DR_CONV_CUDNN, &found);
     return found;
 }
 

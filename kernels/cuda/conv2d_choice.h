@@ -9,7 +9,7 @@
 typedef enum dr_conv_form {
     DR_CONV_DIRECT,      /* conv2d_direct.cu */
     DR_CONV_CUDNN,       /* the sums by cuDNN, in the images' dtype, and what follows them by bias.cu */
-    DR_CONV_CUDNN_FUSED, /* all in one graph of cuDNN's, which it compiles for each shape: about a second each */
+    DR_CONV_CUDNN_FUSED, /* all in one graph of cuDNN's: it has engines for + bias and ReLU, and compiles others */
     DR_CONV_FORMS
 } dr_conv_form;
 
@@ -36,8 +36,8 @@ typedef struct dr_conv_choice {
 /* Runs the call in the form that is known, or found, to be fastest. `run` returns false where that form fails without a
  * dr_fail. Measuring runs several forms on the call's own operands (results are overwritten) and the chosen one last;
  * while a graph is captured nothing is measured. DRIFT_CUDA_TUNE=off: nothing is measured or read, cuDNN's advice is
- * taken. DRIFT_CUDA_CONV=direct|cudnn: own kernels alone, or cuDNN wherever it can. DRIFT_CUDA_FUSE=1: graphs that
- * cuDNN compiles are tried as well. */
+ * taken. DRIFT_CUDA_CONV=direct|cudnn: own kernels alone, or cuDNN wherever it can. DRIFT_CUDA_FUSE=1: graphs
+ * for which cuDNN compiles a kernel, at each start a second or more for each shape, are tried as well. */
 typedef bool (*dr_conv_runner)(const dr_kargs *a, const dr_conv_call *call, const dr_conv_choice *choice);
 void dr_conv_run(const dr_kargs *a, const dr_conv_call *call, dr_conv_runner run);
 

@@ -54,8 +54,16 @@ void dr_conv2d_thin_weight(const dr_kargs *a, const dr_conv_shape *s, int32_t dt
 
 /* ---- conv2d_layout.cu: weights [Co,Ci,k,k] and [Co,k,k,Ci] ---------------------------------------------------------- */
 
-void dr_conv_weight_last(const dr_kargs *a, int64_t Co, int64_t Ci, int64_t taps, const void *weight, int32_t weight_dtype,
-                         void *last, int32_t dtype);
+/* weight, if not NULL, to `last`; and in the same launch bias [channels] f32, if not NULL, to bias_last of dtype. */
+typedef struct dr_conv_last {
+    const void *weight;
+    int32_t weight_dtype, dtype;
+    int64_t Co, Ci, taps, channels;
+    void *last;
+    const float *bias;
+    void *bias_last;
+} dr_conv_last;
+void dr_conv_weight_last(const dr_kargs *a, const dr_conv_last *w);
 /* dw [Co,Ci,k,k] = the sum of parts [parts,Co,k,k,Ci] of part_dtype, and db [Co] that of bias_parts, in one launch. Either
  * may be NULL. */
 typedef struct dr_conv_parts {

@@ -4,29 +4,32 @@
 #include "cuda_kernel.h"
 
 template <typename W, typename T>
-__global__ void weight_last(const W *weight, T *last, int Ci, int taps, int64_t n)
+__global__ void weight_last(const W *weight, T *last, int Ci, int taps, int64_t n, const float *bias, T *bias_last, int64_t end)
 {
-    for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x) {
+    for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < end; i += (int64_t)gridDim.x * blockDim.x) {
+        if (i >= n) {
+            store(bias_last, i - n, bias[i - n]);
+            continue;
+        }
         const int64_t row = i / Ci, co = row / taps; /* i is at [co,tap,ci] */
         const int ci = (int)(i - row * Ci), tap = (int)(row - co * taps);
         store(last, i, load(weight, (co * Ci + ci) * taps + tap));
     }
 }
 
-template <typename W, typename T>
-static void turn(const dr_kargs *a, int64_t Co, int64_t Ci, int64_t taps, const void *weight, void *last)
+template <typename W, typename T> static void turn(const dr_kargs *a, const dr_conv_last *w)
 {
-    const int64_t n = Co * Ci * taps;
-    DR_LAUNCH(a, (weight_last<W, T>), (unsigned)dr_min64(dr_blocks_for(n, 256), 1 << 16), 256, 0, (const W *)weight,
-              (T *)last, (int)Ci, (int)taps, n);
+    const int64_t n = w->weight ? w->Co * w->Ci * w->taps : 0, end = n + (w->bias ? w->channels : 0);
+    if (end == 0) return;
+    DR_LAUNCH(a, (weight_last<W, T>), (unsigned)dr_min64(dr_blocks_for(end, 256), 1 << 16), 256, 0, (const W *)w->weight,
+              (T *)w->last, (int)w->Ci, (int)w->taps, n, w->bias, (T *)w->bias_last, end);
 }
 
-void dr_conv_weight_last(const dr_kargs *a, int64_t Co, int64_t Ci, int64_t taps, const void *weight, int32_t weight_dtype,
-                         void *last, int32_t dtype)
+void dr_conv_weight_last(const dr_kargs *a, const dr_conv_last *w)
 {
-    if (dtype == DR_F32) turn<float, float>(a, Co, Ci, taps, weight, last);
-    else if (weight_dtype == DR_F32) turn<float, bf16>(a, Co, Ci, taps, weight, last);
-    else turn<bf16, bf16>(a, Co, Ci, taps, weight, last);
+    if (w->dtype == DR_F32) turn<float, float>(a, w);
+    else if (w->weight_dtype == DR_F32) turn<float, bf16>(a, w);
+    else turn<bf16, bf16>(a, w);
 }
 
 /* ---- gradients ------------------------------------------------------------------------------------------------------- */

@@ -228,7 +228,7 @@ static void add_operations(dr_cudnn_graph *g)
                             : tensor(g, DR_CUDNN_WEIGHT, p->dtype, s->Co, s->Ci, s->k, s->k, false);
     descriptor to = gradient ? tensor(g, DR_CUDNN_TO, p->to_dtype, s->Co, s->Ci, s->k, s->k, false)
                              : tensor(g, DR_CUDNN_TO, p->to_dtype, s->B, C, H, W, false);
-    descriptor bias = p->bias ? tensor(g, DR_CUDNN_BIAS, DR_F32, 1, C, 1, 1, false) : NULL;
+    descriptor bias = p->bias ? tensor(g, DR_CUDNN_BIAS, p->dtype, 1, C, 1, 1, false) : NULL;
     descriptor add = p->add ? tensor(g, DR_CUDNN_ADD, p->dtype, s->B, C, H, W, false) : NULL;
 
     descriptor at = left ? tensor(g, id++, DR_F32, s->B, C, H, W, true) : to;
@@ -262,6 +262,18 @@ static void add_operations(dr_cudnn_graph *g)
 
 /* ---- engines ---------------------------------------------------------------------------------------------------------- */
 
+static bool compiles(const dr_cuda_calls *f, descriptor engine)
+{
+    cudnnBackendBehaviorNote_t notes[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
+    int64_t n = 0;
+    if (f->cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
+                                    CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, &n, notes) != CUDNN_STATUS_SUCCESS)
+        return false;
+    for (int64_t i = 0; i < n && i < CUDNN_BEHAVIOR_NOTE_TYPE_COUNT; i++)
+        if (notes[i] == CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) return true;
+    return false;
+}
+
 /* May this engine run? Its number, or -1. */
 static int64_t engine_number(const dr_cudnn_graph *g, descriptor config)
 {
@@ -293,6 +305,7 @@ static int64_t engine_number(const dr_cudnn_graph *g, descriptor config)
         default: break;
         }
     }
+    if (number >= 0 && !g->spec.compile && compiles(f, engine)) number = -1;
     f->cudnnBackendDestroyDescriptor(engine);
     return number;
 }

@@ -24,7 +24,8 @@ typedef struct dr_conv_spec {
     dr_conv_shape shape;
     int32_t dtype;      /* DR_F32 or DR_BF16; sums are f32 */
     int32_t to_dtype;   /* of what is written: differs for gradients of weights */
-    bool bias, add;     /* bias f32 [C]; add of the result's shape and dtype */
+    bool bias, add;     /* bias [C] of dtype; add of the result's shape and dtype */
+    bool compile;       /* engines that compile a kernel for the graph may be taken: about a second for each plan */
     int64_t act;
 } dr_conv_spec;
 
