@@ -19,6 +19,8 @@ static norm_shape shape_of(const dr_view *x, const dr_batch_norm_act_attr *attr)
     return norm_shape{ x->shape[0] * rest, x->shape[1], x->rank == 3 ? rest : 0, (int)attr->act, (float)attr->eps };
 }
 
+enum { AHEAD = 4, THREADS = 256 }; /* rows that a thread reads before it works on them; threads where no sums are taken */
+
 /* Where row r of channel c lies. */
 template <int N> __device__ inline int64_t at(norm_shape s, int64_t r, int64_t c)
 {
@@ -26,54 +28,101 @@ template <int N> __device__ inline int64_t at(norm_shape s, int64_t r, int64_t c
     return r * s.C + c;
 }
 
-enum { AHEAD = 4 }; /* rows that a thread reads before it works on them */
+/* A thread's part of a matrix: rows r, r + step, .. below last, and N channels from c on. */
+typedef struct part {
+    int64_t c, r, last, step;
+} part;
+
+template <typename T, int N, int A>
+__device__ inline void load_rows(pack<T, N> (&v)[A], const T *__restrict__ x, norm_shape s, part p)
+{
+    for (int k = 0; k < A; k++) {
+        if (p.r + k * p.step < p.last) v[k] = load_pack<T, N>(x, at<N>(s, p.r + k * p.step, p.c));
+    }
+}
+
+typedef struct norm_vectors {
+    const float *mean, *var, *gamma, *beta;
+} norm_vectors;
+
+/* What z = (x - centre) scale + shift takes of a thread's channels. */
+template <int N> struct line {
+    float centre[N], scale[N], shift[N], rstd[N];
+};
+
+template <int N> __device__ inline line<N> line_of(norm_vectors v, float eps, int64_t c)
+{
+    line<N> l;
+    load_floats<N>(l.centre, v.mean + c);
+    load_floats<N>(l.rstd, v.var + c);
+    load_floats<N>(l.scale, v.gamma + c);
+    load_floats<N>(l.shift, v.beta + c);
+    for (int i = 0; i < N; i++) {
+        l.rstd[i] = rsqrtf(l.rstd[i] + eps);
+        l.scale[i] *= l.rstd[i];
+    }
+    return l;
+}
 
 /* ---- statistics --------------------------------------------------------------------------------------------------- */
 
 /* A value to take distances from, so that a large mean cancels nowhere: the middle one of three rows, for one row may be
  * far off. */
-template <typename T, int N> __device__ inline void origin_of(const T *x, norm_shape s, int64_t c, float origin[N])
+template <typename T, int N> __device__ inline void origin_of(float (&origin)[N], const T *x, norm_shape s, int64_t c)
 {
     const pack<T, N> a = load_pack<T, N>(x, at<N>(s, s.n / 6, c)), b = load_pack<T, N>(x, at<N>(s, s.n / 2, c)),
                      d = load_pack<T, N>(x, at<N>(s, s.n - 1 - s.n / 6, c));
-    for (int i = 0; i < N; i++) origin[i] = middle_of(to_float(a.v[i]), to_float(b.v[i]), to_float(d.v[i]));
+    float u[N], v[N], w[N];
+    floats_of(u, a);
+    floats_of(v, b);
+    floats_of(w, d);
+    for (int i = 0; i < N; i++) origin[i] = middle_of(u[i], v[i], w[i]);
 }
 
-/* A block: a chunk of rows (blockIdx.x) of a tile of channels (blockIdx.y). */
+/* A block that sums: a chunk of rows (blockIdx.x) of a tile of channels (blockIdx.y). */
+template <int N> __device__ inline part part_of_chunk(norm_shape s, column_cut cut)
+{
+    const int64_t first = blockIdx.x * cut.chunk_rows;
+    return part{ (blockIdx.y * (int64_t)cut.lanes + threadIdx.x) * N, first + threadIdx.y,
+                 min(first + cut.chunk_rows, s.n), cut.rows };
+}
+
 template <typename T, int N>
-__global__ void __launch_bounds__(COLUMN_THREADS) batch_moments(const T *x, float *mean, float *var, norm_shape s,
-                                                                column_cut cut, float *partial, uint32_t *arrivals)
+__global__ void __launch_bounds__(COLUMN_THREADS) batch_moments(const T *__restrict__ x, float *mean, float *var,
+                                                                norm_shape s, column_cut cut, float *partial,
+                                                                uint32_t *arrivals)
 {
     __shared__ float scratch[COLUMN_SCRATCH];
     __shared__ uint32_t flag[1];
-    const int width = cut.lanes * N, thread = threadIdx.y * cut.lanes + threadIdx.x;
-    const int64_t tile = blockIdx.y, c = tile * width + (int)threadIdx.x * N;
-    const int64_t first = blockIdx.x * cut.chunk_rows, last = min(first + cut.chunk_rows, s.n);
+    part p = part_of_chunk<N>(s, cut);
     column_sums<N> sum = {};
-    if (c < s.C) {
+    if (p.c < s.C) {
+        pack<T, N> v[AHEAD];
         float origin[N];
-        origin_of<T, N>(x, s, c, origin);
-        for (int64_t r = first + threadIdx.y; r < last; r += AHEAD * cut.rows) {
-            pack<T, N> v[AHEAD];
+        load_rows(v, x, s, p);
+        origin_of(origin, x, s, p.c);
+        while (p.r < p.last) {
             for (int k = 0; k < AHEAD; k++) {
-                if (r + k * cut.rows < last) v[k] = load_pack<T, N>(x, at<N>(s, r + k * cut.rows, c));
-            }
-            for (int k = 0; k < AHEAD; k++) {
-                if (r + k * cut.rows >= last) break;
+                if (p.r + k * p.step >= p.last) break;
+                float row[N];
+                floats_of(row, v[k]);
                 for (int i = 0; i < N; i++) {
-                    const float d = to_float(v[k].v[i]) - origin[i];
+                    const float d = row[i] - origin[i];
                     sum.first[i] += d;
                     sum.second[i] += d * d;
                 }
             }
+            p.r += AHEAD * p.step;
+            load_rows(v, x, s, p);
         }
     }
+    const int width = cut.lanes * N, thread = threadIdx.y * cut.lanes + threadIdx.x;
+    const int64_t tile = blockIdx.y, channel = tile * width + thread;
     float *chunks = partial + tile * cut.chunks * 2 * width;
     if (!add_tile<N>(&sum, scratch, blockIdx.x, cut.chunks, chunks, arrivals + tile, flag)) return;
-    const int64_t channel = tile * width + thread;
     if (thread >= width || channel >= s.C) return;
     float origin[1];
-    origin_of<T, 1>(x, s, channel, origin);
+    origin_of(origin, x, s, channel);
     const double shift = (double)scratch[thread] / (double)s.n;
     const double square = (double)scratch[width + thread] / (double)s.n - shift * shift;
     mean[channel] = (float)((double)origin[0] + shift);
@@ -82,126 +131,122 @@ __global__ void __launch_bounds__(COLUMN_THREADS) batch_moments(const T *x, floa
 
 /* ---- y ------------------------------------------------------------------------------------------------------------ */
 
-enum { THREADS = 256 }; /* of a block where no sums are taken */
-
-/* rows: of a chunk (blockIdx.x); a tile (blockIdx.y) is blockDim.x packs wide */
-template <typename T, int N, int ACT>
-__global__ void __launch_bounds__(THREADS) batch_norm_apply(const T *__restrict__ x, const float *__restrict__ mean,
-                                                            const float *__restrict__ var, const float *__restrict__ gamma,
-                                                            const float *__restrict__ beta, T *__restrict__ y, norm_shape s,
-                                                            int64_t rows)
+/* A block that writes: some rows of a tile, the last ones first, for they are what the pass before has read last. */
+template <int N> __device__ inline part part_of_rows(norm_shape s, int64_t rows)
 {
-    const int64_t c = (blockIdx.y * (int64_t)blockDim.x + threadIdx.x) * N, step = blockDim.y;
-    if (c >= s.C) return;
-    const int64_t first = blockIdx.x * rows, last = min(first + rows, s.n);
-    float centre[N], scale[N], shift[N];
-    for (int i = 0; i < N; i++) {
-        centre[i] = mean[c + i];
-        scale[i] = gamma[c + i] / sqrtf(var[c + i] + s.eps);
-        shift[i] = beta[c + i];
-    }
-    for (int64_t r = first + threadIdx.y; r < last; r += AHEAD * step) {
-        pack<T, N> v[AHEAD];
+    const int64_t first = (gridDim.x - 1 - blockIdx.x) * rows;
+    return part{ (blockIdx.y * (int64_t)blockDim.x + threadIdx.x) * N, first + threadIdx.y, min(first + rows, s.n),
+                 blockDim.y };
+}
+
+template <typename T, int N, int ACT>
+__global__ void __launch_bounds__(THREADS) batch_norm_apply(const T *__restrict__ x, norm_vectors vectors,
+                                                            T *__restrict__ y, norm_shape s, int64_t rows)
+{
+    part p = part_of_rows<N>(s, rows);
+    if (p.c >= s.C) return;
+    pack<T, N> v[AHEAD];
+    load_rows(v, x, s, p);
+    const line<N> l = line_of<N>(vectors, s.eps, p.c);
+    while (p.r < p.last) {
         for (int k = 0; k < AHEAD; k++) {
-            if (r + k * step < last) v[k] = load_pack<T, N>(x, at<N>(s, r + k * step, c));
-        }
-        for (int k = 0; k < AHEAD; k++) {
-            if (r + k * step >= last) break;
+            if (p.r + k * p.step >= p.last) break;
+            float row[N], out[N];
+            floats_of(row, v[k]);
             for (int i = 0; i < N; i++) {
-                const float z = (to_float(v[k].v[i]) - centre[i]) * scale[i] + shift[i];
-                v[k].v[i] = from_float<T>(activate_as<ACT, T>(s.act, z));
+                const float z = (row[i] - l.centre[i]) * l.scale[i] + l.shift[i];
+                out[i] = activate_as<ACT, T>(s.act, z);
             }
-            store_pack<T, N>(y, at<N>(s, r + k * step, c), v[k]);
+            store_pack<T, N>(y, at<N>(s, p.r + k * p.step, p.c), pack_of<T, N>(out));
         }
+        p.r += AHEAD * p.step;
+        load_rows(v, x, s, p);
     }
 }
 
 /* ---- backward: with d = x - mean, z = scale d + beta, dz = act'(z) dy:  dbeta = sum dz, dgamma = rstd sum dz d,
  * dx = scale (dz - dbeta/n - d rstd dgamma/n) ------------------------------------------------------------------------ */
 
-typedef struct norm_vectors {
-    const float *mean, *var, *gamma, *beta;
-} norm_vectors;
+enum { BOTH = 2 }; /* rows of x and of dy that a thread reads before it works on them */
 
 template <typename T, int N, int ACT>
-__global__ void __launch_bounds__(COLUMN_THREADS) batch_norm_sums(const T *x, norm_vectors p, const T *dy, float *dgamma,
-                                                                  float *dbeta, norm_shape s, column_cut cut,
-                                                                  float *partial, uint32_t *arrivals)
+__global__ void __launch_bounds__(COLUMN_THREADS) batch_norm_sums(const T *__restrict__ x, norm_vectors vectors,
+                                                                  const T *__restrict__ dy, float *dgamma, float *dbeta,
+                                                                  norm_shape s, column_cut cut, float *partial,
+                                                                  uint32_t *arrivals)
 {
     __shared__ float scratch[COLUMN_SCRATCH];
     __shared__ uint32_t flag[1];
-    const int width = cut.lanes * N, thread = threadIdx.y * cut.lanes + threadIdx.x;
-    const int64_t tile = blockIdx.y, c = tile * width + (int)threadIdx.x * N;
-    const int64_t first = blockIdx.x * cut.chunk_rows, last = min(first + cut.chunk_rows, s.n);
+    part p = part_of_chunk<N>(s, cut);
     column_sums<N> sum = {};
-    if (c < s.C) {
-        float centre[N], scale[N], shift[N];
-        for (int i = 0; i < N; i++) {
-            centre[i] = p.mean[c + i];
-            scale[i] = p.gamma[c + i] / sqrtf(p.var[c + i] + s.eps);
-            shift[i] = p.beta[c + i];
-        }
-        for (int64_t r = first + threadIdx.y; r < last; r += 2 * cut.rows) {
-            pack<T, N> v[2], g[2];
-            for (int k = 0; k < 2; k++) {
-                if (r + k * cut.rows >= last) break;
-                v[k] = load_pack<T, N>(x, at<N>(s, r + k * cut.rows, c));
-                g[k] = load_pack<T, N>(dy, at<N>(s, r + k * cut.rows, c));
-            }
-            for (int k = 0; k < 2; k++) {
-                if (r + k * cut.rows >= last) break;
+    if (p.c < s.C) {
+        pack<T, N> v[BOTH], g[BOTH];
+        load_rows(v, x, s, p);
+        load_rows(g, dy, s, p);
+        const line<N> l = line_of<N>(vectors, s.eps, p.c);
+        while (p.r < p.last) {
+            for (int k = 0; k < BOTH; k++) {
+                if (p.r + k * p.step >= p.last) break;
+                float row[N], slope[N];
+                floats_of(row, v[k]);
+                floats_of(slope, g[k]);
                 for (int i = 0; i < N; i++) {
-                    const float d = to_float(v[k].v[i]) - centre[i];
-                    const float dz = activate_slope_as<ACT, T>(s.act, d * scale[i] + shift[i]) * to_float(g[k].v[i]);
+                    const float d = row[i] - l.centre[i];
+                    const float dz = activate_slope_as<ACT, T>(s.act, d * l.scale[i] + l.shift[i]) * slope[i];
                     sum.first[i] += dz;
                     sum.second[i] += dz * d;
                 }
             }
+            p.r += BOTH * p.step;
+            load_rows(v, x, s, p);
+            load_rows(g, dy, s, p);
         }
     }
+    const int width = cut.lanes * N, thread = threadIdx.y * cut.lanes + threadIdx.x;
+    const int64_t tile = blockIdx.y, channel = tile * width + thread;
     float *chunks = partial + tile * cut.chunks * 2 * width;
     if (!add_tile<N>(&sum, scratch, blockIdx.x, cut.chunks, chunks, arrivals + tile, flag)) return;
-    const int64_t channel = tile * width + thread;
     if (thread >= width || channel >= s.C) return;
     dbeta[channel] = scratch[thread];
-    dgamma[channel] = scratch[width + thread] / sqrtf(p.var[channel] + s.eps);
+    dgamma[channel] = scratch[width + thread] * rsqrtf(vectors.var[channel] + s.eps);
 }
 
 template <typename T, int N, int ACT>
-__global__ void __launch_bounds__(THREADS) batch_norm_dx(const T *__restrict__ x, norm_vectors p,
+__global__ void __launch_bounds__(THREADS) batch_norm_dx(const T *__restrict__ x, norm_vectors vectors,
                                                          const T *__restrict__ dy, const float *__restrict__ dgamma,
                                                          const float *__restrict__ dbeta, T *__restrict__ dx,
                                                          norm_shape s, int64_t rows)
 {
-    const int64_t c = (blockIdx.y * (int64_t)blockDim.x + threadIdx.x) * N, step = blockDim.y;
-    if (c >= s.C) return;
-    const int64_t first = blockIdx.x * rows, last = min(first + rows, s.n);
+    part p = part_of_rows<N>(s, rows);
+    if (p.c >= s.C) return;
+    pack<T, N> v[BOTH], g[BOTH];
+    load_rows(v, x, s, p);
+    load_rows(g, dy, s, p);
+    const line<N> l = line_of<N>(vectors, s.eps, p.c);
     const float share = 1.0f / (float)s.n;
-    float centre[N], scale[N], shift[N], level[N], tilt[N];
+    float level[N], tilt[N]; /* dx = scale dz - (level + d tilt) */
+    load_floats<N>(level, dbeta + p.c);
+    load_floats<N>(tilt, dgamma + p.c);
     for (int i = 0; i < N; i++) {
-        const float rstd = 1.0f / sqrtf(p.var[c + i] + s.eps);
-        centre[i] = p.mean[c + i];
-        scale[i] = p.gamma[c + i] * rstd;
-        shift[i] = p.beta[c + i];
-        level[i] = dbeta[c + i] * share;
-        tilt[i] = dgamma[c + i] * rstd * share;
+        level[i] *= share * l.scale[i];
+        tilt[i] *= share * l.scale[i] * l.rstd[i];
     }
-    for (int64_t r = first + threadIdx.y; r < last; r += 2 * step) {
-        pack<T, N> v[2], g[2];
-        for (int k = 0; k < 2; k++) {
-            if (r + k * step >= last) break;
-            v[k] = load_pack<T, N>(x, at<N>(s, r + k * step, c));
-            g[k] = load_pack<T, N>(dy, at<N>(s, r + k * step, c));
-        }
-        for (int k = 0; k < 2; k++) {
-            if (r + k * step >= last) break;
+    while (p.r < p.last) {
+        for (int k = 0; k < BOTH; k++) {
+            if (p.r + k * p.step >= p.last) break;
+            float row[N], slope[N], out[N];
+            floats_of(row, v[k]);
+            floats_of(slope, g[k]);
             for (int i = 0; i < N; i++) {
-                const float d = to_float(v[k].v[i]) - centre[i];
-                const float dz = activate_slope_as<ACT, T>(s.act, d * scale[i] + shift[i]) * to_float(g[k].v[i]);
-                v[k].v[i] = from_float<T>(scale[i] * (dz - level[i] - d * tilt[i]));
+                const float d = row[i] - l.centre[i];
+                const float dz = activate_slope_as<ACT, T>(s.act, d * l.scale[i] + l.shift[i]) * slope[i];
+                out[i] = l.scale[i] * dz - (level[i] + d * tilt[i]);
             }
-            store_pack<T, N>(dx, at<N>(s, r + k * step, c), v[k]);
+            store_pack<T, N>(dx, at<N>(s, p.r + k * p.step, p.c), pack_of<T, N>(out));
         }
+        p.r += BOTH * p.step;
+        load_rows(v, x, s, p);
+        load_rows(g, dy, s, p);
     }
 }
 
@@ -209,10 +254,19 @@ __global__ void __launch_bounds__(THREADS) batch_norm_dx(const T *__restrict__ x
 
 enum { SUM_BLOCKS = 128 }; /* of a pass that sums, about as many as a large GPU has multiprocessors */
 
+typedef struct norm_call {
+    const void *x, *dy;
+    norm_vectors p;
+    void *y; /* or dx */
+    float *dgamma, *dbeta;
+} norm_call;
+
 /* By packs of 16 bytes where rows and tensors begin at multiples of them. */
-template <typename T> static bool by_packs(norm_shape s, const void *x, const void *y, const void *z)
+template <typename T> static bool by_packs(norm_shape s, const norm_call *m)
 {
-    return s.L == 0 && s.C % widest<T>() == 0 && dr_aligned(x, 16) && dr_aligned(y, 16) && dr_aligned(z, 16);
+    const uintptr_t begin = (uintptr_t)m->x | (uintptr_t)m->dy | (uintptr_t)m->y | (uintptr_t)m->dgamma | (uintptr_t)m->dbeta |
+                            (uintptr_t)m->p.mean | (uintptr_t)m->p.var | (uintptr_t)m->p.gamma | (uintptr_t)m->p.beta;
+    return s.L == 0 && s.C % widest<T>() == 0 && begin % 16 == 0;
 }
 
 static column_cut cut_of(norm_shape s, int N)
@@ -240,23 +294,15 @@ static row_grid rows_of(norm_shape s, int N)
                      rows };
 }
 
-typedef struct norm_call {
-    const void *x, *dy;
-    norm_vectors p;
-    void *y;                /* or dx */
-    float *dgamma, *dbeta;
-} norm_call;
-
 template <typename T, int N, int ACT> static void apply(const dr_kargs *a, norm_shape s, const norm_call *m)
 {
     const row_grid g = rows_of(s, N);
-    DR_LAUNCH(a, (batch_norm_apply<T, N, ACT>), g.grid, g.block, 0, (const T *)m->x, m->p.mean, m->p.var, m->p.gamma,
-              m->p.beta, (T *)m->y, s, g.rows);
+    DR_LAUNCH(a, (batch_norm_apply<T, N, ACT>), g.grid, g.block, 0, (const T *)m->x, m->p, (T *)m->y, s, g.rows);
 }
 
 template <typename T> static void apply_any(const dr_kargs *a, norm_shape s, const norm_call *m)
 {
-    if (!by_packs<T>(s, m->x, m->y, m->y)) return apply<T, 1, DR_ACT_BY_VALUE>(a, s, m);
+    if (!by_packs<T>(s, m)) return apply<T, 1, DR_ACT_BY_VALUE>(a, s, m);
     switch (s.act) {
     case DR_ACT_RELU: return apply<T, widest<T>(), DR_ACT_RELU>(a, s, m);
     case DR_ACT_GELU: return apply<T, widest<T>(), DR_ACT_GELU>(a, s, m);
@@ -284,7 +330,7 @@ template <typename T> static void batch_norm_act(const dr_kargs *a) /* x, gamma 
     const norm_call m = { dr_in(a, 0), NULL,
                           { (float *)dr_out(a, 1), (float *)dr_out(a, 2), (float *)dr_in(a, 1), (float *)dr_in(a, 2) },
                           dr_out(a, 0), NULL, NULL };
-    const bool packs = by_packs<T>(s, m.x, m.y, m.y);
+    const bool packs = by_packs<T>(s, &m);
     if (!(packs ? moments<T, widest<T>()>(a, s) : moments<T, 1>(a, s))) return;
     apply_any<T>(a, s, &m);
 }
@@ -320,7 +366,7 @@ template <typename T> static void batch_norm_act_backward(const dr_kargs *a)
     const norm_call m = { dr_in(a, 0), dr_in(a, 5),
                           { (float *)dr_in(a, 3), (float *)dr_in(a, 4), (float *)dr_in(a, 1), (float *)dr_in(a, 2) },
                           dr_out(a, 0), (float *)dr_out(a, 1), (float *)dr_out(a, 2) };
-    if (!by_packs<T>(s, m.x, m.dy, m.y)) return backward<T, 1, DR_ACT_BY_VALUE>(a, s, &m);
+    if (!by_packs<T>(s, &m)) return backward<T, 1, DR_ACT_BY_VALUE>(a, s, &m);
     switch (s.act) {
     case DR_ACT_RELU: return backward<T, widest<T>(), DR_ACT_RELU>(a, s, &m);
     case DR_ACT_GELU: return backward<T, widest<T>(), DR_ACT_GELU>(a, s, &m);

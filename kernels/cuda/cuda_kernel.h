@@ -51,6 +51,43 @@ template <typename T, int N> __device__ inline void store_pack(T *p, int64_t i, 
 }
 template <typename T> __host__ __device__ constexpr int widest() { return 16 / (int)sizeof(T); }
 
+/* Its elements as floats; a bf16 is the upper half of a float. */
+template <typename T, int N> __device__ inline void floats_of(float (&v)[N], const pack<T, N> &p)
+{
+    if constexpr (sizeof(T) == 2 && N % 2 == 0) {
+        const uint32_t *pairs = reinterpret_cast<const uint32_t *>(p.v);
+        for (int i = 0; i < N; i += 2) {
+            v[i] = __uint_as_float(pairs[i / 2] << 16);
+            v[i + 1] = __uint_as_float(pairs[i / 2] & 0xffff0000u);
+        }
+    } else {
+        for (int i = 0; i < N; i++) v[i] = to_float(p.v[i]);
+    }
+}
+
+/* N floats, rounded: two at a time, which bf16 has an instruction for. */
+template <typename T, int N> __device__ inline pack<T, N> pack_of(const float (&v)[N])
+{
+    pack<T, N> p;
+    if constexpr (sizeof(T) == 2 && N % 2 == 0) {
+        for (int i = 0; i < N; i += 2)
+            *reinterpret_cast<__nv_bfloat162 *>(&p.v[i]) = __floats2bfloat162_rn(v[i], v[i + 1]);
+    } else {
+        for (int i = 0; i < N; i++) p.v[i] = from_float<T>(v[i]);
+    }
+    return p;
+}
+
+/* N floats, four at a time where N is a multiple: p must then be aligned to 16 bytes. */
+template <int N> __device__ inline void load_floats(float (&v)[N], const float *p)
+{
+    constexpr int M = N % 4 == 0 ? 4 : 1;
+    for (int i = 0; i < N; i += M) {
+        const pack<float, M> some = load_pack<float, M>(p, i);
+        for (int k = 0; k < M; k++) v[i + k] = some.v[k];
+    }
+}
+
 /* Can all of these be moved in packs of N? Tensors and rows begin where the size in elements is a multiple of it. */
 static inline bool dr_aligned(const void *p, size_t bytes) { return ((uintptr_t)p & (bytes - 1)) == 0; }
 

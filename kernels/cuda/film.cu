@@ -20,9 +20,12 @@ template <typename T> struct film_vector {
     const T *own;
 };
 
-template <typename T> __device__ inline float vector_at(film_vector<T> v, int64_t i, float otherwise)
+template <typename T, int N>
+__device__ inline void load_vector(float (&to)[N], film_vector<T> v, int64_t i, float otherwise)
 {
-    return v.f32 ? v.f32[i] : v.own ? load(v.own, i) : otherwise;
+    if (v.f32) return load_floats<N>(to, v.f32 + i);
+    if (v.own) return floats_of(to, load_pack<T, N>(v.own, i));
+    for (int k = 0; k < N; k++) to[k] = otherwise;
 }
 
 template <typename T> static film_vector<T> vector_of(const dr_kargs *a, int i)
@@ -43,15 +46,14 @@ __global__ void film_forward(const T *__restrict__ h, film_vector<T> scale, film
     const int64_t first = blockIdx.x % cut.chunks * cut.chunk_rows, last = min(first + cut.chunk_rows, s.L);
     if (c >= s.C) return;
     float factor[N], offset[N];
-    for (int i = 0; i < N; i++) {
-        factor[i] = vector_at(scale, b * s.C + c + i, 1.0f);
-        offset[i] = vector_at(shift, b * s.C + c + i, 0.0f);
-    }
+    load_vector(factor, scale, b * s.C + c, 1.0f);
+    load_vector(offset, shift, b * s.C + c, 0.0f);
 #pragma unroll 4
     for (int64_t r = first + threadIdx.y; r < last; r += cut.rows) {
-        pack<T, N> v = load_pack<T, N>(h, (b * s.L + r) * s.C + c);
-        for (int i = 0; i < N; i++) v.v[i] = from_float<T>(to_float(v.v[i]) * factor[i] + offset[i]);
-        store_pack<T, N>(y, (b * s.L + r) * s.C + c, v);
+        float row[N];
+        floats_of(row, load_pack<T, N>(h, (b * s.L + r) * s.C + c));
+        for (int i = 0; i < N; i++) row[i] = row[i] * factor[i] + offset[i];
+        store_pack<T, N>(y, (b * s.L + r) * s.C + c, pack_of<T, N>(row));
     }
 }
 
@@ -70,19 +72,19 @@ __global__ void __launch_bounds__(COLUMN_THREADS) film_gradients(const T *__rest
     column_sums<N> sum = {};
     if (c < s.C) {
         float factor[N];
-        for (int i = 0; i < N; i++) factor[i] = vector_at(scale, b * s.C + c + i, 1.0f);
+        load_vector(factor, scale, b * s.C + c, 1.0f);
 #pragma unroll 2
         for (int64_t r = first + threadIdx.y; r < last; r += cut.rows) {
             const int64_t at = (b * s.L + r) * s.C + c;
-            const pack<T, N> v = load_pack<T, N>(h, at);
-            pack<T, N> g = load_pack<T, N>(dy, at);
+            float row[N], slope[N];
+            floats_of(row, load_pack<T, N>(h, at));
+            floats_of(slope, load_pack<T, N>(dy, at));
             for (int i = 0; i < N; i++) {
-                const float slope = to_float(g.v[i]);
-                sum.first[i] += to_float(v.v[i]) * slope;
-                sum.second[i] += slope;
-                g.v[i] = from_float<T>(factor[i] * slope);
+                sum.first[i] += row[i] * slope[i];
+                sum.second[i] += slope[i];
+                slope[i] *= factor[i];
             }
-            store_pack<T, N>(dh, at, g);
+            store_pack<T, N>(dh, at, pack_of<T, N>(slope));
         }
     }
     const int64_t own = b * cut.tiles + tile;
@@ -95,9 +97,12 @@ __global__ void __launch_bounds__(COLUMN_THREADS) film_gradients(const T *__rest
 
 enum { BLOCKS = 264, ROWS_EACH = 4 };
 
-template <typename T> static bool by_packs(film_shape s, const void *h, const void *y, const void *z)
+/* By packs of 16 bytes where rows and tensors begin at multiples of them. */
+template <typename T> static bool by_packs(const dr_kargs *a, film_shape s)
 {
-    return s.C % widest<T>() == 0 && dr_aligned(h, 16) && dr_aligned(y, 16) && dr_aligned(z, 16);
+    bool aligned = s.C % widest<T>() == 0 && dr_aligned(dr_out(a, 0), 16);
+    for (int i = 0; i < a->n_in; i++) aligned = aligned && dr_aligned(dr_optional(a, i), 16);
+    return aligned;
 }
 
 template <typename T, int N> static void forward(const dr_kargs *a, film_shape s)
@@ -111,7 +116,7 @@ template <typename T> static void film(const dr_kargs *a) /* h, scale or NULL, s
 {
     const film_shape s = shape_of(&a->in[0]);
     if (s.B * s.L * s.C == 0) return;
-    if (by_packs<T>(s, dr_in(a, 0), dr_out(a, 0), NULL)) forward<T, widest<T>()>(a, s);
+    if (by_packs<T>(a, s)) forward<T, widest<T>()>(a, s);
     else forward<T, 1>(a, s);
 }
 
@@ -129,7 +134,7 @@ template <typename T> static void film_backward(const dr_kargs *a) /* h, scale o
 {
     const film_shape s = shape_of(&a->in[0]);
     if (s.B * s.C == 0) return;
-    if (by_packs<T>(s, dr_in(a, 0), dr_in(a, 2), dr_out(a, 0))) gradients<T, widest<T>()>(a, s);
+    if (by_packs<T>(a, s)) gradients<T, widest<T>()>(a, s);
     else gradients<T, 1>(a, s);
 }
 

@@ -82,9 +82,10 @@ __global__ void __launch_bounds__(COLUMN_THREADS) group_moments(const T *x, grou
         for (int i = 0; i < N && threadIdx.y == 0; i++) origins[threadIdx.x * N + i] = origin[i];
 #pragma unroll 4
         for (int64_t r = p.first + threadIdx.y; r < p.last; r += cut.rows) {
-            const pack<T, N> row = load_pack<T, N>(x, at<N>(s, p.b, r, p.c));
+            float row[N];
+            floats_of(row, load_pack<T, N>(x, at<N>(s, p.b, r, p.c)));
             for (int i = 0; i < N; i++) {
-                const float d = to_float(row.v[i]) - origin[i];
+                const float d = row[i] - origin[i];
                 sum.first[i] += d;
                 sum.second[i] += d * d;
             }
@@ -147,20 +148,19 @@ __global__ void group_norm_apply(const T *__restrict__ x, const float *__restric
     __syncthreads();
     if (c >= s.C) return;
     float centre[N], scale[N], shift[N];
+    load_floats(scale, gamma + b * s.own + c);
+    load_floats(shift, beta + b * s.own + c);
     for (int i = 0; i < N; i++) {
         const int g = (int)((c + i) / s.per - g0);
         centre[i] = group_mean[g];
-        scale[i] = gamma[b * s.own + c + i] * group_rstd[g];
-        shift[i] = beta[b * s.own + c + i];
+        scale[i] *= group_rstd[g];
     }
 #pragma unroll 4
     for (int64_t r = first + threadIdx.x / lanes; r < last; r += cut.rows) {
-        pack<T, N> v = load_pack<T, N>(x, at<N>(s, b, r, c));
-        for (int i = 0; i < N; i++) {
-            const float z = (to_float(v.v[i]) - centre[i]) * scale[i] + shift[i];
-            v.v[i] = from_float<T>(activate_as<ACT, T>(s.act, z));
-        }
-        store_pack<T, N>(y, at<N>(s, b, r, c), v);
+        float row[N];
+        floats_of(row, load_pack<T, N>(x, at<N>(s, b, r, c)));
+        for (int i = 0; i < N; i++) row[i] = activate_as<ACT, T>(s.act, (row[i] - centre[i]) * scale[i] + shift[i]);
+        store_pack<T, N>(y, at<N>(s, b, r, c), pack_of<T, N>(row));
     }
 }
 
@@ -196,19 +196,21 @@ __global__ void __launch_bounds__(COLUMN_THREADS) group_sums(const T *x, group_v
     column_sums<N> sum = {};
     if (p.c < s.C) {
         float centre[N], rstd[N], gamma[N], beta[N];
+        load_floats(gamma, v.gamma + p.b * s.own + p.c);
+        load_floats(beta, v.beta + p.b * s.own + p.c);
         for (int i = 0; i < N; i++) {
             const int64_t g = p.b * s.G + (p.c + i) / s.per;
             centre[i] = v.mean[g];
             rstd[i] = v.rstd[g];
-            gamma[i] = v.gamma[p.b * s.own + p.c + i];
-            beta[i] = v.beta[p.b * s.own + p.c + i];
         }
 #pragma unroll 2
         for (int64_t r = p.first + threadIdx.y; r < p.last; r += cut.rows) {
-            const pack<T, N> row = load_pack<T, N>(x, at<N>(s, p.b, r, p.c)), g = load_pack<T, N>(dy, at<N>(s, p.b, r, p.c));
+            float row[N], slope[N];
+            floats_of(row, load_pack<T, N>(x, at<N>(s, p.b, r, p.c)));
+            floats_of(slope, load_pack<T, N>(dy, at<N>(s, p.b, r, p.c)));
             for (int i = 0; i < N; i++) {
-                const float h = (to_float(row.v[i]) - centre[i]) * rstd[i];
-                const float dz = activate_slope_as<ACT, T>(s.act, gamma[i] * h + beta[i]) * to_float(g.v[i]);
+                const float h = (row[i] - centre[i]) * rstd[i];
+                const float dz = activate_slope_as<ACT, T>(s.act, gamma[i] * h + beta[i]) * slope[i];
                 sum.first[i] += dz;
                 sum.second[i] += dz * h;
             }
@@ -266,25 +268,27 @@ __global__ void group_norm_dx(const T *__restrict__ x, group_vectors v, const T 
         dgamma[b * s.C + channel] = dz_h;
     }
     if (c >= s.C) return;
-    float centre[N], rstd[N], gamma[N], beta[N];
+    float centre[N], rstd[N], gamma[N], beta[N], own_level[N], own_tilt[N];
+    load_floats(gamma, v.gamma + b * s.own + c);
+    load_floats(beta, v.beta + b * s.own + c);
     for (int i = 0; i < N; i++) {
-        const int64_t g = b * s.G + (c + i) / s.per;
-        centre[i] = v.mean[g];
-        rstd[i] = v.rstd[g];
-        gamma[i] = v.gamma[b * s.own + c + i];
-        beta[i] = v.beta[b * s.own + c + i];
+        const int64_t g = (c + i) / s.per;
+        centre[i] = v.mean[b * s.G + g];
+        rstd[i] = v.rstd[b * s.G + g];
+        own_level[i] = level[g - g0];
+        own_tilt[i] = tilt[g - g0];
     }
 #pragma unroll 2
     for (int64_t r = first + threadIdx.x / lanes; r < last; r += cut.rows) {
-        pack<T, N> row = load_pack<T, N>(x, at<N>(s, b, r, c));
-        const pack<T, N> g = load_pack<T, N>(dy, at<N>(s, b, r, c));
+        float row[N], slope[N];
+        floats_of(row, load_pack<T, N>(x, at<N>(s, b, r, c)));
+        floats_of(slope, load_pack<T, N>(dy, at<N>(s, b, r, c)));
         for (int i = 0; i < N; i++) {
-            const int k = (int)((c + i) / s.per - g0);
-            const float h = (to_float(row.v[i]) - centre[i]) * rstd[i];
-            const float dz = activate_slope_as<ACT, T>(s.act, gamma[i] * h + beta[i]) * to_float(g.v[i]);
-            row.v[i] = from_float<T>(rstd[i] * (gamma[i] * dz - level[k] - h * tilt[k]));
+            const float h = (row[i] - centre[i]) * rstd[i];
+            const float dz = activate_slope_as<ACT, T>(s.act, gamma[i] * h + beta[i]) * slope[i];
+            row[i] = rstd[i] * (gamma[i] * dz - own_level[i] - h * own_tilt[i]);
         }
-        store_pack<T, N>(dx, at<N>(s, b, r, c), row);
+        store_pack<T, N>(dx, at<N>(s, b, r, c), pack_of<T, N>(row));
     }
 }
 
@@ -292,9 +296,12 @@ __global__ void group_norm_dx(const T *__restrict__ x, group_vectors v, const T 
 
 enum { THREADS = 256, BLOCKS = 264, ROWS_EACH = 4 }; /* THREADS: of a block of the second pass */
 
-template <typename T> static bool by_packs(group_shape s, const void *x, const void *y, const void *z)
+/* By packs of 16 bytes where rows and tensors begin at multiples of them. */
+template <typename T> static bool by_packs(const dr_kargs *a, group_shape s)
 {
-    return !s.runs && s.C % widest<T>() == 0 && dr_aligned(x, 16) && dr_aligned(y, 16) && dr_aligned(z, 16);
+    bool aligned = !s.runs && s.C % widest<T>() == 0 && dr_aligned(dr_out(a, 0), 16);
+    for (int i = 0; i < a->n_in; i++) aligned = aligned && (i == 3 || i == 4 || dr_aligned(dr_in(a, i), 16)); /* of groups */
+    return aligned;
 }
 
 static column_cut cut_of(group_shape s, int N, int64_t blocks, int threads)
@@ -322,7 +329,7 @@ template <typename T> static void group_norm_act(const dr_kargs *a) /* x, gamma,
 {
     if (dr_numel(&a->in[0]) == 0) return;
     const group_shape s = shape_of(&a->in[0], &a->in[1], (const dr_group_norm_act_attr *)a->attr);
-    if (!by_packs<T>(s, dr_in(a, 0), dr_out(a, 0), NULL)) return forward<T, 1, DR_ACT_BY_VALUE>(a, s);
+    if (!by_packs<T>(a, s)) return forward<T, 1, DR_ACT_BY_VALUE>(a, s);
     switch (s.act) {
     case DR_ACT_RELU: return forward<T, widest<T>(), DR_ACT_RELU>(a, s);
     case DR_ACT_GELU: return forward<T, widest<T>(), DR_ACT_GELU>(a, s);
@@ -367,7 +374,7 @@ template <typename T> static void group_norm_act_backward(const dr_kargs *a)
         return;
     }
     const group_shape s = shape_of(&a->in[0], &a->in[1], (const dr_group_norm_act_backward_attr *)a->attr);
-    if (!by_packs<T>(s, dr_in(a, 0), dr_in(a, 5), dr_out(a, 0))) return backward<T, 1, DR_ACT_BY_VALUE>(a, s);
+    if (!by_packs<T>(a, s)) return backward<T, 1, DR_ACT_BY_VALUE>(a, s);
     switch (s.act) {
     case DR_ACT_RELU: return backward<T, widest<T>(), DR_ACT_RELU>(a, s);
     case DR_ACT_GELU: return backward<T, widest<T>(), DR_ACT_GELU>(a, s);
