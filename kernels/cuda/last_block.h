@@ -10,17 +10,16 @@
  * arrived is there to be read. flag: a word of shared memory. */
 __device__ inline bool last_to_arrive(uint32_t *counter, uint32_t blocks, uint32_t *flag)
 {
-    __threadfence();
     __syncthreads();
-    if (threadIdx.x == 0 && threadIdx.y == 0) {
+    if (threadIdx.x == 0 && threadIdx.y == 0) { /* its fences are the block's, between the two barriers */
+        __threadfence();
         const uint32_t before = atomicAdd(counter, 1u);
         if (before == blocks - 1) *counter = 0;
         *flag = before == blocks - 1;
+        __threadfence();
     }
     __syncthreads();
-    if (!*flag) return false;
-    __threadfence();
-    return true;
+    return *flag != 0;
 }
 
 #endif

@@ -4,7 +4,7 @@
 #include "block_sum.h"
 #include "last_block.h"
 
-enum { THREADS = 512, BLOCKS = 132 };
+enum { THREADS = 256, BLOCKS = 256 };
 
 typedef struct rows {
     const float *weight; /* or NULL */
@@ -31,12 +31,10 @@ __global__ void __launch_bounds__(THREADS) mse_loss(const T *__restrict__ pred, 
     float sum = 0.0f;
 #pragma unroll 2
     for (int64_t i = (blockIdx.x * (int64_t)THREADS + threadIdx.x) * N; i < n; i += step) {
-        const pack<T, N> p = load_pack<T, N>(pred, i), t = load_pack<T, N>(target, i);
-        float square = 0.0f;
-        for (int k = 0; k < N; k++) {
-            const float error = to_float(p.v[k]) - to_float(t.v[k]);
-            square += error * error;
-        }
+        float p[N], t[N], square = 0.0f;
+        floats_of(p, load_pack<T, N>(pred, i));
+        floats_of(t, load_pack<T, N>(target, i));
+        for (int k = 0; k < N; k++) square += (p[k] - t[k]) * (p[k] - t[k]);
         sum += weight_at(r, i) * square;
     }
     sum = block_sum(sum, scratch);
@@ -51,14 +49,14 @@ template <typename T, int N>
 __global__ void mse_slope(const T *__restrict__ pred, const T *__restrict__ target, const float *dloss, T *__restrict__ dpred,
                           rows r, int64_t n, double share)
 {
-    const float factor = (float)(2.0 * share * (double)*dloss);
     const int64_t i = (blockIdx.x * (int64_t)blockDim.x + threadIdx.x) * N;
     if (i >= n) return;
-    pack<T, N> p = load_pack<T, N>(pred, i);
-    const pack<T, N> t = load_pack<T, N>(target, i);
-    const float slope = factor * weight_at(r, i);
-    for (int k = 0; k < N; k++) p.v[k] = from_float<T>(slope * (to_float(p.v[k]) - to_float(t.v[k])));
-    store_pack<T, N>(dpred, i, p);
+    float p[N], t[N];
+    floats_of(p, load_pack<T, N>(pred, i));
+    floats_of(t, load_pack<T, N>(target, i));
+    const float slope = (float)(2.0 * share * (double)*dloss) * weight_at(r, i);
+    for (int k = 0; k < N; k++) p[k] = slope * (p[k] - t[k]);
+    store_pack<T, N>(dpred, i, pack_of<T, N>(p));
 }
 
 /* A pack lies within a row. */
@@ -75,7 +73,7 @@ static double share_of(const dr_kargs *a, int64_t n)
 
 template <typename T, int N> static void loss(const dr_kargs *a, rows r, int64_t n)
 {
-    int64_t blocks = dr_min64(dr_blocks_for(n, THREADS * N * 2), BLOCKS);
+    int64_t blocks = dr_min64(dr_blocks_for(n, THREADS * N), BLOCKS);
     if (blocks < 1) blocks = 1;
     float *partial = (float *)dr_cuda_workspace(a, BLOCKS * sizeof(float));
     if (!partial) return;
