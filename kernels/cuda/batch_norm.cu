@@ -1,7 +1,7 @@
 /* batch_norm.cu: y = act(gamma (x - mean)/sqrt(var + eps) + beta), per channel.     Ioffe & Szegedy 2015
- * x is channels-last, so a matrix of n rows (pixels of all images) and C columns; [B,C,L] is row-major and works by runs of
- * L values. x and y are f32 or bf16, all else is f32. Forward and backward are two passes each, the first for the sums
- * (column_sums.h) and the second for the values; backward works z and act'(z) out again from x rather than keeping them. */
+ * x is channels-last, so a matrix of n rows (pixels of all images) and C columns; [B,C,L] is row-major and works by
+ * runs of L values. x and y are f32 or bf16, all else is f32. Forward and backward are two passes each, the first for
+ * the sums (column_sums.h) and the second for the values; backward works z and act'(z) out again from x. */
 #include "activation.h"
 #include "column_sums.h"
 
@@ -19,7 +19,7 @@ static norm_shape shape_of(const dr_view *x, const dr_batch_norm_act_attr *attr)
     return norm_shape{ x->shape[0] * rest, x->shape[1], x->rank == 3 ? rest : 0, (int)attr->act, (float)attr->eps };
 }
 
-enum { AHEAD = 4, THREADS = 256 }; /* rows that a thread reads before it works on them; threads where no sums are taken */
+enum { AHEAD = 4, THREADS = 256 }; /* rows that a thread reads before it works on them; a block that takes no sums */
 
 /* Where row r of channel c lies. */
 template <int N> __device__ inline int64_t at(norm_shape s, int64_t r, int64_t c)
@@ -64,10 +64,10 @@ template <int N> __device__ inline line<N> line_of(norm_vectors v, float eps, in
     return l;
 }
 
-/* ---- statistics --------------------------------------------------------------------------------------------------- */
+/* ---- statistics -------------------------------------------------------------------------------------------------- */
 
-/* A value to take distances from, so that a large mean cancels nowhere: the middle one of three rows, for one row may be
- * far off. */
+/* A value to take distances from, so that a large mean cancels nowhere: the middle one of three rows, for one row may
+ * be far off. */
 template <typename T, int N> __device__ inline void origin_of(float (&origin)[N], const T *x, norm_shape s, int64_t c)
 {
     const pack<T, N> a = load_pack<T, N>(x, at<N>(s, s.n / 6, c)), b = load_pack<T, N>(x, at<N>(s, s.n / 2, c)),
@@ -88,9 +88,9 @@ template <int N> __device__ inline part part_of_chunk(norm_shape s, column_cut c
 }
 
 template <typename T, int N>
-__global__ void __launch_bounds__(COLUMN_THREADS) batch_moments(const T *__restrict__ x, float *mean, float *var,
-                                                                norm_shape s, column_cut cut, float *partial,
-                                                                uint32_t *arrivals)
+__global__ void __launch_bounds__(COLUMN_THREADS)
+    batch_moments(const T *__restrict__ x, float *mean, float *var, norm_shape s, column_cut cut, float *partial,
+                  uint32_t *arrivals)
 {
     __shared__ float scratch[COLUMN_SCRATCH];
     __shared__ uint32_t flag[1];
@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(COLUMN_THREADS) batch_moments(const T *__restr
     var[channel] = square > 0.0 ? (float)square : 0.0f;
 }
 
-/* ---- y ------------------------------------------------------------------------------------------------------------ */
+/* ---- y ----------------------------------------------------------------------------------------------------------- */
 
 /* A block that writes: some rows of a tile, the last ones first, for they are what the pass before has read last. */
 template <int N> __device__ inline part part_of_rows(norm_shape s, int64_t rows)
@@ -140,8 +140,8 @@ template <int N> __device__ inline part part_of_rows(norm_shape s, int64_t rows)
 }
 
 template <typename T, int N, int ACT>
-__global__ void __launch_bounds__(THREADS) batch_norm_apply(const T *__restrict__ x, norm_vectors vectors,
-                                                            T *__restrict__ y, norm_shape s, int64_t rows)
+__global__ void __launch_bounds__(THREADS)
+    batch_norm_apply(const T *__restrict__ x, norm_vectors vectors, T *__restrict__ y, norm_shape s, int64_t rows)
 {
     part p = part_of_rows<N>(s, rows);
     if (p.c >= s.C) return;
@@ -165,15 +165,14 @@ __global__ void __launch_bounds__(THREADS) batch_norm_apply(const T *__restrict_
 }
 
 /* ---- backward: with d = x - mean, z = scale d + beta, dz = act'(z) dy:  dbeta = sum dz, dgamma = rstd sum dz d,
- * dx = scale (dz - dbeta/n - d rstd dgamma/n) ------------------------------------------------------------------------ */
+ * dx = scale (dz - dbeta/n - d rstd dgamma/n) ---------------------------------------------------------------------- */
 
 enum { BOTH = 2 }; /* rows of x and of dy that a thread reads before it works on them */
 
 template <typename T, int N, int ACT>
-__global__ void __launch_bounds__(COLUMN_THREADS) batch_norm_sums(const T *__restrict__ x, norm_vectors vectors,
-                                                                  const T *__restrict__ dy, float *dgamma, float *dbeta,
-                                                                  norm_shape s, column_cut cut, float *partial,
-                                                                  uint32_t *arrivals)
+__global__ void __launch_bounds__(COLUMN_THREADS)
+    batch_norm_sums(const T *__restrict__ x, norm_vectors vectors, const T *__restrict__ dy, float *dgamma,
+                    float *dbeta, norm_shape s, column_cut cut, float *partial, uint32_t *arrivals)
 {
     __shared__ float scratch[COLUMN_SCRATCH];
     __shared__ uint32_t flag[1];
@@ -212,10 +211,10 @@ __global__ void __launch_bounds__(COLUMN_THREADS) batch_norm_sums(const T *__res
 }
 
 template <typename T, int N, int ACT>
-__global__ void __launch_bounds__(THREADS) batch_norm_dx(const T *__restrict__ x, norm_vectors vectors,
-                                                         const T *__restrict__ dy, const float *__restrict__ dgamma,
-                                                         const float *__restrict__ dbeta, T *__restrict__ dx,
-                                                         norm_shape s, int64_t rows)
+__global__ void __launch_bounds__(THREADS)
+    batch_norm_dx(const T *__restrict__ x, norm_vectors vectors, const T *__restrict__ dy,
+                  const float *__restrict__ dgamma, const float *__restrict__ dbeta, T *__restrict__ dx, norm_shape s,
+                  int64_t rows)
 {
     part p = part_of_rows<N>(s, rows);
     if (p.c >= s.C) return;
@@ -250,7 +249,7 @@ __global__ void __launch_bounds__(THREADS) batch_norm_dx(const T *__restrict__ x
     }
 }
 
-/* ---- launches ------------------------------------------------------------------------------------------------------ */
+/* ---- launches ---------------------------------------------------------------------------------------------------- */
 
 enum { SUM_BLOCKS = 128 }; /* of a pass that sums, about as many as a large GPU has multiprocessors */
 
@@ -264,15 +263,17 @@ typedef struct norm_call {
 /* By packs of 16 bytes where rows and tensors begin at multiples of them. */
 template <typename T> static bool by_packs(norm_shape s, const norm_call *m)
 {
-    const uintptr_t begin = (uintptr_t)m->x | (uintptr_t)m->dy | (uintptr_t)m->y | (uintptr_t)m->dgamma | (uintptr_t)m->dbeta |
-                            (uintptr_t)m->p.mean | (uintptr_t)m->p.var | (uintptr_t)m->p.gamma | (uintptr_t)m->p.beta;
+    const uintptr_t begin = (uintptr_t)m->x | (uintptr_t)m->dy | (uintptr_t)m->y | (uintptr_t)m->dgamma |
+                            (uintptr_t)m->dbeta | (uintptr_t)m->p.mean | (uintptr_t)m->p.var | (uintptr_t)m->p.gamma |
+                            (uintptr_t)m->p.beta;
     return s.L == 0 && s.C % widest<T>() == 0 && begin % 16 == 0;
 }
 
 static column_cut cut_of(norm_shape s, int N)
 {
     if (s.L == 0) return dr_cut_columns(s.n, s.C, N, 1, SUM_BLOCKS, AHEAD, COLUMN_THREADS);
-    column_cut cut = dr_cut_columns(s.n, 1, 1, s.C, SUM_BLOCKS, AHEAD, COLUMN_THREADS); /* one channel to a tile: runs are read whole */
+    /* one channel to a tile: runs are read whole */
+    column_cut cut = dr_cut_columns(s.n, 1, 1, s.C, SUM_BLOCKS, AHEAD, COLUMN_THREADS);
     cut.tiles = (int)s.C;
     return cut;
 }
@@ -290,8 +291,8 @@ static row_grid rows_of(norm_shape s, int N)
     int64_t each = AHEAD;
     while (each < 16 && dr_blocks_for(s.n, at_once * each * 2) * cut.tiles >= 512) each *= 2;
     const int64_t rows = at_once * each;
-    return row_grid{ dim3((unsigned)dr_blocks_for(s.n, rows), (unsigned)cut.tiles), dim3((unsigned)lanes, (unsigned)at_once),
-                     rows };
+    return row_grid{ dim3((unsigned)dr_blocks_for(s.n, rows), (unsigned)cut.tiles),
+                     dim3((unsigned)lanes, (unsigned)at_once), rows };
 }
 
 template <typename T, int N, int ACT> static void apply(const dr_kargs *a, norm_shape s, const norm_call *m)
@@ -327,9 +328,12 @@ template <typename T> static void batch_norm_act(const dr_kargs *a) /* x, gamma 
 {
     const norm_shape s = shape_of(&a->in[0], (const dr_batch_norm_act_attr *)a->attr);
     if (s.n * s.C == 0) return;
-    const norm_call m = { dr_in(a, 0), NULL,
+    const norm_call m = { dr_in(a, 0),
+                          NULL,
                           { (float *)dr_out(a, 1), (float *)dr_out(a, 2), (float *)dr_in(a, 1), (float *)dr_in(a, 2) },
-                          dr_out(a, 0), NULL, NULL };
+                          dr_out(a, 0),
+                          NULL,
+                          NULL };
     const bool packs = by_packs<T>(s, &m);
     if (!(packs ? moments<T, widest<T>()>(a, s) : moments<T, 1>(a, s))) return;
     apply_any<T>(a, s, &m);
@@ -340,9 +344,10 @@ template <typename T> static void batch_norm_eval(const dr_kargs *a)
 {
     const norm_shape s = shape_of(&a->in[0], (const dr_batch_norm_eval_attr *)a->attr);
     if (s.n * s.C == 0) return;
-    const norm_call m = { dr_in(a, 0), NULL,
-                          { (float *)dr_in(a, 3), (float *)dr_in(a, 4), (float *)dr_in(a, 1), (float *)dr_in(a, 2) },
-                          dr_out(a, 0), NULL, NULL };
+    const norm_call m = {
+        dr_in(a, 0),  NULL, { (float *)dr_in(a, 3), (float *)dr_in(a, 4), (float *)dr_in(a, 1), (float *)dr_in(a, 2) },
+        dr_out(a, 0), NULL, NULL
+    };
     apply_any<T>(a, s, &m);
 }
 
@@ -363,9 +368,12 @@ template <typename T> static void batch_norm_act_backward(const dr_kargs *a)
 {
     const norm_shape s = shape_of(&a->in[0], (const dr_batch_norm_act_backward_attr *)a->attr);
     if (s.n * s.C == 0) return;
-    const norm_call m = { dr_in(a, 0), dr_in(a, 5),
+    const norm_call m = { dr_in(a, 0),
+                          dr_in(a, 5),
                           { (float *)dr_in(a, 3), (float *)dr_in(a, 4), (float *)dr_in(a, 1), (float *)dr_in(a, 2) },
-                          dr_out(a, 0), (float *)dr_out(a, 1), (float *)dr_out(a, 2) };
+                          dr_out(a, 0),
+                          (float *)dr_out(a, 1),
+                          (float *)dr_out(a, 2) };
     if (!by_packs<T>(s, &m)) return backward<T, 1, DR_ACT_BY_VALUE>(a, s, &m);
     switch (s.act) {
     case DR_ACT_RELU: return backward<T, widest<T>(), DR_ACT_RELU>(a, s, &m);
@@ -376,7 +384,7 @@ template <typename T> static void batch_norm_act_backward(const dr_kargs *a)
     }
 }
 
-/* ---- running = (1 - momentum) running + momentum batch, where the batch's variance is the unbiased one ------------- */
+/* ---- running = (1 - momentum) running + momentum batch, where the batch's variance is the unbiased one ----------- */
 
 __global__ void batch_norm_move(float *running_mean, float *running_var, const float *mean, const float *var,
                                 int64_t *batches, int64_t C, float keep, float take, float take_var)

@@ -20,8 +20,8 @@ typedef struct column_cut {
     int chunks, tiles;
 } column_cut;
 
-/* n rows of C columns, N of them to a thread, in blocks of `threads` (COLUMN_THREADS, where sums are taken). groups: how
- * many such matrices lie side by side. About `blocks` blocks in all, but each thread has `least` rows or more. */
+/* n rows of C columns, N of them to a thread, in blocks of `threads` (COLUMN_THREADS, where sums are taken). groups:
+ * how many such matrices lie side by side. About `blocks` blocks in all, but each thread has `least` rows or more. */
 static inline column_cut dr_cut_columns(int64_t n, int64_t C, int N, int64_t groups, int64_t blocks, int64_t least,
                                         int threads)
 {
@@ -80,8 +80,8 @@ template <int N> __device__ inline void add_block_rows(column_sums<N> *own, floa
     __syncthreads();
 }
 
-/* Adds up `count` times `chunks` vectors of 2 width sums into scratch[0 .. 2 width); chunks lie side by side, and `stride`
- * floats are from one count to the next. */
+/* Adds up `count` times `chunks` vectors of 2 width sums into scratch[0 .. 2 width); chunks lie side by side, and
+ * `stride` floats are from one count to the next. */
 template <int N>
 __device__ inline void add_chunks(const float *from, int64_t count, int chunks, int64_t stride, float *scratch)
 {

@@ -1,5 +1,5 @@
-/* cross_entropy.cu: loss = mean over rows of -log softmax(logits)[label]. logits are f32 or bf16, all else is f32. A warp
- * has a row; blocks' sums are added up by the block that is done last. */
+/* cross_entropy.cu: loss = mean over rows of -log softmax(logits)[label]. logits are f32 or bf16, all else is f32. A
+ * warp has a row; blocks' sums are added up by the block that is done last. */
 #include "block_sum.h"
 #include "last_block.h"
 
@@ -32,8 +32,8 @@ __global__ void cross_entropy_rows(const T *__restrict__ logits, const int32_t *
     if (threadIdx.x == 0) *loss = own / (float)B;
 }
 
-__global__ void cross_entropy_slope(const float *__restrict__ log_p, const int32_t *__restrict__ label, const float *dloss,
-                                    float *__restrict__ dlogits, int64_t B, int64_t K)
+__global__ void cross_entropy_slope(const float *__restrict__ log_p, const int32_t *__restrict__ label,
+                                    const float *dloss, float *__restrict__ dlogits, int64_t B, int64_t K)
 {
     const int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x;
     if (i >= B * K) return;

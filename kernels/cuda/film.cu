@@ -1,6 +1,6 @@
 /* film.cu: y = scale h + shift, with a scale and a shift for each sample and channel; either may be absent.
- * h lies in memory as [B,L,C], L pixels or tokens; scale and shift [B,C] are of h's dtype or f32. Backward makes, in one
- * pass over h and dy, dh = scale dy, dscale = sum h dy and dshift = sum dy: sums over the rows of a sample
+ * h lies in memory as [B,L,C], L pixels or tokens; scale and shift [B,C] are of h's dtype or f32. Backward makes, in
+ * one pass over h and dy, dh = scale dy, dscale = sum h dy and dshift = sum dy: sums over the rows of a sample
  * (column_sums.h), in an order that depends on the shape alone. */
 #include "column_sums.h"
 
@@ -58,10 +58,9 @@ __global__ void film_forward(const T *__restrict__ h, film_vector<T> scale, film
 }
 
 template <typename T, int N>
-__global__ void __launch_bounds__(COLUMN_THREADS) film_gradients(const T *__restrict__ h, film_vector<T> scale,
-                                                                 const T *__restrict__ dy, T *__restrict__ dh,
-                                                                 float *dscale, float *dshift, film_shape s,
-                                                                 column_cut cut, float *partial, uint32_t *arrivals)
+__global__ void __launch_bounds__(COLUMN_THREADS)
+    film_gradients(const T *__restrict__ h, film_vector<T> scale, const T *__restrict__ dy, T *__restrict__ dh,
+                   float *dscale, float *dshift, film_shape s, column_cut cut, float *partial, uint32_t *arrivals)
 {
     __shared__ float scratch[COLUMN_SCRATCH];
     __shared__ uint32_t flag[1];
@@ -88,7 +87,8 @@ __global__ void __launch_bounds__(COLUMN_THREADS) film_gradients(const T *__rest
         }
     }
     const int64_t own = b * cut.tiles + tile;
-    if (!add_tile<N>(&sum, scratch, chunk, cut.chunks, partial + own * cut.chunks * 2 * width, arrivals + own, flag)) return;
+    if (!add_tile<N>(&sum, scratch, chunk, cut.chunks, partial + own * cut.chunks * 2 * width, arrivals + own, flag))
+        return;
     const int64_t channel = tile * width + thread;
     if (thread >= width || channel >= s.C) return;
     dscale[b * s.C + channel] = scratch[thread];
@@ -125,8 +125,8 @@ template <typename T, int N> static void gradients(const dr_kargs *a, film_shape
     const column_cut cut = dr_cut_columns(s.L, s.C, N, s.B, BLOCKS, ROWS_EACH, COLUMN_THREADS);
     float *partial = (float *)dr_cuda_workspace(a, dr_column_bytes(cut, N, s.B));
     if (!partial) return;
-    DR_LAUNCH(a, (film_gradients<T, N>), dim3((unsigned)(s.B * cut.chunks), (unsigned)cut.tiles), dr_column_block(cut), 0,
-              (const T *)dr_in(a, 0), vector_of<T>(a, 1), (const T *)dr_in(a, 2), (T *)dr_out(a, 0),
+    DR_LAUNCH(a, (film_gradients<T, N>), dim3((unsigned)(s.B * cut.chunks), (unsigned)cut.tiles), dr_column_block(cut),
+              0, (const T *)dr_in(a, 0), vector_of<T>(a, 1), (const T *)dr_in(a, 2), (T *)dr_out(a, 0),
               (float *)dr_out(a, 1), (float *)dr_out(a, 2), s, cut, partial, dr_cuda_of(a)->arrivals);
 }
 

@@ -1,8 +1,8 @@
 /* group_norm.cu: y = act(gamma (x - mean)/sqrt(var + eps) + beta), mean and var over a group of C/G channels of one
- * image.     Wu & He 2018. gamma and beta are [C], or [B,C] where each image has its own. An image is channels-last, so a
- * matrix of L rows and C columns; other ranks are row-major and work by runs of L values. x and y are f32 or bf16, all
- * else is f32. The first pass takes sums by channel and chunk of rows (column_sums.h), which each block of the second
- * joins for its groups. */
+ * image.     Wu & He 2018. gamma and beta are [C], or [B,C] where each image has its own. An image is channels-last, so
+ * a matrix of L rows and C columns; other ranks are row-major and work by runs of L values. x and y are f32 or bf16,
+ * all else is f32. The first pass takes sums by channel and chunk of rows (column_sums.h), which each block of the
+ * second joins for its groups. */
 #include "activation.h"
 #include "block_sum.h"
 #include "column_sums.h"
@@ -63,7 +63,7 @@ __device__ inline int64_t part_at(column_cut cut, int width, int64_t b, int64_t 
     return (((b * cut.tiles + c / width) * cut.chunks + chunk) * 2 + which) * width + c % width;
 }
 
-/* ---- forward ------------------------------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 /* Of each chunk and channel: its mean, and the sum of squared distances to it. */
 template <typename T, int N>
@@ -96,7 +96,8 @@ __global__ void __launch_bounds__(COLUMN_THREADS) group_moments(const T *x, grou
     if (p.thread >= p.width || channel >= s.C) return;
     const float count = (float)(p.last - p.first), shift = scratch[p.thread] / count;
     part[part_at(cut, p.width, p.b, channel, p.chunk, 0)] = origins[p.thread] + shift;
-    part[part_at(cut, p.width, p.b, channel, p.chunk, 1)] = fmaxf(scratch[p.width + p.thread] - shift * shift * count, 0.0f);
+    part[part_at(cut, p.width, p.b, channel, p.chunk, 1)] =
+        fmaxf(scratch[p.width + p.thread] - shift * shift * count, 0.0f);
 }
 
 /* Joins the chunks and channels of a group, a warp to a group; in every lane.     Chan et al. 1983 */
@@ -125,9 +126,9 @@ __device__ inline void join_group(const float *part, group_shape s, column_cut c
 
 /* Blocks of one dimension: the tile's groups are joined by warps. */
 template <typename T, int N, int ACT>
-__global__ void group_norm_apply(const T *__restrict__ x, const float *__restrict__ gamma, const float *__restrict__ beta,
-                                 T *__restrict__ y, float *mean, float *rstd, group_shape s, column_cut sums,
-                                 column_cut cut, const float *__restrict__ part)
+__global__ void group_norm_apply(const T *__restrict__ x, const float *__restrict__ gamma,
+                                 const float *__restrict__ beta, T *__restrict__ y, float *mean, float *rstd,
+                                 group_shape s, column_cut sums, column_cut cut, const float *__restrict__ part)
 {
     __shared__ float group_mean[COLUMN_WIDTH], group_rstd[COLUMN_WIDTH];
     const int lanes = cut.lanes, width = lanes * N, lane = threadIdx.x % lanes;
@@ -165,7 +166,7 @@ __global__ void group_norm_apply(const T *__restrict__ x, const float *__restric
 }
 
 /* ---- backward: h = (x - mean) rstd, z = gamma h + beta, dz = act'(z) dy, dh = gamma dz:
- * dgamma = sum dz h, dbeta = sum dz, dx = rstd (dh - (sum dh)/S - h (sum dh h)/S), S values in a group ---------------- */
+ * dgamma = sum dz h, dbeta = sum dz, dx = rstd (dh - (sum dh)/S - h (sum dh h)/S), S values in a group ------------- */
 
 typedef struct group_vectors {
     const float *gamma, *beta, *mean, *rstd;
@@ -178,7 +179,8 @@ __device__ inline void add_images(const float *part, float *dgamma, float *dbeta
 {
     const int width = cut.lanes * N, thread = threadIdx.y * cut.lanes + threadIdx.x;
     const int64_t channel = tile * width + thread;
-    add_chunks<N>(part + tile * cut.chunks * 2 * width, s.B, cut.chunks, (int64_t)cut.tiles * cut.chunks * 2 * width, scratch);
+    add_chunks<N>(part + tile * cut.chunks * 2 * width, s.B, cut.chunks, (int64_t)cut.tiles * cut.chunks * 2 * width,
+                  scratch);
     if (thread >= width || channel >= s.C) return;
     dbeta[channel] = scratch[thread];
     dgamma[channel] = scratch[width + thread];
@@ -186,9 +188,9 @@ __device__ inline void add_images(const float *part, float *dgamma, float *dbeta
 
 /* Of each chunk and channel: sum dz and sum dz h. */
 template <typename T, int N, int ACT>
-__global__ void __launch_bounds__(COLUMN_THREADS) group_sums(const T *x, group_vectors v, const T *dy, float *dgamma,
-                                                             float *dbeta, group_shape s, column_cut cut, float *part,
-                                                             uint32_t *arrivals)
+__global__ void __launch_bounds__(COLUMN_THREADS)
+    group_sums(const T *x, group_vectors v, const T *dy, float *dgamma, float *dbeta, group_shape s, column_cut cut,
+               float *part, uint32_t *arrivals)
 {
     __shared__ float scratch[COLUMN_SCRATCH];
     __shared__ uint32_t flag[1];
@@ -225,8 +227,8 @@ __global__ void __launch_bounds__(COLUMN_THREADS) group_sums(const T *x, group_v
 
 /* The same where there are too few counters: a block for each tile, after group_sums. */
 template <int N>
-__global__ void __launch_bounds__(COLUMN_THREADS) group_gamma(const float *part, float *dgamma, float *dbeta,
-                                                              group_shape s, column_cut cut)
+__global__ void __launch_bounds__(COLUMN_THREADS)
+    group_gamma(const float *part, float *dgamma, float *dbeta, group_shape s, column_cut cut)
 {
     __shared__ float scratch[COLUMN_SCRATCH];
     add_images<N>(part, dgamma, dbeta, s, cut, blockIdx.x, scratch);
@@ -292,7 +294,7 @@ __global__ void group_norm_dx(const T *__restrict__ x, group_vectors v, const T 
     }
 }
 
-/* ---- launches ------------------------------------------------------------------------------------------------------ */
+/* ---- launches ---------------------------------------------------------------------------------------------------- */
 
 enum { THREADS = 256, BLOCKS = 264, ROWS_EACH = 4 }; /* THREADS: of a block of the second pass */
 
@@ -300,7 +302,8 @@ enum { THREADS = 256, BLOCKS = 264, ROWS_EACH = 4 }; /* THREADS: of a block of t
 template <typename T> static bool by_packs(const dr_kargs *a, group_shape s)
 {
     bool aligned = !s.runs && s.C % widest<T>() == 0 && dr_aligned(dr_out(a, 0), 16);
-    for (int i = 0; i < a->n_in; i++) aligned = aligned && (i == 3 || i == 4 || dr_aligned(dr_in(a, i), 16)); /* of groups */
+    for (int i = 0; i < a->n_in; i++)
+        aligned = aligned && (i == 3 || i == 4 || dr_aligned(dr_in(a, i), 16)); /* of groups */
     return aligned;
 }
 
@@ -319,7 +322,8 @@ template <typename T, int N, int ACT> static void forward(const dr_kargs *a, gro
     const column_cut sums = cut_of(s, N, BLOCKS, COLUMN_THREADS), cut = cut_of(s, N, 4 * BLOCKS, THREADS);
     float *part = (float *)dr_cuda_workspace(a, dr_column_bytes(sums, N, s.B));
     if (!part) return;
-    DR_LAUNCH(a, (group_moments<T, N>), grid_of(s, sums), dr_column_block(sums), 0, (const T *)dr_in(a, 0), s, sums, part);
+    DR_LAUNCH(a, (group_moments<T, N>), grid_of(s, sums), dr_column_block(sums), 0, (const T *)dr_in(a, 0), s, sums,
+              part);
     DR_LAUNCH(a, (group_norm_apply<T, N, ACT>), grid_of(s, cut), THREADS, 0, (const T *)dr_in(a, 0),
               (const float *)dr_in(a, 1), (const float *)dr_in(a, 2), (T *)dr_out(a, 0), (float *)dr_out(a, 1),
               (float *)dr_out(a, 2), s, sums, cut, (const float *)part);
@@ -349,11 +353,11 @@ template <typename T, int N, int ACT> static void backward(const dr_kargs *a, gr
     float *part = (float *)dr_cuda_workspace(a, dr_column_bytes(sums, N, s.B));
     if (!part) return;
     const bool counted = sums.tiles <= DR_ARRIVALS;
-    DR_LAUNCH(a, (group_sums<T, N, ACT>), grid_of(s, sums), dr_column_block(sums), 0, x, v, dy, dgamma, dbeta, s, sums, part,
-              !s.own && counted ? dr_cuda_of(a)->arrivals : (uint32_t *)NULL);
+    DR_LAUNCH(a, (group_sums<T, N, ACT>), grid_of(s, sums), dr_column_block(sums), 0, x, v, dy, dgamma, dbeta, s, sums,
+              part, !s.own && counted ? dr_cuda_of(a)->arrivals : (uint32_t *)NULL);
     if (!s.own && !counted) {
-        DR_LAUNCH(a, group_gamma<N>, (unsigned)sums.tiles, dr_column_block(sums), 0, (const float *)part, dgamma, dbeta, s,
-                  sums);
+        DR_LAUNCH(a, group_gamma<N>, (unsigned)sums.tiles, dr_column_block(sums), 0, (const float *)part, dgamma, dbeta,
+                  s, sums);
     }
     DR_LAUNCH(a, (group_norm_dx<T, N, ACT>), grid_of(s, cut), THREADS, 0, x, v, dy, (T *)dr_out(a, 0), dgamma, dbeta, s,
               sums, cut, (const float *)part);
@@ -370,7 +374,9 @@ template <typename T> static void group_norm_act_backward(const dr_kargs *a)
 {
     const int64_t n = dr_numel(&a->in[1]);
     if (dr_numel(&a->in[0]) == 0) {
-        if (n > 0) DR_LAUNCH(a, zero_both, (unsigned)dr_blocks_for(n, 256), 256, 0, (float *)dr_out(a, 1), (float *)dr_out(a, 2), n);
+        if (n > 0)
+            DR_LAUNCH(a, zero_both, (unsigned)dr_blocks_for(n, 256), 256, 0, (float *)dr_out(a, 1),
+                      (float *)dr_out(a, 2), n);
         return;
     }
     const group_shape s = shape_of(&a->in[0], &a->in[1], (const dr_group_norm_act_backward_attr *)a->attr);

@@ -1,6 +1,6 @@
-/* last_block.h: which block of several is done last. It adds up what the others have left in memory, in a fixed order, so
- * that a sum over the whole grid takes one launch and no float atomics.
- * The counter is one of dr_cuda_of(a)->arrivals: 0 before, and 0 again after the last block's arrival. */
+/* last_block.h: which block of several is done last. It adds up what the others have left in memory, in a fixed order,
+ * so that a sum over the whole grid takes one launch and no float atomics. The counter is one of
+ * dr_cuda_of(a)->arrivals: 0 before, and 0 again after the last block's arrival. */
 #ifndef DRIFT_CUDA_LAST_BLOCK_H
 #define DRIFT_CUDA_LAST_BLOCK_H
 

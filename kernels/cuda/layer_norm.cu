@@ -1,14 +1,15 @@
 /* layer_norm.cu: y = gamma (x - mean)/sqrt(var + eps) + beta over the last axis.     Ba, Kiros, Hinton 2016
- * A warp has a row. The variance comes of distances to the mean, and a mean is subtracted in two parts, high + low, so that
- * its own rounding does not show in y. x and y are f32 or bf16, all else is f32. */
+ * A warp has a row. The variance comes of distances to the mean, and a mean is subtracted in two parts, high + low, so
+ * that its own rounding does not show in y. x and y are f32 or bf16, all else is f32. */
 #include "block_sum.h"
 #include "column_sums.h"
 
 enum { ROWS = 8 }; /* of a block: as many warps */
 
 template <typename T, int N>
-__global__ void layer_norm_rows(const T *__restrict__ x, const float *__restrict__ gamma, const float *__restrict__ beta,
-                                T *__restrict__ y, float *mean, float *rstd, int64_t rows, int64_t D, float eps)
+__global__ void layer_norm_rows(const T *__restrict__ x, const float *__restrict__ gamma,
+                                const float *__restrict__ beta, T *__restrict__ y, float *mean, float *rstd,
+                                int64_t rows, int64_t D, float eps)
 {
     const int64_t row = blockIdx.x * (int64_t)ROWS + threadIdx.y;
     if (row >= rows) return;
@@ -46,8 +47,8 @@ __global__ void layer_norm_rows(const T *__restrict__ x, const float *__restrict
 /* With h = (x - mean) rstd and dh = gamma dy: dx = rstd (dh - (sum dh)/D - h (sum dh h)/D) */
 template <typename T, int N>
 __global__ void layer_norm_dx(const T *__restrict__ x, const float *__restrict__ mean, const float *__restrict__ rstd,
-                              const T *__restrict__ dy, const float *__restrict__ gamma, T *__restrict__ dx, int64_t rows,
-                              int64_t D)
+                              const T *__restrict__ dy, const float *__restrict__ gamma, T *__restrict__ dx,
+                              int64_t rows, int64_t D)
 {
     const int64_t row = blockIdx.x * (int64_t)ROWS + threadIdx.y;
     if (row >= rows) return;
@@ -76,10 +77,9 @@ __global__ void layer_norm_dx(const T *__restrict__ x, const float *__restrict__
 
 /* dgamma = sum dy h and dbeta = sum dy over rows. A block: a chunk of rows (blockIdx.x) of a tile of columns. */
 template <typename T, int N>
-__global__ void __launch_bounds__(COLUMN_THREADS) layer_norm_sums(const T *x, const float *mean, const float *rstd,
-                                                                  const T *dy, float *dgamma, float *dbeta, int64_t rows,
-                                                                  int64_t D, column_cut cut, float *partial,
-                                                                  uint32_t *arrivals)
+__global__ void __launch_bounds__(COLUMN_THREADS)
+    layer_norm_sums(const T *x, const float *mean, const float *rstd, const T *dy, float *dgamma, float *dbeta,
+                    int64_t rows, int64_t D, column_cut cut, float *partial, uint32_t *arrivals)
 {
     __shared__ float scratch[COLUMN_SCRATCH];
     __shared__ uint32_t flag[1];
@@ -105,7 +105,7 @@ __global__ void __launch_bounds__(COLUMN_THREADS) layer_norm_sums(const T *x, co
     dbeta[column] = scratch[width + thread];
 }
 
-/* ---- launches ------------------------------------------------------------------------------------------------------ */
+/* ---- launches ---------------------------------------------------------------------------------------------------- */
 
 typedef struct layer_shape {
     int64_t rows, D;
@@ -123,9 +123,10 @@ template <typename T> static bool by_packs(layer_shape s, const void *x, const v
 
 template <typename T, int N> static void forward(const dr_kargs *a, layer_shape s)
 {
-    DR_LAUNCH(a, (layer_norm_rows<T, N>), (unsigned)dr_blocks_for(s.rows, ROWS), dim3(32, ROWS), 0, (const T *)dr_in(a, 0),
-              (const float *)dr_optional(a, 1), (const float *)dr_optional(a, 2), (T *)dr_out(a, 0), (float *)dr_out(a, 1),
-              (float *)dr_out(a, 2), s.rows, s.D, (float)((const dr_layer_norm_attr *)a->attr)->eps);
+    DR_LAUNCH(a, (layer_norm_rows<T, N>), (unsigned)dr_blocks_for(s.rows, ROWS), dim3(32, ROWS), 0,
+              (const T *)dr_in(a, 0), (const float *)dr_optional(a, 1), (const float *)dr_optional(a, 2),
+              (T *)dr_out(a, 0), (float *)dr_out(a, 1), (float *)dr_out(a, 2), s.rows, s.D,
+              (float)((const dr_layer_norm_attr *)a->attr)->eps);
 }
 
 /* x [..,D], gamma [D] or NULL, beta [D] or NULL -> y, mean [..], rstd [..] */
@@ -144,8 +145,9 @@ template <typename T, int N> static void backward(const dr_kargs *a, layer_shape
     const float *mean = (const float *)dr_in(a, 1), *rstd = (const float *)dr_in(a, 2);
     float *partial = (float *)dr_cuda_workspace(a, dr_column_bytes(cut, N, 1));
     if (!partial) return;
-    DR_LAUNCH(a, (layer_norm_sums<T, N>), dim3((unsigned)cut.chunks, (unsigned)cut.tiles), dr_column_block(cut), 0, x, mean,
-              rstd, dy, (float *)dr_out(a, 1), (float *)dr_out(a, 2), s.rows, s.D, cut, partial, dr_cuda_of(a)->arrivals);
+    DR_LAUNCH(a, (layer_norm_sums<T, N>), dim3((unsigned)cut.chunks, (unsigned)cut.tiles), dr_column_block(cut), 0, x,
+              mean, rstd, dy, (float *)dr_out(a, 1), (float *)dr_out(a, 2), s.rows, s.D, cut, partial,
+              dr_cuda_of(a)->arrivals);
     if (s.rows == 0) return;
     DR_LAUNCH(a, (layer_norm_dx<T, N>), (unsigned)dr_blocks_for(s.rows, ROWS), dim3(32, ROWS), 0, x, mean, rstd, dy,
               (const float *)dr_optional(a, 4), (T *)dr_out(a, 0), s.rows, s.D);

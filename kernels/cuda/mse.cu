@@ -22,8 +22,9 @@ static rows rows_of(const dr_kargs *a, int i)
 __device__ inline float weight_at(rows r, int64_t i) { return r.weight ? r.weight[i / r.inner % r.B] : 1.0f; }
 
 template <typename T, int N>
-__global__ void __launch_bounds__(THREADS) mse_loss(const T *__restrict__ pred, const T *__restrict__ target, float *loss,
-                                                    rows r, int64_t n, double share, float *partial, uint32_t *arrivals)
+__global__ void __launch_bounds__(THREADS)
+    mse_loss(const T *__restrict__ pred, const T *__restrict__ target, float *loss, rows r, int64_t n, double share,
+             float *partial, uint32_t *arrivals)
 {
     __shared__ float scratch[32];
     __shared__ uint32_t flag[1];
@@ -46,8 +47,8 @@ __global__ void __launch_bounds__(THREADS) mse_loss(const T *__restrict__ pred, 
 }
 
 template <typename T, int N>
-__global__ void mse_slope(const T *__restrict__ pred, const T *__restrict__ target, const float *dloss, T *__restrict__ dpred,
-                          rows r, int64_t n, double share)
+__global__ void mse_slope(const T *__restrict__ pred, const T *__restrict__ target, const float *dloss,
+                          T *__restrict__ dpred, rows r, int64_t n, double share)
 {
     const int64_t i = (blockIdx.x * (int64_t)blockDim.x + threadIdx.x) * N;
     if (i >= n) return;
@@ -63,7 +64,8 @@ __global__ void mse_slope(const T *__restrict__ pred, const T *__restrict__ targ
 template <typename T> static bool by_packs(rows r, int64_t n, const void *x, const void *y, const void *z)
 {
     const int64_t run = r.weight && r.B > 1 ? r.inner : n;
-    return n % widest<T>() == 0 && run % widest<T>() == 0 && dr_aligned(x, 16) && dr_aligned(y, 16) && dr_aligned(z, 16);
+    return n % widest<T>() == 0 && run % widest<T>() == 0 && dr_aligned(x, 16) && dr_aligned(y, 16) &&
+           dr_aligned(z, 16);
 }
 
 static double share_of(const dr_kargs *a, int64_t n)

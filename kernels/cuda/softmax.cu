@@ -1,6 +1,6 @@
 /* softmax.cu: y = exp(x - max x)/sum exp(x - max x) along one axis, and dx = y (dy - sum y dy).
- * x is [outer, n, inner] around the axis. Where it is the last one, a warp has a line, which lies side by side; otherwise a
- * thread has one, and neighbours read neighbours. */
+ * x is [outer, n, inner] around the axis. Where it is the last one, a warp has a line, which lies side by side;
+ * otherwise a thread has one, and neighbours read neighbours. */
 #include "block_sum.h"
 
 typedef struct lines {
@@ -15,7 +15,8 @@ static lines lines_of(const dr_view *x, int64_t dim)
 
 enum { LINES = 8, THREADS = 256 }; /* of a block: lines, a warp each; or lines, a thread each */
 
-template <typename T, int N> __global__ void softmax_last(const T *__restrict__ x, T *__restrict__ y, int64_t count, int64_t n)
+template <typename T, int N>
+__global__ void softmax_last(const T *__restrict__ x, T *__restrict__ y, int64_t count, int64_t n)
 {
     const int64_t line = blockIdx.x * (int64_t)LINES + threadIdx.y;
     if (line >= count) return;
@@ -40,8 +41,8 @@ template <typename T, int N> __global__ void softmax_last(const T *__restrict__ 
 }
 
 template <typename T, int N>
-__global__ void softmax_last_backward(const T *__restrict__ y, const T *__restrict__ dy, T *__restrict__ dx, int64_t count,
-                                      int64_t n)
+__global__ void softmax_last_backward(const T *__restrict__ y, const T *__restrict__ dy, T *__restrict__ dx,
+                                      int64_t count, int64_t n)
 {
     const int64_t line = blockIdx.x * (int64_t)LINES + threadIdx.y;
     if (line >= count) return;
@@ -104,7 +105,8 @@ template <typename T> static void softmax(const dr_kargs *a) /* x -> y */
     if (count * l.n == 0) return;
     const unsigned blocks = (unsigned)dr_blocks_for(count, l.inner == 1 ? LINES : THREADS);
     if (l.inner > 1) DR_LAUNCH(a, softmax_strided<T>, blocks, THREADS, 0, x, y, l);
-    else if (!by_packs<T>(l, x, y, NULL)) DR_LAUNCH(a, (softmax_last<T, 1>), blocks, dim3(32, LINES), 0, x, y, count, l.n);
+    else if (!by_packs<T>(l, x, y, NULL))
+        DR_LAUNCH(a, (softmax_last<T, 1>), blocks, dim3(32, LINES), 0, x, y, count, l.n);
     else DR_LAUNCH(a, (softmax_last<T, widest<T>()>), blocks, dim3(32, LINES), 0, x, y, count, l.n);
 }
 
@@ -118,7 +120,8 @@ template <typename T> static void softmax_backward(const dr_kargs *a) /* y, dy -
     const unsigned blocks = (unsigned)dr_blocks_for(count, l.inner == 1 ? LINES : THREADS);
     const dim3 warps(32, LINES);
     if (l.inner > 1) DR_LAUNCH(a, softmax_strided_backward<T>, blocks, THREADS, 0, y, dy, dx, l);
-    else if (!by_packs<T>(l, y, dy, dx)) DR_LAUNCH(a, (softmax_last_backward<T, 1>), blocks, warps, 0, y, dy, dx, count, l.n);
+    else if (!by_packs<T>(l, y, dy, dx))
+        DR_LAUNCH(a, (softmax_last_backward<T, 1>), blocks, warps, 0, y, dy, dx, count, l.n);
     else DR_LAUNCH(a, (softmax_last_backward<T, widest<T>()>), blocks, warps, 0, y, dy, dx, count, l.n);
 }
 

@@ -1,7 +1,6 @@
-/* cuda_norms_of_large_tensors.c: what the cases of op_cases.c are too small for: sums over rows that are cut into chunks
- * for several blocks, the last of which adds them up; packs of 16 bytes; tiles of channels after the first. In f32 and
- * bf16, against ref in f64. Without a GPU the device is emulated.
- * label: cuda */
+/* cuda_norms_of_large_tensors.c: what the cases of op_cases.c are too small for: sums over rows that are cut into
+ * chunks for several blocks, the last of which adds them up; packs of 16 bytes; tiles of channels after the first. In
+ * f32 and bf16, against ref in f64. Without a GPU the device is emulated. label: cuda */
 #include "../host.h"
 #include "both_devices.h"
 #include "matches_ref.h"
@@ -25,7 +24,9 @@ static void check(const op_case *c)
     if (!case_is_picked(c)) return;
     for (uint32_t need = 0; need <= 1; need++) {
         const uint32_t wanted = need ? ~0u : 0;
-        const case_run exact = { .device = ref, .dtype = DR_F64, .layout = DR_LAYOUT_ROW, .need = wanted, .nudged = -1 };
+        const case_run exact = {
+            .device = ref, .dtype = DR_F64, .layout = DR_LAYOUT_ROW, .need = wanted, .nudged = -1
+        };
         const case_run run = f32_on(cuda, DR_LAYOUT_CL, wanted);
         case_result want;
         if (!run_case(c, &exact, &want)) fail_msg("%s: %s", c->label, dr_error_message());
@@ -136,8 +137,8 @@ static void losses_over_several_blocks(void **state)
                       .in = { IN(NORMAL, 1100, 10), { .values = IDS, .rank = 1, .shape = { 1100 }, .limit = 10 } } });
 }
 
-/* Statistics of [n,C] where the mean is large against the spread, of (0) even rows, (1) a row far off where distances might
- * be taken from, (2) rows that jump from one level to another. In doubles they are known to 1e-12. */
+/* Statistics of [n,C] where the mean is large against the spread, of (0) even rows, (1) a row far off where distances
+ * might be taken from, (2) rows that jump from one level to another. In doubles they are known to 1e-12. */
 static void batch_statistics_of_a_large_mean(void **state)
 {
     (void)state;
@@ -175,12 +176,9 @@ static void batch_statistics_of_a_large_mean(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(batch_norm_over_chunks_and_tiles),
-        cmocka_unit_test(group_norm_over_chunks_and_tiles),
-        cmocka_unit_test(film_over_chunks_and_tiles),
-        cmocka_unit_test(layer_norm_and_softmax_of_many_rows),
-        cmocka_unit_test(losses_over_several_blocks),
-        cmocka_unit_test(batch_statistics_of_a_large_mean),
+        cmocka_unit_test(batch_norm_over_chunks_and_tiles), cmocka_unit_test(group_norm_over_chunks_and_tiles),
+        cmocka_unit_test(film_over_chunks_and_tiles),       cmocka_unit_test(layer_norm_and_softmax_of_many_rows),
+        cmocka_unit_test(losses_over_several_blocks),       cmocka_unit_test(batch_statistics_of_a_large_mean),
     };
     if (!there_is_cuda()) return 77;
     return cmocka_run_group_tests(tests, open_ref_and_cuda, close_all);
