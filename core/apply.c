@@ -12,6 +12,9 @@
 enum { MANY = 2048 }; /* inputs of a variadic op: four tensors for each of 500 weights */
 
 static bool force_compose;
+static dr_apply_hook hook;
+static void *hook_ctx;
+static int depth;
 
 void dr_force_compose(bool on) { force_compose = on; }
 
@@ -321,6 +324,24 @@ static dr_status run_recorded(call *c, dr_tensor *const *in)
     return dr_failed();
 }
 
+void dr_set_apply_hook(dr_apply_hook h, void *ctx)
+{
+    hook = h;
+    hook_ctx = ctx;
+}
+
+bool dr_apply_is_hooked(void) { return hook != NULL; }
+
+/* depth: of ops within others' composed forms, and of what the hook itself does. */
+static dr_status tell_hook(const call *c, dr_tensor *const *in)
+{
+    if (!hook || depth > 0 || (c->op->flags & DR_OP_VIEW)) return DR_OK;
+    depth++;
+    hook(hook_ctx, c->component, in, c->n_in, c->out, c->op->n_out);
+    depth--;
+    return dr_failed();
+}
+
 dr_status dr_apply(const char *name, dr_tensor *const *in, int n_in, const void *attr, dr_tensor **out)
 {
     if (dr_failed()) return dr_failed();
@@ -352,10 +373,13 @@ dr_status dr_apply(const char *name, dr_tensor *const *in, int n_in, const void 
         dr_device *const before = dr_device_current();
         dr_device_use(c.device); /* what a composed form makes lies beside its inputs */
         dr_scope_open();         /* copies made on the way die here */
+        depth++;
         status = run_recorded(&c, in);
+        depth--;
         for (int j = 0; j < c.op->n_out; j++) c.out[j] = status == DR_OK ? dr_escape(c.out[j]) : NULL;
         dr_scope_close();
         dr_device_use(before);
+        if (status == DR_OK) status = tell_hook(&c, in);
     }
     for (int j = 0; out && j < c.op->n_out; j++) out[j] = c.out[j];
     if (many) {

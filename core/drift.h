@@ -20,6 +20,7 @@ const char *dr_status_name(dr_status s);
 /* The place that errors are prefixed with: pushed around forwards, builds and reads ("epoch 3", "unet.d1"). */
 void dr_error_push(const char *where);
 void dr_error_pop(void);
+const char *dr_error_place(void); /* the innermost of them; "" */
 void dr_set_note_sink(void (*sink)(void *ctx, const char *line), void *ctx); /* where dr_note goes; NULL: stderr */
 
 /* ---- device.c: an opened backend and its cache of free memory -------------------------------------------------------- */
@@ -72,6 +73,11 @@ typedef void (*dr_launch_hook)(void *ctx, const dr_launch *l, double start, doub
     monotonic clock */
 void dr_set_launch_hook(dr_launch_hook hook, void *ctx); /* profiling; NULL: none */
 bool dr_launch_is_hooked(void);
+/* Called after each op that is no view and no part of another's composed form; out is empty where it writes to its inputs.
+ * What it does with tensors is not listened to. */
+typedef void (*dr_apply_hook)(void *ctx, const dr_component *op, dr_tensor *const *in, int n_in, dr_tensor *const *out, int n_out);
+void dr_set_apply_hook(dr_apply_hook hook, void *ctx); /* NULL: none */
+bool dr_apply_is_hooked(void);
 void dr_force_compose(bool on); /* tests: run the composed form even where a kernel exists */
 
 /* ---- record.c, plan.c: steps that are recorded and replayed ------------------------------------------------------ */
@@ -138,6 +144,17 @@ const dr_profile_row *dr_profile_at(int64_t i);
 int dr_profile_begin(const char *name); /* a phase of the host, inside those that are open; returns what end takes */
 void dr_profile_end(int phase);         /* it, and those that were begun in it and not ended */
 void dr_profile_summary(FILE *to);      /* a short table of the ops that took longest */
+
+/* ---- diff_devices.c: where do two devices differ first? ---------------------------------------------------------- */
+/* Two processes run the same program on a device each, connected by a pipe. One tells the results of its ops; the other
+ * compares its own with them, and goes on with those that it was told: so each op is judged by itself. Both end with an
+ * error, DR_EINTERRUPTED, after so many optimizer steps. */
+dr_status dr_diff_tell(int fd, int64_t steps);
+dr_status dr_diff_compare(int fd, int64_t steps);
+bool dr_diff_ended(void); /* the pending or last error was that end */
+typedef enum dr_diff_result { DR_DIFF_SAME = 0, DR_DIFF_DIFFER, DR_DIFF_APART /* they did not run the same ops */ } dr_diff_result;
+dr_diff_result dr_diff_finish(FILE *to, const char *device, const char *other); /* says what was found; closes the pipe */
+dr_status dr_diff_count_step(void); /* for optim.c: a step is done */
 
 /* ---- tape.c ------------------------------------------------------------------------------------------------------------------ */
 dr_tensor *dr_requires_grad(dr_tensor *t, bool on); /* returns t */

@@ -49,6 +49,12 @@ void dr_error_pop(void)
     if (depth > 0) depth--;
 }
 
+const char *dr_error_place(void)
+{
+    const int last = depth < PLACE_DEPTH ? depth : PLACE_DEPTH;
+    return last > 0 ? place[last - 1] : "";
+}
+
 const char *dr_status_name(dr_status s)
 {
     static const char *const name[] = { "ok", "invalid argument", "shape mismatch", "out of memory", "input/output error", "bad format",

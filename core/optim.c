@@ -222,7 +222,7 @@ dr_status dr_optim_step(dr_optim *o, double lr_factor)
     dr_plan_host(count_step, o, NULL, 0);
     count_step(o, NULL);
     for (int64_t i = 0; i < o->n; i++) dr_zero_grad(o->param[i]);
-    return DR_OK;
+    return dr_diff_count_step();
 }
 
 /* ---- save and load -------------------------------------------------------------------------------------------- */

@@ -29,6 +29,7 @@ struct dr_node {
     dr_view *out_view; /* [n_out] */
     dr_tensor **dout;  /* [n_out] during backward: gradients that have arrived */
     bool queued;       /* during backward */
+    char *place;       /* the module that it was made in, while results are listened to (dr_set_apply_hook); or NULL */
     dr_node *next;     /* while being freed */
 };
 
@@ -107,6 +108,7 @@ void dr_node_release(dr_node *n)
             stack = below;
         }
         free(top->attr);
+        free(top->place);
         free(top->edges);
         free(top->in);
         free(top->in_view);
@@ -179,6 +181,7 @@ void dr_tape_record(const dr_component *component, const void *attr, dr_tensor *
         dr_fail(DR_ENOMEM, "%s: out of memory recording it for backward", component->name);
         return;
     }
+    if (dr_apply_is_hooked()) n->place = strdup(dr_error_place());
     for (int i = 0; i < n_in; i++) {
         n->in_view[i].rank = -1;
         if (!in[i]) continue;
@@ -341,8 +344,10 @@ static dr_status pass(queue *q, dr_node *n)
                                     .in_view = n->in_view, .out_view = n->out_view, .dout = n->dout, .need = need, .din = din };
     dr_scope_open();
     dr_status status = bring_again(n);
+    if (n->place) dr_error_push(n->place);
     if (status == DR_OK) status = op->backward(&args);
     if (status == DR_OK) status = dr_failed();
+    if (n->place) dr_error_pop();
     for (int i = 0; i < n->n_in; i++) dr_retain(din[i]); /* it may be dout itself */
     free_saved(n); /* before the gradients below are added up: this is where memory peaks */
     n->done = true;

@@ -133,6 +133,12 @@ dr_function bind_closure(lua_State *L, int index, const char *signature);
 dr_device *bind_open_named_device(const char *text, int64_t threads, bool tf32);
 int bind_list_devices(void); /* to stdout; the exit status */
 
+/* ---- diff_devices.c ---------------------------------------------------------------------------------------------- */
+/* Two processes from here on; *reference: this is the one that the other is compared with. The folder for the run's
+ * files, or NULL after dr_fail. */
+const char *bind_diff_begin(bool *reference, int64_t steps);
+int bind_diff_end(int status, const char *device, const char *against); /* the exit status */
+
 /* ---- main.c ------------------------------------------------------------------------------------------------------ */
 extern volatile int bind_interrupted;
 

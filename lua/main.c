@@ -1,4 +1,5 @@
-/* main.c: the program.   drift run SCRIPT [key=value ...] | bench [WHAT] | devices | list [KIND] | help [NAME] | version
+/* main.c: the program.
+ *   drift run SCRIPT [key=value ...] | bench [WHAT] | devices | diff-devices SCRIPT | list [KIND] | help [NAME] | version
  * It opens the registry, loads the plugins, opens the device and runs the script; what went wrong is one message on
  * stderr and exit status 1. */
 #include "bind.h"
@@ -11,16 +12,18 @@
 #include <unistd.h>
 
 typedef struct settings {
-    const char *device, *precision, *out, *resume, *script, *profile;
+    const char *device, *against, *precision, *out, *resume, *script, *profile;
     const char *set[256]; /* key=value */
     int n_set;
-    int64_t seed, threads; /* threads 0: the backend's own choice */
+    int64_t seed, threads, steps; /* threads 0: the backend's own choice; steps: of diff-devices */
     bool seeded, debug, strict, no_plan, json, peers, bench;
 } settings;
 
 static const char usage[] = "drift run SCRIPT [key=value ...]   runs an experiment\n"
                             "drift bench [train|sample|ops]     measures speed and memory: --set hidden=64 batch=128\n"
                             "drift devices                      which devices there are, and why others are not\n"
+                            "drift diff-devices SCRIPT          the first steps on --device (default cuda) and, op by op, on\n"
+                            "                                   --against (default cpu): which layer differs?\n"
                             "drift list [KIND]                  what there is: blocks, samplers, data sets, ...\n"
                             "drift help [NAME]                  what NAME does and takes\n"
                             "drift test [NAME...]               runs the tests (./drift only)\n"
@@ -39,6 +42,8 @@ static const char usage[] = "drift run SCRIPT [key=value ...]   runs an experime
                             "  --profile FILE    writes a Chrome trace of the run's kernels and phases\n"
                             "  --json            bench: figures as JSON\n"
                             "  --peers           bench: against PyTorch, in turn (tests/bench/compare.py --all)\n"
+                            "  --against NAME    diff-devices: the device to compare with\n"
+                            "  --steps N         diff-devices: the optimizer's steps to compare (default 2)\n"
                             "  --no-strict       undefined globals are nil, as in plain Lua\n"
                             "  --debug           errors with their traceback\n"
                             "\n"
@@ -78,9 +83,9 @@ static int complain(const char *text, const char *detail)
 static int unknown_option(char **argv, const struct option *known)
 {
     const char *given = argv[optind - 1];
-    const char *names[16];
+    const char *names[32];
     int64_t n = 0;
-    for (; known[n].name && n < 16; n++) names[n] = known[n].name;
+    for (; known[n].name && n < 32; n++) names[n] = known[n].name;
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)strcspn(given + (strncmp(given, "--", 2) == 0 ? 2 : 0), "="),
              given + (strncmp(given, "--", 2) == 0 ? 2 : 0));
@@ -127,6 +132,8 @@ static int read_options(int argc, char **argv, settings *s, const char *rest[], 
     static const struct option known[] = {
         { "set", required_argument, NULL, 's' },
         { "device", required_argument, NULL, 'd' },
+        { "against", required_argument, NULL, 'a' },
+        { "steps", required_argument, NULL, 'N' },
         { "precision", required_argument, NULL, 'p' },
         { "seed", required_argument, NULL, 'n' },
         { "threads", required_argument, NULL, 't' },
@@ -152,6 +159,10 @@ static int read_options(int argc, char **argv, settings *s, const char *rest[], 
             if (!add_set(s, optarg)) return complain("--set takes key=value, not ", optarg);
             break;
         case 'd': s->device = optarg; break;
+        case 'a': s->against = optarg; break;
+        case 'N':
+            if (!read_whole(optarg, 1, &s->steps)) return complain("--steps takes a whole number above 0, not ", optarg);
+            break;
         case 'p': s->precision = optarg; break;
         case 'o': s->out = optarg; break;
         case 'r': s->resume = optarg; break;
@@ -293,10 +304,10 @@ static int run_lua(const settings *s, const char *command, const char *argument)
     lua_pushstring(L, command);
     lua_pushstring(L, argument);
     const int status = bind_call(L, 3);
-    if (status != LUA_OK) print_error(L);
+    if (status != LUA_OK && !dr_diff_ended()) print_error(L);
     dr_set_note_sink(NULL, NULL);
     lua_close(L);
-    if (status == LUA_OK) return 0;
+    if (status == LUA_OK || dr_diff_ended()) return 0;
     return bind_interrupted ? 130 : 1; /* as a shell has it for what Ctrl-C ended */
 }
 
@@ -337,8 +348,8 @@ static int report(void)
 
 static int unknown_command(const char *command)
 {
-    static const char *const known[] = { "run", "bench", "devices", "list", "help", "test", "version" };
-    const char *near = dr_nearest(command, known, 7);
+    static const char *const known[] = { "run", "bench", "devices", "diff-devices", "list", "help", "test", "version" };
+    const char *near = dr_nearest(command, known, 8);
     fprintf(stderr, "drift: there is no command \"%s\"%s%s (see: drift help)\n", command,
             near ? "; did you mean drift " : "", near ? near : "");
     return 1;
@@ -376,7 +387,9 @@ static bool is_precision(const char *name)
 
 static int run_command(const char *command, settings *s, const char *rest[], int n_rest)
 {
-    const bool script = strcmp(command, "run") == 0, run = script || s->bench;
+    const bool diff = strcmp(command, "diff-devices") == 0, script = strcmp(command, "run") == 0 || diff, run = script || s->bench;
+    bool reference = false;
+    if (!s->device) s->device = diff ? "cuda" : "cpu";
     if (s->peers && s->bench) return compare_with_peers();
     if (script && n_rest == 0) return complain("run which script?  drift run SCRIPT [key=value ...]", NULL);
     if (n_rest > 1) return complain("one argument too many: ", rest[1]);
@@ -385,20 +398,23 @@ static int run_command(const char *command, settings *s, const char *rest[], int
     if (strcmp(command, "devices") == 0) {
         return n_rest > 0 ? complain("one argument too many: ", rest[0]) : bind_list_devices();
     }
-    if (run && open_device(s) != DR_OK) return report();
+    if (diff && !(s->out = bind_diff_begin(&reference, s->steps))) return report();
+    const char *device = s->device;
+    if (reference) s->device = s->against;
+    if (run && open_device(s) != DR_OK) return diff ? bind_diff_end(report(), device, s->against) : report();
     s->script = script ? rest[0] : NULL;
     bind_seed = (uint64_t)s->seed;
-    dr_plan_enable(!s->no_plan);
+    dr_plan_enable(!s->no_plan && !diff);
     if (run) catch_interrupts();
     if (begin_profile(s) != DR_OK) return report();
-    const int status = run_lua(s, command, n_rest > 0 ? rest[0] : NULL);
+    const int status = run_lua(s, diff ? "run" : command, n_rest > 0 ? rest[0] : NULL);
     end_profile();
-    return status;
+    return diff ? bind_diff_end(status, device, s->against) : status;
 }
 
 int main(int argc, char **argv)
 {
-    settings s = { .device = environment("DRIFT_DEVICE", "cpu"), .strict = true };
+    settings s = { .device = environment("DRIFT_DEVICE", NULL), .against = "cpu", .steps = 2, .strict = true };
     const char *rest[2] = { NULL, NULL };
     int n_rest = 0;
     hold_standard_files();
@@ -410,9 +426,9 @@ int main(int argc, char **argv)
     const char *command = argv[1];
     if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) return puts("drift " DR_VERSION) < 0;
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) command = "help";
-    static const char *const commands[] = { "run", "bench", "devices", "list", "help" };
+    static const char *const commands[] = { "run", "bench", "devices", "diff-devices", "list", "help" };
     bool known = false;
-    for (int i = 0; i < 5; i++) known = known || strcmp(command, commands[i]) == 0;
+    for (int i = 0; i < 6; i++) known = known || strcmp(command, commands[i]) == 0;
     if (!known) return unknown_command(command);
     dr_set_home(environment("DRIFT_HOME", DRIFT_HOME_DIR));
     s.bench = strcmp(command, "bench") == 0;
