@@ -5,7 +5,6 @@
 #include "emulated.h"
 #include "fake.h"
 
-#include <csetjmp>
 #include <cstdlib>
 #include <new>
 #include <sys/mman.h>
@@ -26,8 +25,10 @@ enum { STACK = 256 << 10, GUARD = 4096 };
 
 enum thread_state { READY, AT_BARRIER, AT_WARP, ENDED };
 
+typedef void *place[5]; /* of GCC's own jumps, which neither ask the system nor tell AddressSanitizer to clear stacks */
+
 struct fiber {
-    jmp_buf at;
+    place at;
     void *stack, *shadow;
     bool entered;
 };
@@ -55,7 +56,7 @@ static struct {
     int ended, at_barrier;
 } block;
 
-static jmp_buf scheduler;
+static place scheduler;
 static void *scheduler_shadow;
 static const void *scheduler_stack;
 static size_t scheduler_bytes;
@@ -63,11 +64,14 @@ static std::vector<fiber *> idle;
 
 /* ---- fibers ----------------------------------------------------------------------------------------------------------- */
 
-static void leave(fiber *f) /* to the scheduler; returns when the fiber is entered again */
+__attribute__((noinline, no_sanitize("address"))) static void jump_to(place to) { __builtin_longjmp(to, 1); }
+static void (*volatile jump)(place to) = jump_to; /* before a call that is seen to never return, stacks would be cleared */
+
+__attribute__((noinline)) static void leave(fiber *f) /* to the scheduler; returns when the fiber is entered again */
 {
-    if (_setjmp(f->at) == 0) {
+    if (__builtin_setjmp(f->at) == 0) {
         __sanitizer_start_switch_fiber(&f->shadow, scheduler_stack, scheduler_bytes);
-        _longjmp(scheduler, 1);
+        jump(scheduler);
     }
     __sanitizer_finish_switch_fiber(f->shadow, &scheduler_stack, &scheduler_bytes);
 }
@@ -110,7 +114,7 @@ static void enter_first(fiber *f)
     setcontext(&context);
 }
 
-static void enter(thread *t)
+__attribute__((noinline)) static void enter(thread *t)
 {
     if (!t->own && idle.empty()) idle.push_back(new_fiber());
     if (!t->own) {
@@ -119,9 +123,9 @@ static void enter(thread *t)
     }
     block.now = t;
     threadIdx = t->index;
-    if (_setjmp(scheduler) == 0) {
+    if (__builtin_setjmp(scheduler) == 0) {
         __sanitizer_start_switch_fiber(&scheduler_shadow, t->own->stack, STACK);
-        if (t->own->entered) _longjmp(t->own->at, 1);
+        if (t->own->entered) jump(t->own->at);
         enter_first(t->own);
     }
     __sanitizer_finish_switch_fiber(scheduler_shadow, NULL, NULL);
@@ -144,7 +148,7 @@ static void barrier_may_open(void)
     for (const thread &t : block.threads) {
         if (t.state == ENDED) continue;
         if (!first) first = &t;
-        if (t.line != first->line || strcmp(t.file, first->file) != 0) {
+        if (t.line != first->line || (t.file != first->file && strcmp(t.file, first->file) != 0)) {
             misuse(first, &t, "__syncthreads in two places at once");
         }
         yes += t.predicate != 0;
