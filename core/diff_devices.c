@@ -1,7 +1,8 @@
-/* diff_devices.c: which layer is it in which two devices differ first? Each runs the same program in a process of its own.
- * The one tells the results of its ops, one after another, through a pipe; the other compares its own with them and then
- * takes over those that it was told. So every op gets the same inputs on both, nothing adds up, and what differs by more
- * than rounding differs in that op. How much rounding may do, of a result y of inputs x, by their dtype:
+/* diff_devices.c: which layer is it in which two devices differ first? Each runs the same program in a process of its
+ * own. The one tells the results of its ops, one after another, through a pipe; the other compares its own with them
+ * and then takes over those that it was told. So every op gets the same inputs on both, nothing adds up, and what
+ * differs by more than rounding differs in that op. How much rounding may do, of a result y of inputs x, by their
+ * dtype:
  *
  *   |y - y'| <= share max|y|  +  8 eps sqrt(size of x / size of y) min over x of max|x|
  *
@@ -43,7 +44,7 @@ static struct diff {
     char why[640];                  /* apart: what each ran */
 } d;
 
-/* ---- the pipe ----------------------------------------------------------------------------------------------------- */
+/* ---- the pipe ---------------------------------------------------------------------------------------------------- */
 
 static dr_status send(const void *data, size_t bytes)
 {
@@ -69,7 +70,7 @@ static bool receive(void *data, size_t bytes) /* false: the other process has en
     return true;
 }
 
-/* ---- what an op gave ---------------------------------------------------------------------------------------------- */
+/* ---- what an op gave --------------------------------------------------------------------------------------------- */
 
 typedef struct given {
     dr_tensor *const *tensor;
@@ -110,7 +111,7 @@ static int64_t elements(const dr_tensor *t)
     return n;
 }
 
-/* ---- telling ------------------------------------------------------------------------------------------------------ */
+/* ---- telling ----------------------------------------------------------------------------------------------------- */
 
 static void tell(void *ctx, const dr_component *op, dr_tensor *const *in, int n_in, dr_tensor *const *out, int n_out)
 {
@@ -129,7 +130,7 @@ static void tell(void *ctx, const dr_component *op, dr_tensor *const *in, int n_
     }
 }
 
-/* ---- comparing ---------------------------------------------------------------------------------------------------- */
+/* ---- comparing --------------------------------------------------------------------------------------------------- */
 
 /* The unit of the last place of a number near 1, and the share of the largest result that an op may be off by. */
 static double eps_of(dr_dtype t)
@@ -187,7 +188,8 @@ static double distance(double a, double b)
 }
 
 /* told[elements(t)]: what the other device has there. */
-static difference compare(const message *m, dr_tensor *t, const double *told, dr_tensor *const *in, int n_in, bool mutates)
+static difference compare(const message *m, dr_tensor *t, const double *told, dr_tensor *const *in, int n_in,
+                          bool mutates)
 {
     difference f = { 0 };
     char text[128];
@@ -257,7 +259,8 @@ static void compare_one(const message *m, dr_tensor *t, dr_tensor *const *in, in
     free(told);
 }
 
-static void compare_all(void *ctx, const dr_component *op, dr_tensor *const *in, int n_in, dr_tensor *const *out, int n_out)
+static void compare_all(void *ctx, const dr_component *op, dr_tensor *const *in, int n_in, dr_tensor *const *out,
+                        int n_out)
 {
     (void)ctx;
     const given g = results_of(op, in, n_in, out, n_out);
@@ -275,7 +278,7 @@ static void compare_all(void *ctx, const dr_component *op, dr_tensor *const *in,
     for (int i = 0; i < g.n && !dr_failed(); i++) compare_one(&m, g.tensor[i], in, n_in, g.tensor == in);
 }
 
-/* ---- beginning and end -------------------------------------------------------------------------------------------- */
+/* ---- beginning and end ------------------------------------------------------------------------------------------- */
 
 static dr_status begin(int fd, int64_t steps, dr_apply_hook hook)
 {
@@ -311,13 +314,13 @@ dr_status dr_diff_count_step(void)
 
 static void print_difference(FILE *to, const difference *f)
 {
-    fprintf(to, "%-44s %-24s %-24s %11.3g %11.3g %11.3g\n", f->place[0] ? f->place : "-", f->op, f->what, f->off, f->largest,
-            f->allowed);
+    fprintf(to, "%-44s %-24s %-24s %11.3g %11.3g %11.3g\n", f->place[0] ? f->place : "-", f->op, f->what, f->off,
+            f->largest, f->allowed);
 }
 
 static void print_found(FILE *to, const char *device, const char *other)
 {
-    fprintf(to, "%s differs from %s in %lld of %lld results of %lld ops, first in these (each op had the same inputs on both):\n",
+    fprintf(to, "%s differs from %s in %lld of %lld results of %lld ops, each of the same inputs on both; first in these:\n",
             device, other, (long long)d.differ, (long long)d.results, (long long)d.ops);
     fprintf(to, "%-44s %-24s %-24s %11s %11s %11s\n", "layer", "op", "result", "off by", "of up to", "allowed");
     for (int64_t i = 0; i < d.differ && i < SHOWN; i++) print_difference(to, &d.found[i]);
@@ -344,8 +347,9 @@ dr_diff_result dr_diff_finish(FILE *to, const char *device, const char *other)
         fprintf(to, "%s and %s agree: %lld results of %lld ops, %lld steps\n", device, other, (long long)d.results,
                 (long long)d.ops, (long long)d.steps);
         if (d.worst.off > 0.0) {
-            fprintf(to, "nearest to what is allowed: %s at %s, %s off by %.3g of up to %.3g, %.3g allowed\n", d.worst.op,
-                    d.worst.place[0] ? d.worst.place : "-", d.worst.what, d.worst.off, d.worst.largest, d.worst.allowed);
+            fprintf(to, "nearest to what is allowed: %s at %s, %s off by %.3g of up to %.3g, %.3g allowed\n",
+                    d.worst.op, d.worst.place[0] ? d.worst.place : "-", d.worst.what, d.worst.off, d.worst.largest,
+                    d.worst.allowed);
         }
     }
     close(d.fd);

@@ -1,5 +1,5 @@
-/* read_later.c: a number of a device, asked for now and read later, so that the host goes on meanwhile. Devices that have
- * no queue of their own (no read_begin) are read at once. */
+/* read_later.c: a number of a device, asked for now and read later, so that the host goes on meanwhile. Devices that
+ * have no queue of their own (no read_begin) are read at once. */
 #include "tensor.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
-/* replay_graph.c: a replay as one launch, on devices that have graphs (see dr_backend's graph_begin). The events that vary
- * are captured once, with the addresses of that moment, and again when any of these has changed. Results lie in memory
- * that belongs to the graph, so callers get copies. Where random streams begin is told with each launch.
- * A replay runs kernel by kernel while a profile is open, with DRIFT_CUDA_GRAPH=off, and with DRIFT_SYNC=1, where an
+/* replay_graph.c: a replay as one launch, on devices that have graphs (see dr_backend's graph_begin). The events that
+ * vary are captured once, with the addresses of that moment, and again when any of these has changed. Results lie in
+ * memory that belongs to the graph, so callers get copies. Where random streams begin is told with each launch. A
+ * replay runs kernel by kernel while a profile is open, with DRIFT_CUDA_GRAPH=off, and with DRIFT_SYNC=1, where an
  * error is to name its kernel. */
 #include "plan.h"
 
@@ -15,7 +15,7 @@ typedef struct dr_replay_graph {
     struct dr_replay_graph *next; /* of the same device */
 } dr_replay_graph;
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
 static void unlink_graph(dr_replay_graph *g)
 {
@@ -67,7 +67,7 @@ static dr_status keep(dr_capture *k, void *made)
     return DR_OK;
 }
 
-/* ---- capturing ---------------------------------------------------------------------------------------------------- */
+/* ---- capturing --------------------------------------------------------------------------------------------------- */
 
 static bool is_set(const char *name, const char *off) /* to anything but "" and `off` */
 {
@@ -129,7 +129,7 @@ bool dr_replay_graph_ready(dr_capture *k)
     return false;
 }
 
-/* ---- launching ---------------------------------------------------------------------------------------------------- */
+/* ---- launching --------------------------------------------------------------------------------------------------- */
 
 dr_status dr_replay_graph_launch(const dr_capture *k, int64_t sample)
 {

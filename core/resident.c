@@ -1,6 +1,7 @@
-/* resident.c: a data set's images in a device's memory. They are uploaded once, channels-last; a batch is then a gather of
- * rows by a piece of the epoch's order, which is uploaded once an epoch, so that a step moves no image from the host.
- * The same bits as a batch that the host has put together: rows are copied, labels are whole numbers below 2^24 in f32. */
+/* resident.c: a data set's images in a device's memory. They are uploaded once, channels-last; a batch is then a gather
+ * of rows by a piece of the epoch's order, which is uploaded once an epoch, so that a step moves no image from the
+ * host. The same bits as a batch that the host has put together: rows are copied, labels are whole numbers below 2^24
+ * in f32. */
 #include "resident.h"
 
 #include "tensor.h"
@@ -29,7 +30,7 @@ static void to_channels_last(const dr_resident *r, const float *from, float *to)
     }
 }
 
-/* ---- upload ------------------------------------------------------------------------------------------------------- */
+/* ---- upload ------------------------------------------------------------------------------------------------------ */
 
 static dr_status upload_rows(const dr_resident *r, int64_t first, int64_t n, const float *image, const float *label)
 {
@@ -41,7 +42,8 @@ static dr_status upload_rows(const dr_resident *r, int64_t first, int64_t n, con
 }
 
 /* one: room for an image; image, label: for CHUNK of them. */
-static dr_status read_rows(const dr_resident *r, dr_instance *dataset, dr_split split, float *one, float *image, float *label)
+static dr_status read_rows(const dr_resident *r, dr_instance *dataset, dr_split split, float *one, float *image,
+                           float *label)
 {
     const dr_dataset *api = dataset->iface;
     const int64_t pixels = r->channels * r->height * r->width;
@@ -77,7 +79,7 @@ static dr_status fill(dr_resident *r, dr_instance *dataset, dr_split split, bool
     return dr_failed();
 }
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
 static bool fits(const dr_dataset *api, const dr_dataset_info *info, int64_t rows)
 {
@@ -96,8 +98,8 @@ dr_resident *dr_resident_new(dr_instance *dataset, dr_split split, const dr_data
     if (dr_failed() || dr_plan_recording()) return NULL;
     dr_resident *r = fits(dataset->iface, info, rows) ? calloc(1, sizeof *r) : NULL;
     if (r) {
-        *r = (dr_resident){ .device = dr_device_current(), .rows = rows, .channels = info->channels, .height = info->height,
-                            .width = info->width, .order_of = -1 };
+        *r = (dr_resident){ .device = dr_device_current(), .rows = rows, .channels = info->channels,
+                            .height = info->height, .width = info->width, .order_of = -1 };
         if (fill(r, dataset, split, info->classes > 0) == DR_OK) return r;
     }
     dr_resident_free(r);
@@ -116,7 +118,7 @@ void dr_resident_free(dr_resident *r)
 
 dr_device *dr_resident_device(const dr_resident *r) { return r ? r->device : NULL; }
 
-/* ---- a batch ------------------------------------------------------------------------------------------------------ */
+/* ---- a batch ----------------------------------------------------------------------------------------------------- */
 
 static dr_status lay_order(dr_resident *r, const int64_t *order, int64_t number)
 {
@@ -140,7 +142,8 @@ static dr_tensor *rows_of(dr_tensor *table, dr_tensor *numbers) /* [rows,D], [B]
     return dr_apply1("embedding", (dr_tensor *[]){ table, numbers }, 2, NULL);
 }
 
-dr_status dr_resident_batch(dr_resident *r, const int64_t *order, int64_t number, int64_t start, int64_t size, dr_batch *out)
+dr_status dr_resident_batch(dr_resident *r, const int64_t *order, int64_t number, int64_t start, int64_t size,
+                            dr_batch *out)
 {
     if (lay_order(r, order, number) != DR_OK) return dr_failed();
     const int64_t B = size, C = r->channels, H = r->height, W = r->width;

@@ -1,5 +1,5 @@
-/* devices.c: the program's --device NAME[:N][,option=value...] and `drift devices`. Options are the backend's parameters,
- * as in drift.device("cuda:1", { deterministic = false }). */
+/* devices.c: the program's --device NAME[:N][,option=value...] and `drift devices`. Options are the backend's
+ * parameters, as in drift.device("cuda:1", { deterministic = false }). */
 #include "bind.h"
 
 #include <stdlib.h>
@@ -19,7 +19,8 @@ static bool read_bool(const char *text, bool *value)
 static dr_status read_option(const dr_component *backend, char *text, dr_arg *arg)
 {
     char *value = strchr(text, '='), *end = NULL;
-    if (!value || value == text) return dr_fail(DR_EINVAL, "--device %s,option=value: '%s' has no value", backend->name, text);
+    if (!value || value == text)
+        return dr_fail(DR_EINVAL, "--device %s,option=value: '%s' has no value", backend->name, text);
     *value++ = '\0';
     const dr_param *p = dr_param_find(backend, text);
     if (!p) return dr_failed();
@@ -118,6 +119,7 @@ int bind_list_devices(void)
         cuda = cuda || strcmp(c->name, "cuda") == 0;
         print_devices(c);
     }
-    if (!cuda) printf("cuda     none: this build has no CUDA backend; cmake makes it where it finds CUDA 12 or newer\n");
+    if (cuda) return 0;
+    printf("cuda     none: this build has no CUDA backend; cmake builds it where there is CUDA 12 or newer\n");
     return 0;
 }

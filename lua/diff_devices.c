@@ -1,5 +1,6 @@
-/* diff_devices.c: drift diff-devices SCRIPT: the script on two devices at once, in two processes with the same seed; which op
- * of which layer gives other numbers? core/diff_devices.c compares. The process forks before any device is open. */
+/* diff_devices.c: drift diff-devices SCRIPT: the script on two devices at once, in two processes with the same seed;
+ * which op of which layer gives other numbers? core/diff_devices.c compares. The process forks before any device is
+ * open. */
 #define _XOPEN_SOURCE 700 /* nftw */
 #include "bind.h"
 
@@ -69,7 +70,8 @@ int bind_diff_end(int status, const char *device, const char *against)
     if (status != 0) kill(other, SIGTERM);
     waitpid(other, &theirs, 0);
     if (status == 0 && (!WIFEXITED(theirs) || WEXITSTATUS(theirs) != 0)) {
-        fprintf(stderr, "drift: diff-devices: on %s the script failed; drift run --device %s says why\n", against, against);
+        fprintf(stderr, "drift: diff-devices: on %s the script failed; drift run --device %s says why\n", against,
+                against);
     }
     nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     return status != 0 || result != DR_DIFF_SAME;

@@ -1,5 +1,5 @@
 /* main.c: the program.
- *   drift run SCRIPT [key=value ...] | bench [WHAT] | devices | diff-devices SCRIPT | list [KIND] | help [NAME] | version
+ *   drift run SCRIPT [key=value ...] | bench [WHAT] | devices | diff-devices SCRIPT | list [KIND] | help [NAME]
  * It opens the registry, loads the plugins, opens the device and runs the script; what went wrong is one message on
  * stderr and exit status 1. */
 #include "bind.h"
@@ -161,7 +161,8 @@ static int read_options(int argc, char **argv, settings *s, const char *rest[], 
         case 'd': s->device = optarg; break;
         case 'a': s->against = optarg; break;
         case 'N':
-            if (!read_whole(optarg, 1, &s->steps)) return complain("--steps takes a whole number above 0, not ", optarg);
+            if (!read_whole(optarg, 1, &s->steps))
+                return complain("--steps takes a whole number above 0, not ", optarg);
             break;
         case 'p': s->precision = optarg; break;
         case 'o': s->out = optarg; break;
@@ -387,20 +388,25 @@ static bool is_precision(const char *name)
 
 static int run_command(const char *command, settings *s, const char *rest[], int n_rest)
 {
-    const bool diff = strcmp(command, "diff-devices") == 0, script = strcmp(command, "run") == 0 || diff, run = script || s->bench;
+    const bool diff = strcmp(command, "diff-devices") == 0, script = diff || strcmp(command, "run") == 0;
+    const bool run = script || s->bench;
     bool reference = false;
     if (!s->device) s->device = diff ? "cuda" : "cpu";
     if (s->peers && s->bench) return compare_with_peers();
     if (script && n_rest == 0) return complain("run which script?  drift run SCRIPT [key=value ...]", NULL);
     if (n_rest > 1) return complain("one argument too many: ", rest[1]);
-    if (s->precision && !is_precision(s->precision)) return complain("--precision is f32, bf16 or tf32, not ", s->precision);
+    if (s->precision && !is_precision(s->precision))
+        return complain("--precision is f32, bf16 or tf32, not ", s->precision);
     if (load_plugins() != DR_OK) return report();
     if (strcmp(command, "devices") == 0) {
         return n_rest > 0 ? complain("one argument too many: ", rest[0]) : bind_list_devices();
     }
     if (diff && !(s->out = bind_diff_begin(&reference, s->steps))) return report();
     const char *device = s->device;
-    if (reference) s->device = s->against;
+    if (reference) {
+        s->device = s->against;
+        if (s->precision && strcmp(s->precision, "tf32") == 0) s->precision = "f32"; /* what it is to be compared with */
+    }
     if (run && open_device(s) != DR_OK) return diff ? bind_diff_end(report(), device, s->against) : report();
     s->script = script ? rest[0] : NULL;
     bind_seed = (uint64_t)s->seed;

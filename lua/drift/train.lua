@@ -114,9 +114,10 @@ local function stopped(run, net, optimizer, averages, at, progress)
   os.exit(130, true)
 end
 
--- Losses of steps that the device may still be at work on: the host goes on, and reads them some steps later. What follows
--- from a loss (its line, the epoch's sum, the check that it is a number) is done in the order of the steps, before anything
--- that a file shows: settle(0) waits for all. Where devices do not run on their own there is nothing to wait for.
+-- Losses of steps that the device may still be at work on: the host goes on, and reads them some steps later. What
+-- follows from a loss (its line, the epoch's sum, the check that it is a number) is done in the order of the steps,
+-- before anything that a file shows: settle(0) waits for all. Where devices do not run on their own there is nothing to
+-- wait for.
 local MOST_WAITING = 32
 
 local function losses(run, at, progress)

@@ -1,6 +1,7 @@
-/* Where a device has memory of its own, a data set that fits lives there: its batches are those that the host would have
- * put together, to the bit and in the same layout, and only an epoch's order is uploaded any more. What does not fit, has
- * noise of its own or cannot be read comes from the host. The device is ref, which says that its memory is its own. */
+/* Where a device has memory of its own, a data set that fits lives there: its batches are those that the host would
+ * have put together, to the bit and in the same layout, and only an epoch's order is uploaded any more. What does not
+ * fit, has noise of its own or cannot be read comes from the host. The device is ref, which says that its memory is its
+ * own. */
 #include "../host.h"
 #include "tensor.h"
 
@@ -15,7 +16,8 @@ static dr_status info(void *self, dr_split split, dr_dataset_info *out)
 {
     const fake *f = self;
     (void)split;
-    *out = (dr_dataset_info){ .n = f->n, .channels = f->channels, .height = f->side, .width = f->side + 1, .classes = f->classes };
+    *out = (dr_dataset_info){ .n = f->n, .channels = f->channels, .height = f->side, .width = f->side + 1,
+                              .classes = f->classes };
     return DR_OK;
 }
 
@@ -25,7 +27,8 @@ static dr_status read_fake(void *self, dr_split split, int64_t index, float *ima
     (void)split;
     __atomic_fetch_add(&samples_read, 1, __ATOMIC_SEQ_CST);
     if (index == f->broken) return DR_EIO;
-    for (int64_t i = 0; i < f->channels * f->side * (f->side + 1); i++) image[i] = (float)index / 255.0f + 0.01f * (float)i;
+    const int64_t pixels = f->channels * f->side * (f->side + 1);
+    for (int64_t i = 0; i < pixels; i++) image[i] = (float)index / 255.0f + 0.01f * (float)i;
     *label = (int32_t)(index * 1000003 % (1 << 23)) - 1000;
     return DR_OK;
 }
@@ -126,7 +129,7 @@ static void batches_are_those_of_the_host(void **state)
         assert_int_equal(compare(&f, true, 0), 3);
         assert_int_equal(compare(&f, true, 12), 3);
     }
-    fake large = { .n = 600, .channels = 2, .side = 4, .classes = 0, .broken = -1 }; /* more than are uploaded at once */
+    fake large = { .n = 600, .channels = 2, .side = 4, .classes = 0, .broken = -1 }; /* in several uploads */
     assert_int_equal(compare(&large, false, 0), 3);
 }
 

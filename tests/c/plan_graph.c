@@ -1,12 +1,12 @@
-/* A plan on a device that has graphs is one launch a replay, with the numbers of the function as written: random streams
- * move, results are the caller's own, memory that moves is captured again, what cannot be captured runs kernel by kernel.
- * The device is ref with a queue of its own: what it is given between begin and end, it runs at each launch. */
+/* A plan on a device that has graphs is one launch a replay, with the numbers of the function as written: random
+ * streams move, results are the caller's own, memory that moves is captured again, what cannot be captured runs kernel
+ * by kernel. The device is ref with a queue of its own: what it is given between begin and end, each launch runs. */
 #include "../host.h"
 #include "plan.h"
 
 #include <stdlib.h>
 
-/* ---- a device with graphs ------------------------------------------------------------------------------------------ */
+/* ---- a device with graphs ---------------------------------------------------------------------------------------- */
 
 enum { OPS = 64, NODES = 64, VIEWS = 8, BYTES = 1024 };
 
@@ -206,7 +206,8 @@ static int open_with_graphs(void **state)
 
 static int64_t live(void) { return q.begun - q.freed; }
 
-/* ---- a step ------------------------------------------------------------------------------------------------------------ */
+/* ---- a step
+ * ------------------------------------------------------------------------------------------------------------ */
 
 enum { N = 6 };
 
@@ -286,7 +287,8 @@ static void check_calls(dr_plan *p, step *s, dr_plan *other, step *as_written, i
     }
 }
 
-/* ---- promises ---------------------------------------------------------------------------------------------------------- */
+/* ---- promises
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void a_replay_is_one_launch_with_the_same_numbers(void **state)
 {
@@ -324,7 +326,8 @@ static void a_replay_is_one_launch_with_the_same_numbers(void **state)
 static dr_status noise_from(void *ctx, dr_tensor *const *in, dr_tensor **out, int *n_out)
 {
     const int64_t sample = *(int64_t *)ctx;
-    const dr_random_attr moves = { DR_F32, { 1, { N } }, 1, 2, 3, sample + 7 }, stays = { DR_F32, { 1, { N } }, 1, 2, 3, 7 };
+    const dr_random_attr moves = { DR_F32, { 1, { N } }, 1, 2, 3, sample + 7 };
+    const dr_random_attr stays = { DR_F32, { 1, { N } }, 1, 2, 3, 7 };
     (void)in;
     out[0] = dr_retain(dr_add(dr_apply1("rand_normal", NULL, 0, &moves),
                               dr_scale(10, dr_apply1("rand_normal", NULL, 0, &stays))));

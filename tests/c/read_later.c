@@ -1,5 +1,6 @@
-/* A number that is read later is that of the moment when it was asked for, whatever happens to the tensor meanwhile; each
- * reading is given back once; a device without a queue is read at once. The device is ref with readings of its own. */
+/* A number that is read later is that of the moment when it was asked for, whatever happens to the tensor meanwhile;
+ * each reading is given back once; a device without a queue is read at once. The device is ref with readings of its
+ * own. */
 #include "../host.h"
 #include "tensor.h"
 

@@ -46,7 +46,8 @@ local function train(o)
     run = run, data = subset(), model = o.model or classifier(), loss = not o.process and loss_of or nil,
     process = o.process, p_uncond = o.process and 0.3,
     optim = o.optim or drift.optim.adam { lr = 1e-2 }, ema = drift.ema.fixed { decay = 0.9 },
-    batch = o.batch or 50, epochs = o.epochs or 2, steps = o.steps, checkpoint_every = o.checkpoint_every, after_epoch = o.after_epoch }
+    batch = o.batch or 50, epochs = o.epochs or 2, steps = o.steps, checkpoint_every = o.checkpoint_every,
+    after_epoch = o.after_epoch }
   local state = {}
   for _, w in ipairs(net:named()) do state[w.path] = w.tensor:tostring_bytes() end
   for path, tensor in pairs(averages[1]:state_dict "average.") do state[path] = tensor:tostring_bytes() end
@@ -95,8 +96,8 @@ describe("on an emulated GPU", function()
           net:stream(0, 0, 6 * i)
           optimizer:advance(1)
           losses[i] = drift.scope(function()
-            local loss, image = step { image = drift.rand { 6, 1, 28, 28, purpose = "image", step = i }, size = 6, sample = 6 * i,
-                                       label = drift.tensor({ 3, 1, 4, 1, 5, 9 }, "i32") }
+            local images = drift.rand { 6, 1, 28, 28, purpose = "image", step = i }
+            local loss, image = step { image = images, label = drift.tensor({ 3, 1, 4, 1, 5, 9 }, "i32"), size = 6, sample = 6 * i }
             return { loss:item(), image:sum():item() }
           end)
         end
@@ -119,9 +120,9 @@ describe("on an emulated GPU", function()
       on("cuda", function()
         local slow, expected = as_written(function() return train {} end)
         drift.export.fake_forget_calls()
-        local waits
+        local calls, waits = drift.export.fake_calls, nil
         local run, state = train { after_epoch = function(_, epoch)
-          if epoch == 1 then waits = drift.export.fake_calls "cudaStreamSynchronize" + drift.export.fake_calls "cudaEventSynchronize" end
+          if epoch == 1 then waits = calls "cudaStreamSynchronize" + calls "cudaEventSynchronize" end
         end }
         same(expected, state)
         assert.equal(lines_of(slow), lines_of(run))
@@ -204,7 +205,8 @@ end)
 describe("the program", function()
   -- Output (both streams) and exit status.
   local function run(arguments, environment)
-    local pipe = assert(io.popen((environment or "") .. " " .. program .. " " .. arguments .. " 2>&1; echo \"status $?\""))
+    local command = ("%s %s %s 2>&1; echo \"status $?\""):format(environment or "", program, arguments)
+    local pipe = assert(io.popen(command))
     local output = pipe:read "a"
     pipe:close()
     local text, status = output:match "^(.*)status (%d+)\n$"
@@ -219,7 +221,9 @@ describe("the program", function()
   it("lists devices, and says why others are not there", function()
     local text, status = run "devices"
     assert.equal(0, status)
-    for _, line in ipairs { "cpu +%S", "ref +plain loops", "cuda%S* +%S" } do assert.is_truthy(text:find(line), text) end
+    for _, line in ipairs { "cpu +%S", "ref +plain loops", "cuda%S* +%S" } do
+      assert.is_truthy(text:find(line), text)
+    end
     assert.equal(1, select(2, run "devices cuda"))
   end)
 
@@ -237,22 +241,27 @@ describe("the program", function()
   end)
 
   when_emulated("takes options of the device", function()
-    local name = script [[print(drift.device():option "deterministic", drift.device():option "tf32", drift.precision())]]
+    local name = script [[local d = drift.device() print(d:option "deterministic", d:option "tf32", drift.precision())]]
     assert.equal("1.0\t0.0\tf32\n", (run("run --device cuda " .. name)))
     assert.equal("0.0\t0.0\tf32\n", (run("run --device cuda:0,deterministic=false " .. name)))
     assert.equal("1.0\t1.0\ttf32\n", (run("run --device cuda --precision tf32 " .. name)))
     assert.equal("0.0\t1.0\tf32\n", (run("run --device cuda,tf32=true,deterministic=false " .. name)))
-    local later = script [[drift.precision "tf32"]]
-    assert.is_truthy(run("run --device cuda " .. later):find("device cuda was opened without it", 1, true))
-    assert.is_truthy(run("run --device cuda,deterministic=maybe " .. name):find("deterministic = maybe is not true or false", 1, true))
-    assert.is_truthy(run("run --device cuda,determinstic=true " .. name):find("did you mean 'deterministic'", 1, true))
-    assert.is_truthy(run("run --device cuda,tf32 " .. name):find("'tf32' has no value", 1, true))
+    local function says(arguments, part)
+      local text, status = run("run --device " .. arguments)
+      assert.equal(1, status)
+      assert.is_truthy(text:find(part, 1, true), text)
+    end
+    says("cuda,deterministic=maybe " .. name, "deterministic = maybe is not true or false")
+    says("cuda,determinstic=true " .. name, "did you mean 'deterministic'")
+    says("cuda,tf32 " .. name, "'tf32' has no value")
+    says("cuda " .. script [[drift.precision "tf32"]], "device cuda was opened without it")
   end)
 
   it("says where there is no TF32", function()
     local text, status = run("run --device ref --precision tf32 " .. script "")
     assert.equal(1, status)
     assert.is_truthy(text:find("precision tf32: device ref computes f32 in full", 1, true), text)
-    assert.is_truthy(run("run --device ref " .. script [[drift.precision "tf32"]]):find("device ref computes f32 in full", 1, true))
+    text = run("run --device ref " .. script [[drift.precision "tf32"]])
+    assert.is_truthy(text:find("device ref computes f32 in full", 1, true), text)
   end)
 end)

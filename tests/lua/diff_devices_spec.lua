@@ -8,8 +8,8 @@ os.execute("mkdir -p plugins && cp " .. os.getenv "DRIFT_TEST_PLUGIN_DIR" .. "/c
 
 -- The output's stdout, stderr and exit status.
 local function diff(script, arguments)
-  local command = ("DRIFT_PLUGINS=plugins %s diff-devices %s %s 2>stderr; echo \"status $?\""):format(program, script, arguments)
-  local pipe = assert(io.popen(command))
+  local command = "DRIFT_PLUGINS=plugins %s diff-devices %s %s 2>stderr; echo \"status $?\""
+  local pipe = assert(io.popen(command:format(program, script, arguments)))
   local output = pipe:read "a"
   pipe:close()
   local text, status = output:match "^(.*)status (%d+)\n$"
@@ -49,7 +49,7 @@ describe("diff-devices", function()
     local layer, op = first(text)
     assert.equal("avg_pool2d", op)
     assert.is_truthy(layer:find "^unet", layer)
-    assert.is_truthy(text:find("differs from ref in 2 of %d+ results"), text)  -- once a step: what follows takes the right numbers
+    assert.is_truthy(text:find("differs from ref in 2 of %d+ results"), text)  -- once a step: what follows is right
   end)
 
   it("names the layer of one call that is wrong", function()
