@@ -1,6 +1,6 @@
 /* tape.c: reverse-mode differentiation. Each result of a recorded op points to the node that made it; a node points to
  * the nodes of its inputs, or to leaves, and holds only what its op's backward declared that it needs; of that, not what
- * the node that made it can make again (dr_op.again: batch_norm_act's output). dr_backward walks nodes in the reverse
+ * the node that made it can make again (dr_op.again: batch_norm_act's output), unless the device keeps it. dr_backward walks nodes in the reverse
  * order of their making and frees each one's saved tensors as soon as it has passed. */
 #include "tensor.h"
 
@@ -153,10 +153,11 @@ static bool strides_agree(const dr_view *a, const dr_view *b)
     return true;
 }
 
-/* t, as it went into an op that wants to see it in its backward: can it be made again then? */
+/* t, as it went into an op that wants to see it in its backward: can it be made again then, and should it? */
 static bool comes_again(const dr_tensor *t, const dr_tensor *laid)
 {
     if (!t->node || t->output != 0 || (laid && laid != t)) return false;
+    if (t->storage->device->api->flags & DR_BACKEND_KEEPS_RESULTS) return false;
     const dr_op *op = t->node->component->iface;
     return op->size > offsetof(dr_op, again) && op->again && strides_agree(&t->view, &t->node->out_view[0]);
 }

@@ -195,8 +195,8 @@ static dr_status list_devices(int64_t index, char *text, size_t bytes)
     return DR_OK;
 }
 
-DR_BACKEND(cuda, "An NVIDIA GPU: cuDNN, cuBLASLt and own kernels, f32, TF32 and bf16", params, .open = open_device,
-           .close = close_device, .alloc = allocate, .free = release, .copy = copy, .sync = sync, .kernel = kernel,
+DR_BACKEND(cuda, "An NVIDIA GPU: cuDNN, cuBLASLt and own kernels, f32, TF32 and bf16", params,
+           .flags = DR_BACKEND_KEEPS_RESULTS, .open = open_device, .close = close_device, .alloc = allocate, .free = release, .copy = copy, .sync = sync, .kernel = kernel,
            .describe = describe, .graph_begin = dr_cuda_graph_begin, .graph_end = dr_cuda_graph_end,
            .graph_step = dr_cuda_graph_step,
            .graph_launch = dr_cuda_graph_launch, .graph_free = dr_cuda_graph_free, .read_begin = dr_cuda_read_begin,

@@ -1,6 +1,7 @@
 /* The tape: gradients add up over paths and calls, memory that backward does not need is given back, and a graph is
  * walked once. Each op's own gradient is held to finite differences in tests/ops. */
 #include "../host.h"
+#include "tensor.h"
 
 static dr_tensor *leaf(double value) { return dr_requires_grad(dr_tensor_full(DR_F32, DR_SHAPE(3), value), true); }
 
@@ -213,6 +214,20 @@ static void what_can_be_made_again_is_not_held(void **state)
     for (int i = 0; i < IMAGE; i++) assert_float_equal(again[i], held[i], 1e-6);
 }
 
+static void a_device_with_memory_to_spare_keeps_what_could_be_made_again(void **state)
+{
+    (void)state;
+    float again[IMAGE], kept[IMAGE];
+    dr_backend *api = &dr_device_current()->api_read;
+    const uint32_t flags = api->flags;
+    const size_t less = normalised_product(false, again);
+    api->flags |= DR_BACKEND_KEEPS_RESULTS;
+    const size_t more = normalised_product(false, kept);
+    api->flags = flags;
+    assert_true(more - less >= IMAGE * sizeof(float));
+    for (int i = 0; i < IMAGE; i++) assert_float_equal(again[i], kept[i], 1e-6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +246,7 @@ int main(void)
         cmocka_unit_test(a_chain_of_a_hundred_thousand_ops_is_freed_without_deep_recursion),
         cmocka_unit_test(only_what_backward_needs_stays_in_memory),
         cmocka_unit_test(what_can_be_made_again_is_not_held),
+        cmocka_unit_test(a_device_with_memory_to_spare_keeps_what_could_be_made_again),
     };
     return cmocka_run_group_tests(tests, open_ref, close_all);
 }

@@ -114,7 +114,8 @@ typedef struct dr_backend {
     dr_status (*list)(int64_t index, char *text, size_t bytes);
 } dr_backend;
 enum { DR_BACKEND_HOST_MEMORY = 1, /* its memory can be read in place */
-       DR_BACKEND_SHAPES_ONLY = 2  /* computes nothing */ };
+       DR_BACKEND_SHAPES_ONLY = 2, /* computes nothing */
+       DR_BACKEND_KEEPS_RESULTS = 4 /* memory is plenty, time is not: what backward could make again is kept */ };
 
 /* ---- block/1: a part of a network ---------------------------------------------------------------------------------- */
 typedef struct dr_block {
