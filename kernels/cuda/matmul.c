@@ -1,15 +1,28 @@
-/* matmul.c: products by cuBLASLt: matmul [..,M,K] [..,K,N], leading axes broadcast, and linear y = x W^T + bias. In bf16
- * linear may have its weights in f32 (the optimizer's): they are rounded into the workspace first. */
+/* matmul.c: products by cuBLASLt: matmul [..,M,K] [..,K,N], leading axes broadcast, and linear y = x W^T + bias. Small ones
+ * go to a kernel of our own, which takes 3 us where cuBLASLt takes 15. In bf16 linear may have its weights in f32 (the
+ * optimizer's): they are rounded first, and a bias is added to sums in f32, so that the result is rounded once. */
 #include "matmul.h"
 
 static size_t size_of(int32_t dtype) { return dtype == DR_BF16 ? 2 : sizeof(float); }
+static size_t whole_lines(int64_t bytes) { return ((size_t)bytes + 255) / 256 * 256; }
 
-/* By cuBLASLt where it can, else by the kernel of our own. */
+/* Is the kernel of our own done sooner? It has no tensor cores, and goes through K in one block. bias: y in bf16 takes a
+ * second launch with cuBLASLt. */
+static bool is_small(const dr_kargs *a, const dr_cuda_product *p, bool bias)
+{
+    const bool tensor_cores = p->dtype == DR_BF16 || dr_cuda_of(a)->tf32;
+    const double terms = (double)p->M * (double)p->N * (double)p->K * (double)p->batch;
+    const bool second_launch = p->dtype == DR_BF16 && bias;
+    return p->K <= 1024 && terms <= (tensor_cores && !second_launch ? 1 << 22 : 1 << 24);
+}
+
+/* By cuBLASLt where it can and should, else by the kernel of our own. bias: NULL where y is bf16 */
 static dr_status multiply(const dr_kargs *a, const dr_cuda_product *p, const void *A, const void *B, const void *bias, void *y)
 {
-    const dr_cublaslt_plan *plan = p->K > 0 ? dr_cublaslt_find(a, p, A, B, bias, y) : NULL;
-    if (p->K > 0 && !plan) return dr_failed();
-    if (!plan || plan->refused) {
+    const bool own = is_small(a, p, false);
+    const dr_cublaslt_plan *plan = own ? NULL : dr_cublaslt_find(a, p, A, B, bias, y);
+    if (!own && !plan) return dr_failed();
+    if (own || plan->refused) {
         dr_matmul_direct(a, p, A, B, bias, y);
         return dr_failed();
     }
@@ -84,7 +97,8 @@ static void matmul(const dr_kargs *a) /* a [..,M,K], b [..,K,N] -> y [..,M,N] */
                           .transpose_a = attr->transpose_a,
                           .transpose_b = attr->transpose_b,
                           .dtype = A->dtype,
-                          .y_dtype = y->dtype };
+                          .y_dtype = y->dtype,
+                          .b_dtype = A->dtype };
     if (dr_numel(y) == 0) return;
     leading l = leading_axes(A, B, y);
     if (l.n > 0 && !p.transpose_a && l.stride_a[0] > 0 && l.stride_b[0] == 0) { /* B repeated: more rows of A */
@@ -101,46 +115,63 @@ static void matmul(const dr_kargs *a) /* a [..,M,K], b [..,K,N] -> y [..,M,N] */
 
 /* ---- linear ------------------------------------------------------------------------------------------------------ */
 
-/* bf16 x beside weights in f32: what is rounded lies behind the product's own workspace, whose size the plan says. */
-static void linear_rounding(const dr_kargs *a, const dr_cuda_product *p)
+enum { SUMS_BYTES = 32 << 20 }; /* at most, so that they are still in the cache when they are rounded */
+
+/* Large, in bf16, with a bias or weights in f32. The workspace holds the product's own, the rounded weights, and with a bias
+ * the sums of some rows. */
+static void linear_in_parts(const dr_kargs *a, dr_cuda_product p, const void *bias)
 {
-    const dr_view *weight = &a->in[1], *bias = dr_optional(a, 2) ? &a->in[2] : NULL;
-    const bool round_weight = weight->dtype == DR_F32, round_bias = bias && bias->dtype == DR_F32;
-    const size_t weight_bytes = round_weight ? ((size_t)(p->N * p->K) * 2 + 255) / 256 * 256 : 0;
-    const size_t bias_bytes = round_bias ? ((size_t)p->N * 2 + 255) / 256 * 256 : 0;
     static _Alignas(256) const char aligned[256]; /* stands for tensors that begin where a workspace does */
-    const dr_cublaslt_plan *plan = NULL;
-    if (p->K > 0) {
-        const void *bias_at = bias ? round_bias ? aligned : bias->data : NULL;
-        plan = dr_cublaslt_find(a, p, dr_in(a, 0), round_weight ? aligned : weight->data, bias_at, dr_out(a, 0));
-        if (!plan) return;
-    }
-    const size_t own = plan ? (plan->workspace + 255) / 256 * 256 : 0;
-    char *workspace = dr_cuda_workspace(a, own + weight_bytes + bias_bytes);
+    const dr_view *weight = &a->in[1];
+    const bool round_weight = weight->dtype == DR_F32;
+    const int64_t M = p.M, most = SUMS_BYTES / 4 / p.N / 128 * 128; /* whole 256 bytes of x and y */
+    char *y = dr_out(a, 0);
+    const char *x = dr_in(a, 0);
+    p.b_dtype = DR_BF16;
+    if (bias) p.y_dtype = DR_F32;
+    if (bias && M > most) p.M = most > 0 ? most : 128;
+    const int64_t rows = p.M;
+    const dr_cublaslt_plan *plan = dr_cublaslt_find(a, &p, x, round_weight ? aligned : weight->data, NULL, bias ? aligned : y);
+    if (!plan) return;
+    p.M = (M - 1) % rows + 1; /* the last part */
+    const dr_cublaslt_plan *last = dr_cublaslt_find(a, &p, x, round_weight ? aligned : weight->data, NULL, bias ? aligned : y);
+    if (!last) return;
+    const size_t own = whole_lines((int64_t)(plan->workspace > last->workspace ? plan->workspace : last->workspace));
+    const size_t weight_bytes = round_weight ? whole_lines(p.N * p.K * 2) : 0;
+    char *workspace = dr_cuda_workspace(a, own + weight_bytes + (bias ? whole_lines(rows * p.N * 4) : 0));
     if (!workspace) return;
-    void *rounded_weight = workspace + own, *rounded_bias = workspace + own + weight_bytes;
-    dr_round_to_bf16(a, weight->data, round_weight ? p->N * p->K : 0, rounded_weight, bias ? bias->data : NULL,
-                     round_bias ? p->N : 0, rounded_bias);
-    const void *B = round_weight ? rounded_weight : weight->data;
-    const void *b = bias ? round_bias ? rounded_bias : bias->data : NULL;
-    if (plan && !plan->refused) dr_cublaslt_run(a, plan, dr_in(a, 0), B, b, dr_out(a, 0), workspace);
-    else dr_matmul_direct(a, p, dr_in(a, 0), B, b, dr_out(a, 0));
+    void *rounded = workspace + own;
+    float *sums = (float *)(workspace + own + weight_bytes);
+    if (round_weight) dr_round_to_bf16(a, weight->data, p.N * p.K, rounded);
+    const void *B = round_weight ? rounded : weight->data;
+    for (int64_t row = 0; row < M && !dr_failed(); row += rows) {
+        p.M = M - row < rows ? M - row : rows;
+        const void *A = x + row * p.K * 2;
+        void *to = y + row * p.N * 2;
+        const dr_cublaslt_plan *now = p.M == rows ? plan : last;
+        if (now->refused) dr_matmul_direct(a, &p, A, B, NULL, bias ? sums : to);
+        else dr_cublaslt_run(a, now, A, B, NULL, bias ? sums : to, workspace);
+        if (bias) dr_round_sums(a, sums, bias, a->in[2].dtype, to, p.M, p.N);
+    }
 }
 
 static void linear(const dr_kargs *a) /* x [..,K], weight [N,K], bias [N] or NULL -> y [..,N] */
 {
     const dr_view *x = &a->in[0], *weight = &a->in[1];
+    const void *bias = dr_optional(a, 2);
     const dr_cuda_product p = { .M = dr_count(x, 0, x->rank - 1),
                                 .N = weight->shape[0],
                                 .K = weight->shape[1],
                                 .batch = 1,
                                 .transpose_b = true,
                                 .dtype = x->dtype,
-                                .y_dtype = a->out[0].dtype };
+                                .y_dtype = a->out[0].dtype,
+                                .b_dtype = weight->dtype,
+                                .bias_dtype = bias ? a->in[2].dtype : x->dtype };
     if (dr_numel(&a->out[0]) == 0) return;
-    const bool rounding = x->dtype == DR_BF16 && (weight->dtype == DR_F32 || (dr_optional(a, 2) && a->in[2].dtype == DR_F32));
-    if (rounding) linear_rounding(a, &p);
-    else multiply(a, &p, x->data, weight->data, dr_optional(a, 2), dr_out(a, 0));
+    if (is_small(a, &p, bias != NULL)) dr_matmul_direct(a, &p, x->data, weight->data, bias, dr_out(a, 0));
+    else if (x->dtype == DR_BF16 && (bias || weight->dtype == DR_F32)) linear_in_parts(a, p, bias);
+    else multiply(a, &p, x->data, weight->data, bias, dr_out(a, 0));
 }
 
 DR_KERNEL(matmul, DR_F32, matmul)

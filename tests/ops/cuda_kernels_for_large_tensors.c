@@ -208,7 +208,40 @@ static void products(void **state)
     check("linear", NO_ATTR, INPUTS(IN(NORMAL, 200, 1), IN(NORMAL, 128, 1), IN(NORMAL, 128)));
     check("matmul", &(dr_matmul_attr){ 0, 1, 0 }, INPUTS(IN(NORMAL, 3, 5, 49, 33), IN(NORMAL, 3, 5, 50, 33)));
     check("matmul", &(dr_matmul_attr){ 1, 0, 0 }, INPUTS(IN(NORMAL, 300, 64), IN(NORMAL, 300, 100)));
+    check("matmul", &(dr_matmul_attr){ 0, 0, 0 }, INPUTS(IN(NORMAL, 500, 68), IN(NORMAL, 68, 300)));
     check("attention", &(dr_attention_attr){ 0.0 }, INPUTS(IN(NORMAL, 3, 4, 49, 32), IN(NORMAL, 3, 4, 49, 32), IN(NORMAL, 3, 4, 49, 32)));
+    end();
+}
+
+/* What cuBLASLt gets: long sums and large products. */
+static void products_by_cublaslt(void **state)
+{
+    (void)state;
+    begin();
+    for (int t = 0; t < 4; t++) {
+        const _Bool ta = t & 1, tb = t >> 1;
+        const int64_t K = 1100, M = 6, N = 10;
+        check("matmul", &(dr_matmul_attr){ ta, tb, 0 },
+              INPUTS(ta ? IN(NORMAL, K, M) : IN(NORMAL, M, K), tb ? IN(NORMAL, N, K) : IN(NORMAL, K, N)));
+        check("matmul", &(dr_matmul_attr){ ta, tb, 0 },
+              INPUTS(ta ? IN(NORMAL, 2, 1, K, M) : IN(NORMAL, 2, 1, M, K), tb ? IN(NORMAL, 3, N, K) : IN(NORMAL, 3, K, N)));
+    }
+    check("linear", NO_ATTR, INPUTS(IN(NORMAL, 3, 1100), IN(NORMAL, 16, 1100), IN(NORMAL, 16)));
+    check("linear", NO_ATTR, INPUTS(IN(NORMAL, 3, 1101), IN(NORMAL, 5, 1101), IN(NORMAL, 5))); /* bf16: refused */
+    check("linear", NO_ATTR, INPUTS(IN(NORMAL, 1100, 6), IN(NORMAL, 10, 6)));
+    check("linear", NO_ATTR, INPUTS(IN(NORMAL, 1, 1100), IN(NORMAL, 5, 1100), IN(NORMAL, 5)));
+    check("linear", NO_ATTR, INPUTS(IN(NORMAL, 1030, 256), IN(NORMAL, 64, 256), IN(NORMAL, 64)));
+    end();
+}
+
+/* Sums of a product in bf16 that has a bias are rounded some rows at a time. */
+static void a_large_product_with_a_bias_goes_in_parts(void **state)
+{
+    (void)state;
+    op_case c = { .op = "linear", .attr = NO_ATTR, .n_in = 3, .in = { IN(NORMAL, 1100, 2), IN(NORMAL, 8192, 2), IN(NORMAL, 8192) } };
+    begin();
+    label(&c);
+    if (case_is_picked(&c)) failed += bf16_case_differs(cuda, &c, DR_LAYOUT_ROW, 0, false, 0);
     end();
 }
 
@@ -269,6 +302,8 @@ int main(void)
         cmocka_unit_test(images),
         cmocka_unit_test(convolutions),
         cmocka_unit_test(products),
+        cmocka_unit_test(products_by_cublaslt),
+        cmocka_unit_test(a_large_product_with_a_bias_goes_in_parts),
         cmocka_unit_test(tables_and_steps),
         cmocka_unit_test(gradients_are_the_same_each_time),
     };

@@ -3,7 +3,7 @@
  * The heuristic proposes nothing for bf16 matrices that are aligned to 2 bytes alone, nor for f32 results of one row: what
  * takes over there is tested thereby. With K of 64 or more it splits K in three wherever it may: with OUTPUT_TYPE parts
  * are rounded to the output's type, and with INPLACE their order alternates from call to call, so that tests see that neither
- * is allowed where it must not be. */
+ * is allowed where it must not be. A bias beside a bf16 output is added to what has been rounded already, as on an H100. */
 #include "fake_cublaslt.h"
 
 #include <math.h>
@@ -207,7 +207,7 @@ static void multiply(void *closure)
                 float v = sum_of(t, b, m, n, backward);
                 v *= t->alpha;
                 if (t->beta != 0.0f) v += t->beta * fake_load(t->C.data, t->C.bf16, at);
-                if (t->bias) v += fake_load(t->bias, t->bias_bf16, m);
+                if (t->bias) v = fake_rounded(v, t->C.bf16) + fake_load(t->bias, t->bias_bf16, m);
                 fake_store(t->D, t->C.bf16, at, finish(t->epilogue, v));
             }
 }
