@@ -190,11 +190,12 @@ describe("a script", function()
             local t = drift.clock()
             while not drift.interrupted() and drift.clock() - t < 20 do drift.sleep(0.01) end
             print(drift.interrupted() and "stopped in order" or "never stopped")]])
-        local text = run "run --device ref wait.lua & p=$!; sleep 1; kill -INT $p; wait $p"
+        local when_ready = " >ready.txt & p=$!; until grep -q ready ready.txt; do sleep 0.05; done; kill -INT $p; "
+        local text = run("run --device ref wait.lua" .. when_ready .. "wait $p; cat ready.txt; rm ready.txt")
         assert.is_truthy(text:find("stopped in order", 1, true), text)
-        write("deaf.lua", "while true do end")
-        local pipe = io.popen(program .. " run --device ref deaf.lua 2>/dev/null & p=$!; sleep 1;" ..
-                              "kill -INT $p; sleep 0.2; kill -INT $p; wait $p; echo $?")
+        write("deaf.lua", 'io.write "ready\\n" io.flush() while true do end')
+        local pipe = io.popen(program .. " run --device ref deaf.lua 2>/dev/null" .. when_ready ..
+                              "sleep 0.2; kill -INT $p; wait $p; echo $?")
         assert.are.equal(130, pipe:read "n")
         pipe:close()
     end)
