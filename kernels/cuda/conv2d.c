@@ -6,6 +6,7 @@
  * product, [B,k k Ci] by [k k Ci,Co], and it runs as a 1x1 convolution. */
 #include "conv2d.h"
 #include "conv2d_choice.h"
+#include "conv2d_tile.h"
 #include "cuda_graph.h"
 
 #include <stdlib.h>
@@ -102,6 +103,10 @@ static bool run_images(const dr_kargs *a, const dr_conv_call *c, const dr_conv_c
                                   .Co = s->Co, .Ci = c->Ci, .taps = c->taps, .channels = c->after.channels, .last = m.at,
                                   .bias = bias_stays ? NULL : c->after.bias, .bias_last = bias_stays ? NULL : m.at + m.weight };
     dr_conv_weight_last(a, &turned);
+    if (choice->form == DR_CONV_TILE) {
+        dr_conv2d_tile(a, (int)choice->index, c->kind, s, c->from, weight, &c->after, c->to);
+        return true;
+    }
     if (!choice->plan) {
         dr_conv2d_direct(a, c->kind, s, c->dtype, c->from, weight, &c->after, c->to);
         return true;

@@ -1,21 +1,23 @@
 /* conv2d_choice.c: forms of a convolution are measured on the device when a larger shape first comes: cuDNN's engines in the order
- * of its advice, with what follows inside the graph or in a kernel of its own, and the direct kernel. An earlier one stays
+ * of its advice, with what follows inside the graph or in a kernel of its own, the ways of conv2d_tile.cu, and the direct
+ * kernel. An earlier one stays
  * unless a later one is clearly quicker. Choices are kept in ~/.cache/drift/cuda-convolutions-ID.txt, ID standing for the
  * device and cuDNN's version: the next run makes the same choices, and so the same bits. */
 #include "conv2d_choice.h"
+#include "conv2d_tile.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { VERSION = 1 /* of what was measured */, KEY = 16, MOST = 8192, REPEATS = 10 };
+enum { VERSION = 2 /* of what was measured */, KEY = 16, MOST = 8192, REPEATS = 10 };
 static const size_t most_workspace = (size_t)256 << 20;
 static const double large = 2e7; /* multiplications: less is not measured */
 static const float clearly = 0.97f; /* of the time that the one before it takes */
 
-static const char *const form_names[DR_CONV_FORMS] = { "direct", "cudnn", "cudnn_fused" };
-static const int engines_tried[DR_CONV_FORMS] = { 1, 12, 12 };
+static const char *const form_names[DR_CONV_FORMS] = { "direct", "cudnn", "cudnn_fused", "tile" };
+static const int engines_tried[DR_CONV_FORMS] = { 1, 12, 12, 0 };
 
 typedef struct entry {
     int64_t key[KEY];
@@ -66,6 +68,30 @@ static bool suits(const dr_conv_call *c, dr_conv_form form)
     return !rounds || matters;
 }
 
+static bool tile_suits(const dr_cudnn *d, const dr_conv_call *c, int64_t way)
+{
+    return way < dr_conv2d_tile_ways() && aligned(c->from) && aligned(c->to) && aligned(c->after.add) &&
+           dr_conv2d_tile_suits(d->cuda, (int)way, c->kind, &c->shape, c->dtype);
+}
+
+static bool choice_suits(const dr_cudnn *d, const dr_conv_call *c, const dr_conv_choice *choice)
+{
+    return choice->form == DR_CONV_TILE ? tile_suits(d, c, choice->index) : suits(c, choice->form);
+}
+
+/* DRIFT_CUDA_CONV=tile, and tile0, tile1, ... for one way of it: false where that is not asked for or does not suit. */
+static bool forced_tile(const dr_cudnn *d, const dr_conv_call *c, dr_conv_choice *to)
+{
+    const char *conv = getenv("DRIFT_CUDA_CONV");
+    if (!conv || strncmp(conv, "tile", 4) != 0) return false;
+    for (int way = 0; way < dr_conv2d_tile_ways(); way++) {
+        if ((conv[4] && atoi(conv + 4) != way) || !tile_suits(d, c, way)) continue;
+        *to = (dr_conv_choice){ .form = DR_CONV_TILE, .index = way };
+        return true;
+    }
+    return false;
+}
+
 static dr_conv_spec spec_of(const dr_conv_call *c, dr_conv_form form)
 {
     const bool fused = form == DR_CONV_CUDNN_FUSED;
@@ -114,6 +140,7 @@ static dr_conv_choice advised(dr_cudnn *d, const dr_conv_call *c)
 static bool reopen(dr_cudnn *d, const dr_conv_call *c, dr_conv_choice *choice)
 {
     if (choice->form == DR_CONV_DIRECT) return true;
+    if (choice->form == DR_CONV_TILE) return tile_suits(d, c, choice->index);
     const dr_conv_spec spec = spec_of(c, choice->form);
     dr_cudnn_graph *g = suits(c, choice->form) ? dr_cudnn_graph_open(d, &spec) : NULL;
     const int i = (int)choice->index;
@@ -334,6 +361,14 @@ static void enter_form(contest *t, dr_conv_form form)
     if (g && t->best.graph != g) dr_cudnn_graph_close(g);
 }
 
+static void enter_tiles(contest *t)
+{
+    for (int way = 0; way < dr_conv2d_tile_ways() && dr_failed() == DR_OK; way++) {
+        const dr_conv_choice c = { .form = DR_CONV_TILE, .index = way };
+        if (tile_suits(t->cudnn, t->call, way)) enter(t, &c);
+    }
+}
+
 static bool measured(const dr_kargs *a, const dr_conv_call *c, dr_conv_runner run, dr_cudnn *d, dr_conv_choice *to)
 {
     const char *conv = getenv("DRIFT_CUDA_CONV");
@@ -344,7 +379,9 @@ static bool measured(const dr_kargs *a, const dr_conv_call *c, dr_conv_runner ru
     if (f->cudaEventCreateWithFlags(&t.end, cudaEventDefault) == cudaSuccess) {
         enter_form(&t, DR_CONV_CUDNN);
         enter_form(&t, DR_CONV_CUDNN_FUSED);
-        if (!(conv && strcmp(conv, "cudnn") == 0 && t.best.plan)) enter(&t, &direct);
+        const bool cudnn_alone = conv && strcmp(conv, "cudnn") == 0 && t.best.plan;
+        if (!cudnn_alone) enter_tiles(&t);
+        if (!cudnn_alone) enter(&t, &direct);
         f->cudaEventDestroy(t.end);
     }
     f->cudaEventDestroy(t.begin);
@@ -386,12 +423,17 @@ void dr_conv_run(const dr_kargs *a, const dr_conv_call *call, dr_conv_runner run
 {
     const dr_conv_choice direct = { .form = DR_CONV_DIRECT };
     dr_cudnn *d = dr_cuda_of(a)->cudnn;
+    dr_conv_choice tile;
+    if (forced_tile(d, call, &tile)) {
+        (void)run(a, call, &tile);
+        return;
+    }
     dr_conv_choices *t = d->handle ? open_table(d) : NULL;
     entry *e = t && (suits(call, DR_CONV_CUDNN) || suits(call, DR_CONV_CUDNN_FUSED)) ? choose(a, call, run, d, t) : NULL;
     if (dr_failed() != DR_OK) return;
-    if (e && suits(call, e->choice.form) && run(a, call, &e->choice)) return;
+    if (e && choice_suits(d, call, &e->choice) && run(a, call, &e->choice)) return;
     if (dr_failed() != DR_OK) return;
-    if (e && suits(call, e->choice.form)) { /* it has failed: never again */
+    if (e && choice_suits(d, call, &e->choice)) { /* it has failed: never again */
         close_choice(&e->choice);
         e->choice = direct;
     }

@@ -10,6 +10,7 @@ typedef enum dr_conv_form {
     DR_CONV_DIRECT,      /* conv2d_direct.cu */
     DR_CONV_CUDNN,       /* the sums by cuDNN, in the images' dtype, and what follows them by bias.cu */
     DR_CONV_CUDNN_FUSED, /* all in one graph of cuDNN's: it has engines for + bias and ReLU, and compiles others */
+    DR_CONV_TILE,        /* conv2d_tile.cu, in one of its ways */
     DR_CONV_FORMS
 } dr_conv_form;
 
@@ -28,15 +29,15 @@ typedef struct dr_conv_call {
 
 typedef struct dr_conv_choice {
     dr_conv_form form;
-    int64_t index, engine; /* which of the graph's engines, and its number */
-    dr_cudnn_graph *graph; /* NULL where it is direct */
+    int64_t index, engine; /* which of the graph's engines, and its number; TILE: index is the way */
+    dr_cudnn_graph *graph; /* NULL where it is an own kernel */
     dr_cudnn_plan *plan;
 } dr_conv_choice;
 
 /* Runs the call in the form that is known, or found, to be fastest. `run` returns false where that form fails without a
  * dr_fail. Measuring runs several forms on the call's own operands (results are overwritten) and the chosen one last;
  * while a graph is captured nothing is measured. DRIFT_CUDA_TUNE=off: nothing is measured or read, cuDNN's advice is
- * taken. DRIFT_CUDA_CONV=direct|cudnn: own kernels alone, or cuDNN wherever it can. DRIFT_CUDA_FUSE=1: graphs
+ * taken. DRIFT_CUDA_CONV=direct|cudnn|tile: the direct kernel alone, cuDNN or tiles wherever they can. DRIFT_CUDA_FUSE=1: graphs
  * for which cuDNN compiles a kernel, at each start a second or more for each shape, are tried as well. */
 typedef bool (*dr_conv_runner)(const dr_kargs *a, const dr_conv_call *call, const dr_conv_choice *choice);
 void dr_conv_run(const dr_kargs *a, const dr_conv_call *call, dr_conv_runner run);

@@ -1,0 +1,498 @@
+/* conv2d_tile.cu: convolutions on tensor cores, as products of M pixels by N channels.
+ *   to[p,n] = sum over taps t and channels c of from[q(p) + offset(t),c] weight[t,c,n]
+ * Pixels are counted through all images, so what a tap joins to M consecutive pixels are consecutive pixels again: the part
+ * of `from` that a tile needs is copied to shared memory once, 64 channels at a time, and all taps read it there; a
+ * row that lies outside the image for a tap is read from a row of zeros. Weights come in a ring of stages, or all stay.
+ * A block takes tile after tile; copies run ahead of the products, over the ends of tiles.
+ * Transposed convolutions of stride 2 are four of stride 1, one for each parity of the pixel that is written. */
+#include "conv2d_tile.h"
+#include "conv2d_after.h"
+#include "divisor.h"
+#include "tensor_core.h"
+
+enum { DEPTH = 64 /* channels at a time: rows of 128 bytes */, ROW = 2 * DEPTH, STAGES = 3, MOST_TAPS = 16 };
+
+/* The taps that write one parity of pixels; without a stride between them, all. */
+struct tile_taps {
+    int n, first; /* first: the least offset */
+    int out_y, out_x;
+    int offset[MOST_TAPS]; /* less the first */
+    short dy[MOST_TAPS], dx[MOST_TAPS], weight[MOST_TAPS];
+};
+
+struct tile_conv {
+    int from_H, from_W, from_C, to_H, to_W, to_C;
+    int rows, from_rows; /* pixels of one parity; of from */
+    int out_step, all_taps, planes, tiles, halo;
+    bool resident;
+    divisor image, line; /* pixels of one parity in an image, in a line */
+    tile_taps taps[4];
+};
+
+struct tile_pixel {
+    int image, y, x;
+};
+
+__device__ inline tile_pixel pixel_at(const tile_conv &c, int m)
+{
+    const uint32_t image = quotient((uint32_t)m, c.image), rest = (uint32_t)m - image * c.image.by;
+    const uint32_t y = quotient(rest, c.line);
+    return { (int)image, (int)y, (int)(rest - y * c.line.by) };
+}
+
+template <int STRIDE> __device__ inline int from_row(const tile_conv &c, int m)
+{
+    if (STRIDE == 1) return m;
+    const tile_pixel p = pixel_at(c, m);
+    return (p.image * c.from_H + STRIDE * p.y) * c.from_W + STRIDE * p.x;
+}
+
+/* Where 16 bytes lie in a row of 128 or more: so that 8 rows' pieces of one column are in different banks. */
+__device__ inline int piece_at(int piece, int row) { return (piece ^ (row & 7)) << 4; }
+
+/* ---- copies to shared memory ------------------------------------------------------------------------------------------ */
+
+/* A share of the tile's part of `from`, [halo,64] from channel `plane` * 64 on. */
+template <int THREADS, int STRIDE>
+__device__ inline void copy_pixels(const tile_conv &c, const bf16 *from, int first, int plane, int share, int shares,
+                                   shared_address to)
+{
+    const int pieces = c.halo * 8, each = ((pieces + shares - 1) / shares + THREADS - 1) / THREADS * THREADS;
+    const int end = min(pieces, (share + 1) * each);
+    for (int i = share * each + (int)threadIdx.x; i < end; i += THREADS) {
+        const int row = i / 8, channel = plane * DEPTH + i % 8 * 8, q = first + row;
+        const bool there = q >= 0 && q < c.from_rows && channel < c.from_C;
+        copy_16(to + row * ROW + piece_at(i % 8, STRIDE == 1 ? row : row / 2),
+                from + (there ? (int64_t)q * c.from_C + channel : 0), there);
+    }
+}
+
+/* One tap's weights: forward [N,64], rows of `weight`; DATA: [64,N], as they lie there too. */
+template <int THREADS, int N, bool DATA>
+__device__ inline void copy_weights(const tile_conv &c, const bf16 *weight, int column, int plane, int tap, shared_address to)
+{
+    constexpr int WIDE = DATA ? N / 8 : 8;
+    for (int i = threadIdx.x; i < N * 8; i += THREADS) {
+        const int row = i / WIDE, piece = i % WIDE;
+        const int n = DATA ? column + piece * 8 : column + row, k = DATA ? plane * DEPTH + row : plane * DEPTH + piece * 8;
+        const bool there = n < c.to_C && k < c.from_C;
+        const int64_t at = DATA ? ((int64_t)k * c.all_taps + tap) * c.to_C + n : ((int64_t)n * c.all_taps + tap) * c.from_C + k;
+        copy_16(to + row * (16 * WIDE) + piece_at(piece, row), weight + (there ? at : 0), there);
+    }
+}
+
+/* Copies that are under way: of weights STAGES - 1 taps ahead, of pixels one plane ahead. */
+struct tile_copies {
+    shared_address pixels, weights;
+    int slots, slot, steps_left; /* of weights; steps that have still to be copied */
+    int tap, plane;              /* the next weights' */
+    int pixel_tile, pixel_plane, pixel_buffer, pixel_first, shares, planes_left;
+};
+
+template <int THREADS, int N, bool DATA>
+__device__ inline void copy_next_weights(const tile_conv &c, const tile_taps &taps, const bf16 *weight, int column, tile_copies &w)
+{
+    if (w.steps_left == 0) return;
+    w.steps_left--;
+    copy_weights<THREADS, N, DATA>(c, weight, column, w.plane, taps.weight[w.tap], w.weights + w.slot * (N * ROW));
+    w.slot = w.slot + 1 == w.slots ? 0 : w.slot + 1;
+    if (++w.tap < taps.n) return;
+    w.tap = 0;
+    w.plane = w.plane + 1 == c.planes ? 0 : w.plane + 1;
+}
+
+template <int THREADS, int M, int STRIDE>
+__device__ inline void copy_next_pixels(const tile_conv &c, const tile_taps &taps, const bf16 *from, int share, tile_copies &w)
+{
+    if (w.planes_left == 0 || share >= w.shares) return;
+    if (share == 0) w.pixel_first = from_row<STRIDE>(c, w.pixel_tile * M) + taps.first;
+    copy_pixels<THREADS, STRIDE>(c, from, w.pixel_first, w.pixel_plane, share, w.shares,
+                                 w.pixels + w.pixel_buffer * (c.halo * ROW));
+    if (share + 1 < w.shares) return;
+    w.planes_left--;
+    w.pixel_buffer ^= 1;
+    if (++w.pixel_plane < c.planes) return;
+    w.pixel_plane = 0;
+    w.pixel_tile += gridDim.x;
+}
+
+/* ---- a warp's part of the product: MI * 16 pixels by NI * 8 channels -------------------------------------------------- */
+
+template <int MI> struct tile_rows {
+    int row[MI], y[MI], x[MI]; /* the lane's rows: in the tile's part of `from`, and in the image, for the tap at (0, 0) */
+};
+
+template <int MI, int STRIDE>
+__device__ inline void find_rows(const tile_conv &c, int tile_first, int m, tile_rows<MI> &r)
+{
+    const int begin = from_row<STRIDE>(c, tile_first);
+    for (int i = 0; i < MI; i++) {
+        const int at = m + i * 16;
+        const tile_pixel p = pixel_at(c, min(at, c.rows - 1));
+        r.y[i] = at < c.rows ? p.y * STRIDE : -(1 << 20); /* outside, whichever tap */
+        r.x[i] = p.x * STRIDE;
+        r.row[i] = STRIDE == 1 ? at - begin : (p.image * c.from_H + p.y * STRIDE) * c.from_W + p.x * STRIDE - begin;
+    }
+}
+
+/* Where the lane's rows lie for a tap. */
+template <int MI, int STRIDE>
+__device__ inline void find_matrices(const tile_conv &c, const tile_taps &taps, int tap, const tile_rows<MI> &r,
+                                     shared_address zeros, shared_address pixels, shared_address (&at)[MI])
+{
+    const int dy = taps.dy[tap], dx = taps.dx[tap], offset = taps.offset[tap], upper = threadIdx.x % 32 / 16;
+    for (int i = 0; i < MI; i++) {
+        const int row = r.row[i] + offset;
+        const bool inside = (unsigned)(r.y[i] + dy) < (unsigned)c.from_H && (unsigned)(r.x[i] + dx) < (unsigned)c.from_W;
+        at[i] = (inside ? pixels + row * ROW : zeros) + piece_at(upper, STRIDE == 1 ? row : row / 2);
+    }
+}
+
+template <int MI, int NI> struct tile_fragments {
+    uint32_t a[MI][4], b[NI / 2][4];
+};
+
+template <int MI, int NI, int N, bool DATA>
+__device__ inline void load_fragments(const shared_address (&pixels)[MI], shared_address weights, int k, tile_fragments<MI, NI> &f)
+{
+#pragma unroll
+    for (int i = 0; i < MI; i++) load_matrices(f.a[i], pixels[i] ^ (unsigned)(k * 32));
+#pragma unroll
+    for (int j = 0; j < NI / 2; j++) {
+        if (DATA) load_matrices_transposed(f.b[j], (weights ^ (unsigned)(j * 32)) + (unsigned)(k * 16 * 2 * N));
+        else load_matrices(f.b[j], (weights ^ (unsigned)(k * 32)) + (unsigned)(j * 16 * ROW));
+    }
+}
+
+/* The lane's address in a stage of weights. */
+template <int NI, int N, bool DATA> __device__ inline int weights_at(int warp_column)
+{
+    const int lane = threadIdx.x % 32;
+    if (DATA) return (lane / 8 % 2 * 8 + lane % 8) * (2 * N) + piece_at(warp_column * NI + lane / 16, lane);
+    return (warp_column * NI * 8 + lane / 16 * 8 + lane % 8) * ROW + piece_at(lane / 8 % 2, lane);
+}
+
+template <int MI, int NI>
+__device__ inline void multiply_fragments(float (&sum)[MI][NI][4], const tile_fragments<MI, NI> &f)
+{
+#pragma unroll
+    for (int i = 0; i < MI; i++)
+#pragma unroll
+        for (int j = 0; j < NI; j++) multiply_add(sum[i][j], f.a[i], f.b[j / 2][j % 2 * 2], f.b[j / 2][j % 2 * 2 + 1]);
+}
+
+/* ---- what follows the sums -------------------------------------------------------------------------------------------- */
+
+/* Four lanes with four words each: lane q's word u becomes lane u's word q. So pairs of channels become 16 bytes. */
+__device__ inline void exchange(uint32_t (&w)[4])
+{
+#pragma unroll
+    for (int step = 1; step <= 2; step++) {
+        const bool upper = threadIdx.x & step;
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            if (i & step) continue;
+            const uint32_t got = __shfl_xor_sync(0xffffffffu, upper ? w[i] : w[i | step], step);
+            if (upper) w[i] = got;
+            else w[i | step] = got;
+        }
+    }
+}
+
+template <int ACT> __device__ inline void activate_all(int act, float (&v)[8])
+{
+    if (ACT == DR_ACT_NONE || act == DR_ACT_NONE) return;
+    if (act == DR_ACT_RELU)
+        for (int i = 0; i < 8; i++) v[i] = activate<DR_ACT_RELU, bf16>(v[i]);
+    else if (act == DR_ACT_GELU)
+        for (int i = 0; i < 8; i++) v[i] = activate<DR_ACT_GELU, bf16>(v[i]);
+    else if (act == DR_ACT_GELU_TANH)
+        for (int i = 0; i < 8; i++) v[i] = activate<DR_ACT_GELU_TANH, bf16>(v[i]);
+    else
+        for (int i = 0; i < 8; i++) v[i] = activate<DR_ACT_SILU, bf16>(v[i]);
+}
+
+/* Of 32 channels from `column` on: the lane's pairs are at column + 8 t + lane % 4 * 2, t = 0 .. 3. */
+__device__ inline void bias_of(const after_sums<bf16> &f, int column, int to_C, float (&bias)[8])
+{
+    for (int i = 0; i < 8; i++) {
+        const int n = column + i / 2 * 8 + threadIdx.x % 4 * 2 + i % 2;
+        bias[i] = 0.0f;
+        if (f.bias && n < to_C) bias[i] = f.bias[n];
+        if (f.own_bias && n < to_C) bias[i] = load(f.own_bias, n);
+    }
+}
+
+/* One row's 32 channels: v in pairs, as above; written in 16 bytes a lane. at: of the row's first channel; -1: no row. */
+template <int ACT>
+__device__ inline void write_row(const tile_conv &c, const after_sums<bf16> &f, float (&v)[8], int64_t at, int column, bf16 *to)
+{
+    const int n = column + threadIdx.x % 4 * 8;
+    const bool there = at >= 0 && n < c.to_C;
+    uint32_t word[4] = { 0, 0, 0, 0 };
+    if (f.add) {
+        if (there) {
+            const int64_t add_at = at < f.add_count ? at : at % f.add_count;
+            const pack<uint32_t, 4> add = load_pack<uint32_t, 4>((const uint32_t *)(f.add + add_at + n), 0);
+            for (int i = 0; i < 4; i++) word[i] = add.v[i];
+        }
+        exchange(word);
+        for (int i = 0; i < 4; i++) {
+            v[2 * i] += __uint_as_float(word[i] << 16);
+            v[2 * i + 1] += __uint_as_float(word[i] & 0xffff0000u);
+        }
+    }
+    activate_all<ACT>(f.act, v);
+    const pack<bf16, 8> rounded = pack_of<bf16, 8>(v);
+    for (int i = 0; i < 4; i++) word[i] = reinterpret_cast<const uint32_t *>(rounded.v)[i];
+    exchange(word);
+    if (there) store_pack<uint32_t, 4>((uint32_t *)(to + at + n), 0, { { word[0], word[1], word[2], word[3] } });
+}
+
+/* m, column: of the warp's first row and channel */
+template <int MI, int NI, int ACT>
+__device__ inline void write_sums(const tile_conv &c, const tile_taps &taps, const after_sums<bf16> &f, int m, int column,
+                                  float (&sum)[MI][NI][4], bf16 *to)
+{
+#pragma unroll
+    for (int i = 0; i < MI * 2; i++) {
+        const int row = m + i * 8 + (int)(threadIdx.x % 32 / 4);
+        int64_t pixel = row;
+        if (c.out_step > 1) {
+            const tile_pixel p = pixel_at(c, min(row, c.rows - 1));
+            pixel = ((int64_t)p.image * c.to_H + p.y * c.out_step + taps.out_y) * c.to_W + p.x * c.out_step + taps.out_x;
+        }
+        const int64_t at = row < c.rows ? pixel * c.to_C : -1;
+#pragma unroll
+        for (int g = 0; g < NI / 4; g++) {
+            float v[8];
+            bias_of(f, column + g * 32, c.to_C, v);
+#pragma unroll
+            for (int e = 0; e < 8; e++) v[e] += sum[i / 2][g * 4 + e / 2][i % 2 * 2 + e % 2];
+            write_row<ACT>(c, f, v, at, column + g * 32, to);
+        }
+    }
+}
+
+/* ---- the kernel --------------------------------------------------------------------------------------------------------- */
+
+/* WM x WN warps, each of MI * 16 pixels by NI * 8 channels; BLOCKS on a multiprocessor. */
+template <int WM, int WN, int MI, int NI, int BLOCKS, bool DATA, int STRIDE, int ACT>
+__global__ void __launch_bounds__(32 * WM * WN, BLOCKS)
+    conv2d_tile(const bf16 *from, const bf16 *weight, after_sums<bf16> after, bf16 *to, const __grid_constant__ tile_conv c)
+{
+    constexpr int THREADS = 32 * WM * WN, M = WM * MI * 16, N = WN * NI * 8, STEPS = DEPTH / 16;
+    DR_SHARED(unsigned char, memory);
+    const tile_taps &taps = c.taps[blockIdx.z];
+    const int column = blockIdx.y * N, warp_row = (int)threadIdx.x / 32 / WN, warp_column = (int)threadIdx.x / 32 % WN;
+    const int tiles = (c.tiles - 1 - (int)blockIdx.x) / (int)gridDim.x + 1;
+    const int tile_steps = c.planes * taps.n, steps = tiles * tile_steps;
+
+    /* shared: zeros [64], pixels [2,halo,64], weights [slots,N,64] */
+    const shared_address begin = shared_address_of(memory), zeros = (begin + ROW - 1) & ~(shared_address)(ROW - 1);
+    if (threadIdx.x < 8) store_pack<uint32_t, 4>((uint32_t *)(memory + (zeros - begin)), threadIdx.x * 4, { { 0, 0, 0, 0 } });
+    tile_copies w = {};
+    w.pixels = zeros + ROW;
+    w.weights = w.pixels + 2 * c.halo * ROW;
+    w.slots = c.resident ? tile_steps : STAGES;
+    w.steps_left = c.resident ? tile_steps : steps;
+    w.pixel_tile = blockIdx.x;
+    w.planes_left = tiles * c.planes;
+
+    /* The first plane whole; then in shares, so that the last is there when the plane's first tap is waited for. */
+    w.shares = 1;
+    copy_next_pixels<THREADS, M, STRIDE>(c, taps, from, 0, w);
+    w.shares = max(1, taps.n - STAGES + 2);
+    for (int s = 0; s < STAGES - 1; s++) {
+        copy_next_weights<THREADS, N, DATA>(c, taps, weight, column, w);
+        close_group_of_copies();
+    }
+    const bool few_taps = taps.n < STAGES;
+    int tile = blockIdx.x, plane = 0, tap = 0, slot = 0, buffer = 0;
+    const int lane_weights = weights_at<NI, N, DATA>(warp_column), lane_row = warp_row * MI * 16 + (int)threadIdx.x % 16;
+    tile_rows<MI> rows;
+    shared_address pixels[MI];
+    tile_fragments<MI, NI> f[2];
+    float sum[MI][NI][4] = {};
+    wait_for_copies<STAGES - 2>();
+    __syncthreads();
+    find_rows<MI, STRIDE>(c, tile * M, tile * M + lane_row, rows);
+    find_matrices<MI, STRIDE>(c, taps, 0, rows, zeros, w.pixels, pixels);
+    load_fragments<MI, NI, N, DATA>(pixels, w.weights + lane_weights, 0, f[0]);
+
+    for (int s = 0; s < steps; s++) {
+        const int this_tile = tile;
+        const shared_address weights = w.weights + slot * (N * ROW) + lane_weights;
+        copy_next_pixels<THREADS, M, STRIDE>(c, taps, from, tap, w);
+        copy_next_weights<THREADS, N, DATA>(c, taps, weight, column, w);
+        close_group_of_copies();
+#pragma unroll
+        for (int k = 0; k < STEPS - 1; k++) {
+            load_fragments<MI, NI, N, DATA>(pixels, weights, k + 1, f[(k + 1) % 2]);
+            multiply_fragments<MI, NI>(sum, f[k % 2]);
+        }
+        /* The next step's first fragments come while this one's last are multiplied. */
+        const bool plane_ends = tap + 1 == taps.n, tile_ends = plane_ends && plane + 1 == c.planes;
+        if (plane_ends || !c.resident || s + 1 < tile_steps) {
+            if (few_taps) wait_for_copies<0>();
+            else wait_for_copies<STAGES - 2>();
+            __syncthreads();
+        }
+        tap = plane_ends ? 0 : tap + 1;
+        buffer ^= plane_ends;
+        slot = slot + 1 == w.slots ? 0 : slot + 1;
+        if (plane_ends) plane = tile_ends ? 0 : plane + 1;
+        if (s + 1 < steps) {
+            if (tile_ends) {
+                tile += gridDim.x;
+                find_rows<MI, STRIDE>(c, tile * M, tile * M + lane_row, rows);
+            }
+            find_matrices<MI, STRIDE>(c, taps, tap, rows, zeros, w.pixels + buffer * (c.halo * ROW), pixels);
+            load_fragments<MI, NI, N, DATA>(pixels, w.weights + slot * (N * ROW) + lane_weights, 0, f[0]);
+        }
+        multiply_fragments<MI, NI>(sum, f[(STEPS - 1) % 2]);
+        if (!tile_ends) continue;
+        write_sums<MI, NI, ACT>(c, taps, after, this_tile * M + warp_row * MI * 16, column + warp_column * NI * 8, sum, to);
+        for (int i = 0; i < MI * NI * 4; i++) sum[i / (NI * 4)][i / 4 % NI][i % 4] = 0.0f;
+    }
+    wait_for_copies<0>();
+}
+
+/* ---- the host's part ---------------------------------------------------------------------------------------------------- */
+
+typedef void tile_kernel(const dr_kargs *a, dim3 grid, size_t shared, const bf16 *from, const bf16 *weight,
+                         const after_sums<bf16> &after, bf16 *to, const tile_conv &c);
+
+template <int WM, int WN, int MI, int NI, int BLOCKS, bool DATA, int STRIDE, int ACT>
+static void launch(const dr_kargs *a, dim3 grid, size_t shared, const bf16 *from, const bf16 *weight,
+                   const after_sums<bf16> &after, bf16 *to, const tile_conv &c)
+{
+    /* above 48 KB only when asked for; an error here shows as the launch's */
+    (void)cudaFuncSetAttribute(conv2d_tile<WM, WN, MI, NI, BLOCKS, DATA, STRIDE, ACT>,
+                               cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
+    DR_LAUNCH(a, (conv2d_tile<WM, WN, MI, NI, BLOCKS, DATA, STRIDE, ACT>), grid, 32 * WM * WN, shared, from, weight, after, to, c);
+}
+
+/* A way of cutting the work: tiles of M pixels by N channels, at most so many blocks on a multiprocessor; resident: the
+ * weights stay in shared memory. Kernels: forward, DATA, forward with stride 2; the second row with an activation. */
+typedef struct tile_way {
+    int M, N, blocks;
+    bool resident;
+    tile_kernel *kernel[2][3];
+} tile_way;
+
+#define KERNELS(...) \
+    { \
+        { launch<__VA_ARGS__, false, 1, DR_ACT_NONE>, launch<__VA_ARGS__, true, 1, DR_ACT_NONE>, \
+          launch<__VA_ARGS__, false, 2, DR_ACT_NONE> }, \
+        { \
+            launch<__VA_ARGS__, false, 1, DR_ACT_BY_VALUE>, launch<__VA_ARGS__, true, 1, DR_ACT_BY_VALUE>, \
+                launch<__VA_ARGS__, false, 2, DR_ACT_BY_VALUE> \
+        } \
+    }
+#define KERNELS_OF_STRIDE_1(...) \
+    { \
+        { launch<__VA_ARGS__, false, 1, DR_ACT_NONE>, launch<__VA_ARGS__, true, 1, DR_ACT_NONE>, NULL }, \
+        { launch<__VA_ARGS__, false, 1, DR_ACT_BY_VALUE>, launch<__VA_ARGS__, true, 1, DR_ACT_BY_VALUE>, NULL } \
+    }
+
+static const tile_way ways[] = {
+    { 128, 64, 3, false, KERNELS(2, 2, 4, 4, 3) },
+    { 256, 64, 2, false, KERNELS_OF_STRIDE_1(4, 1, 4, 8, 2) },
+    { 256, 64, 1, true, KERNELS_OF_STRIDE_1(4, 2, 4, 4, 1) },
+    { 128, 128, 2, false, KERNELS_OF_STRIDE_1(2, 2, 4, 8, 2) },
+    { 192, 64, 2, false, KERNELS_OF_STRIDE_1(4, 1, 3, 8, 2) },
+    { 64, 64, 4, false, KERNELS(2, 2, 2, 4, 4) },
+};
+enum { WAYS = sizeof ways / sizeof ways[0] };
+
+int dr_conv2d_tile_ways(void) { return WAYS; }
+
+static size_t shared_bytes(const tile_way *w, const tile_conv *c)
+{
+    const int slots = w->resident ? c->planes * c->taps[0].n : STAGES;
+    return ROW - 1 + ROW * (1 + 2 * (size_t)c->halo + (size_t)slots * (size_t)w->N);
+}
+
+/* The taps that write pixels of parity (py,px), in the order of the kernel. */
+static tile_taps taps_of(bool data, const dr_conv_shape *s, int py, int px, int from_W)
+{
+    tile_taps t = {};
+    const int k = (int)s->k, padding = (int)s->padding, stride = data ? (int)s->stride : 1;
+    for (int i = 0; i < k * k; i++) {
+        const int y = data ? py + padding - i / k : i / k - padding, x = data ? px + padding - i % k : i % k - padding;
+        if (y % stride != 0 || x % stride != 0) continue;
+        t.dy[t.n] = (short)(y / stride);
+        t.dx[t.n] = (short)(x / stride);
+        t.weight[t.n] = (short)i;
+        t.offset[t.n] = t.dy[t.n] * from_W + t.dx[t.n];
+        t.n++;
+    }
+    for (int i = 0; i < t.n; i++) t.first = i == 0 || t.offset[i] < t.first ? t.offset[i] : t.first;
+    for (int i = 0; i < t.n; i++) t.offset[i] -= t.first;
+    t.out_y = py;
+    t.out_x = px;
+    return t;
+}
+
+/* M pixels with stride s: the last is at most s s (M - 1) + s (s - 1) (W - 1) after the first. */
+static int halo_of(const tile_conv *c, int parities, int M, int stride, int W)
+{
+    int offset = 0;
+    for (int p = 0; p < parities; p++)
+        for (int i = 0; i < c->taps[p].n; i++) offset = c->taps[p].offset[i] > offset ? c->taps[p].offset[i] : offset;
+    return stride * stride * (M - 1) + stride * (stride - 1) * (W - 1) + 1 + offset;
+}
+
+static int parities_of(bool data, const dr_conv_shape *s) { return data && s->stride == 2 ? 4 : 1; }
+
+static tile_conv conv_of(const tile_way *w, bool data, const dr_conv_shape *s)
+{
+    tile_conv c = {};
+    const int parities = parities_of(data, s), step = data ? (int)s->stride : 1;
+    c.from_H = (int)(data ? s->Ho : s->H), c.from_W = (int)(data ? s->Wo : s->W), c.from_C = (int)(data ? s->Co : s->Ci);
+    c.to_H = (int)(data ? s->H : s->Ho), c.to_W = (int)(data ? s->W : s->Wo), c.to_C = (int)(data ? s->Ci : s->Co);
+    c.out_step = step;
+    c.all_taps = (int)(s->k * s->k);
+    c.image = divisor_of((int64_t)(c.to_H / step) * (c.to_W / step));
+    c.line = divisor_of(c.to_W / step);
+    c.rows = (int)(s->B * (int64_t)c.image.by);
+    c.from_rows = (int)(s->B * c.from_H * c.from_W);
+    c.planes = (c.from_C + DEPTH - 1) / DEPTH;
+    c.tiles = (c.rows + w->M - 1) / w->M;
+    c.resident = w->resident;
+    for (int p = 0; p < parities; p++) c.taps[p] = taps_of(data, s, p / 2, p % 2, c.from_W);
+    c.halo = halo_of(&c, parities, w->M, data ? 1 : (int)s->stride, c.to_W / step);
+    return c;
+}
+
+bool dr_conv2d_tile_suits(const cuda *device, int way, dr_conv_kind kind, const dr_conv_shape *s, int32_t dtype)
+{
+    const tile_way *w = &ways[way];
+    const bool data = kind == DR_CONV_DATA, same = s->stride == 1 && s->Ho == s->H && s->Wo == s->W;
+    const bool halved = s->stride == 2 && s->H == 2 * s->Ho && s->W == 2 * s->Wo;
+    if (s->B * s->H * s->W >= 1 << 30 || s->B * s->Ho * s->Wo >= 1 << 30) return false; /* pixels are counted in 32 bits */
+    if (device->major < 8 || kind == DR_CONV_WEIGHT || dtype != DR_BF16 || !(same || halved)) return false;
+    if (s->Ci % 8 != 0 || s->Co % 8 != 0 || s->Ci < 16 || s->Co < 16 || s->k < 3 || s->k > 4) return false;
+    if (!w->kernel[0][data ? 1 : s->stride == 2 ? 2 : 0] || (w->resident && halved)) return false;
+    if (w->N > 64 && (data ? s->Ci : s->Co) <= 64) return false;
+    const tile_conv c = conv_of(w, data, s);
+    return c.taps[0].n > 0 && shared_bytes(w, &c) <= device->shared_per_block;
+}
+
+void dr_conv2d_tile(const dr_kargs *a, int way, dr_conv_kind kind, const dr_conv_shape *s, const void *from,
+                    const void *weight, const dr_conv_after *after, void *to)
+{
+    const bool data = kind == DR_CONV_DATA;
+    const tile_way *w = &ways[way];
+    const tile_conv c = conv_of(w, data, s);
+    const cuda *device = dr_cuda_of(a);
+    const size_t shared = shared_bytes(w, &c), reserved = 1024; /* of each block */
+    const int64_t columns = dr_blocks_for(c.to_C, w->N), parities = parities_of(data, s);
+    const int64_t together = dr_min64(w->blocks, (int64_t)((device->shared_per_block + reserved) / (shared + reserved)));
+    const int64_t most = device->multiprocessors * together / (columns * parities);
+    const dim3 grid((unsigned)dr_min64(c.tiles, most > 1 ? most : 1), (unsigned)columns, (unsigned)parities);
+    const after_sums<bf16> sums = after_of<bf16>(after, (int64_t)c.to_H * c.to_W * c.to_C);
+    w->kernel[after->act != DR_ACT_NONE][data ? 1 : s->stride == 2 ? 2 : 0](
+        a, grid, shared, (const bf16 *)from, (const bf16 *)weight, sums, (bf16 *)to, c);
+}
