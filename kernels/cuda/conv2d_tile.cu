@@ -24,7 +24,6 @@ struct tile_conv {
     int from_H, from_W, from_C, to_H, to_W, to_C;
     int rows, from_rows; /* pixels of one parity; of from */
     int out_step, all_taps, planes, tiles, halo;
-    bool resident;
     divisor image, line; /* pixels of one parity in an image, in a line */
     tile_taps taps[4];
 };
@@ -52,99 +51,137 @@ __device__ inline int piece_at(int piece, int row) { return (piece ^ (row & 7)) 
 
 /* ---- copies to shared memory ------------------------------------------------------------------------------------------ */
 
-/* A share of the tile's part of `from`, [halo,64] from channel `plane` * 64 on. */
-template <int THREADS, int STRIDE>
-__device__ inline void copy_pixels(const tile_conv &c, const bf16 *from, int first, int plane, int share, int shares,
-                                   shared_address to)
-{
-    const int pieces = c.halo * 8, each = ((pieces + shares - 1) / shares + THREADS - 1) / THREADS * THREADS;
-    const int end = min(pieces, (share + 1) * each);
-    for (int i = share * each + (int)threadIdx.x; i < end; i += THREADS) {
-        const int row = i / 8, channel = plane * DEPTH + i % 8 * 8, q = first + row;
-        const bool there = q >= 0 && q < c.from_rows && channel < c.from_C;
-        copy_16(to + row * ROW + piece_at(i % 8, STRIDE == 1 ? row : row / 2),
-                from + (there ? (int64_t)q * c.from_C + channel : 0), there);
-    }
-}
-
-/* One tap's weights: forward [N,64], rows of `weight`; DATA: [64,N], as they lie there too. */
-template <int THREADS, int N, bool DATA>
-__device__ inline void copy_weights(const tile_conv &c, const bf16 *weight, int column, int plane, int tap, shared_address to)
-{
-    constexpr int WIDE = DATA ? N / 8 : 8;
-    for (int i = threadIdx.x; i < N * 8; i += THREADS) {
-        const int row = i / WIDE, piece = i % WIDE;
-        const int n = DATA ? column + piece * 8 : column + row, k = DATA ? plane * DEPTH + row : plane * DEPTH + piece * 8;
-        const bool there = n < c.to_C && k < c.from_C;
-        const int64_t at = DATA ? ((int64_t)k * c.all_taps + tap) * c.to_C + n : ((int64_t)n * c.all_taps + tap) * c.from_C + k;
-        copy_16(to + row * (16 * WIDE) + piece_at(piece, row), weight + (there ? at : 0), there);
-    }
-}
-
-/* Copies that are under way: of weights STAGES - 1 taps ahead, of pixels one plane ahead. */
+/* Copies that are under way: of weights STAGES - 1 taps ahead, of pixels one plane ahead. A thread copies the same 16 bytes of
+ * every so many rows: those of weights are [N,64] forward; DATA: [64,N], as they lie there too. */
 struct tile_copies {
     shared_address pixels, weights;
-    int slots, slot, steps_left; /* of weights; steps that have still to be copied */
-    int tap, plane;              /* the next weights' */
-    int pixel_tile, pixel_plane, pixel_buffer, pixel_first, shares, planes_left;
+    int slots, slot, steps_left;  /* of weights; steps that have still to be copied */
+    int tap, plane;               /* the next weights' */
+    const bf16 *weight;           /* the thread's first piece, at tap and plane 0 */
+    int64_t weight_step;          /* between its rows */
+    shared_address weight_to;     /* in a slot */
+    int tile, next_plane, planes_left, buffer; /* of pixels */
+    int each, left;               /* rows of the thread in a share; in what is left of the plane */
+    const bf16 *pixel;            /* the thread's next row */
+    shared_address pixel_to;
+    int row;                      /* of `from` */
 };
 
-template <int THREADS, int N, bool DATA>
-__device__ inline void copy_next_weights(const tile_conv &c, const tile_taps &taps, const bf16 *weight, int column, tile_copies &w)
+template <int THREADS, int N, bool RESIDENT, bool DATA>
+__device__ inline void begin_copies(const tile_conv &c, const tile_taps &taps, const bf16 *weight, int column, int tiles,
+                                    shared_address memory, tile_copies &w)
 {
+    constexpr int WIDE = DATA ? N / 8 : 8;
+    const int row = (int)threadIdx.x / WIDE, piece = (int)threadIdx.x % WIDE;
+    const int64_t weight_row = (int64_t)c.all_taps * (DATA ? c.to_C : c.from_C);
+    w.pixels = memory;
+    w.weights = w.pixels + 2 * c.halo * ROW;
+    w.slots = RESIDENT ? c.planes * taps.n : STAGES;
+    w.steps_left = c.planes * taps.n * (RESIDENT ? 1 : tiles);
+    w.slot = w.tap = w.plane = 0;
+    w.weight = weight + (DATA ? row * weight_row + column : (column + row) * weight_row) + piece * 8;
+    w.weight_step = THREADS / WIDE * weight_row;
+    w.weight_to = w.weights + row * (16 * WIDE) + piece_at(piece, row);
+    w.tile = blockIdx.x;
+    w.next_plane = w.buffer = w.left = 0;
+    w.planes_left = tiles * c.planes;
+}
+
+template <int THREADS, int N, bool DATA>
+__device__ inline void copy_next_weights(const tile_conv &c, const tile_taps &taps, int column, tile_copies &w)
+{
+    constexpr int WIDE = DATA ? N / 8 : 8, EACH = THREADS / WIDE; /* rows at a time */
     if (w.steps_left == 0) return;
     w.steps_left--;
-    copy_weights<THREADS, N, DATA>(c, weight, column, w.plane, taps.weight[w.tap], w.weights + w.slot * (N * ROW));
+    const int piece = (int)threadIdx.x % WIDE * 8, k = w.plane * DEPTH, tap = taps.weight[w.tap];
+    const int row = (int)threadIdx.x / WIDE, rows = DATA ? c.from_C - k : c.to_C - column;
+    const bool inside = DATA ? column + piece < c.to_C : k + piece < c.from_C;
+    const bf16 *at = w.weight + (DATA ? ((int64_t)k * c.all_taps + tap) * c.to_C : (int64_t)tap * c.from_C + k);
+    const shared_address to = w.weight_to + w.slot * (N * ROW);
+#pragma unroll
+    for (int i = 0; i < N * 8 / THREADS; i++, at += w.weight_step)
+        copy_16(to + i * (EACH * 16 * WIDE), at, inside && row + i * EACH < rows);
     w.slot = w.slot + 1 == w.slots ? 0 : w.slot + 1;
     if (++w.tap < taps.n) return;
     w.tap = 0;
     w.plane = w.plane + 1 == c.planes ? 0 : w.plane + 1;
 }
 
+/* The next plane's pixels, in so many shares: [halo,64] of `from`. */
 template <int THREADS, int M, int STRIDE>
-__device__ inline void copy_next_pixels(const tile_conv &c, const tile_taps &taps, const bf16 *from, int share, tile_copies &w)
+__device__ inline void begin_pixels(const tile_conv &c, const tile_taps &taps, const bf16 *from, int shares, tile_copies &w)
 {
-    if (w.planes_left == 0 || share >= w.shares) return;
-    if (share == 0) w.pixel_first = from_row<STRIDE>(c, w.pixel_tile * M) + taps.first;
-    copy_pixels<THREADS, STRIDE>(c, from, w.pixel_first, w.pixel_plane, share, w.shares,
-                                 w.pixels + w.pixel_buffer * (c.halo * ROW));
-    if (share + 1 < w.shares) return;
+    constexpr int EACH = THREADS / 8;
+    const int row = (int)threadIdx.x / 8, piece = (int)threadIdx.x % 8, channel = w.next_plane * DEPTH + piece * 8;
+    w.left = 0;
+    if (w.planes_left == 0) return;
     w.planes_left--;
-    w.pixel_buffer ^= 1;
-    if (++w.pixel_plane < c.planes) return;
-    w.pixel_plane = 0;
-    w.pixel_tile += gridDim.x;
+    w.left = (c.halo - row + EACH - 1) / EACH;
+    w.each = ((c.halo + EACH - 1) / EACH + shares - 1) / shares;
+    w.row = from_row<STRIDE>(c, w.tile * M) + taps.first + row;
+    w.pixel = from + (int64_t)w.row * c.from_C + channel;
+    if (channel >= c.from_C) w.row = INT32_MIN / 2; /* nothing there */
+    w.pixel_to = w.pixels + (w.buffer * c.halo + row) * ROW + piece_at(piece, STRIDE == 1 ? row : row / 2);
+    w.buffer ^= 1;
+    if (++w.next_plane < c.planes) return;
+    w.next_plane = 0;
+    w.tile += gridDim.x;
+}
+
+/* A share of them: four rows in straight line, between which products can be; there are seldom more. */
+template <int THREADS> __device__ inline void copy_pixels(const tile_conv &c, tile_copies &w)
+{
+    constexpr int EACH = THREADS / 8, AT_ONCE = 4;
+    const int n = min(w.each, w.left);
+    w.left -= n;
+#pragma unroll 1
+    for (int done = 0; done < w.each; done += AT_ONCE) {
+        const int some = min(n - done, AT_ONCE);
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            if (i < some)
+                copy_16(w.pixel_to + i * EACH * ROW, w.pixel + i * (EACH * c.from_C),
+                        (unsigned)(w.row + i * EACH) < (unsigned)c.from_rows);
+        }
+        w.pixel_to += EACH * some * ROW;
+        w.pixel += EACH * some * c.from_C;
+        w.row += EACH * some;
+    }
 }
 
 /* ---- a warp's part of the product: MI * 16 pixels by NI * 8 channels -------------------------------------------------- */
 
-template <int MI> struct tile_rows {
-    int row[MI], y[MI], x[MI]; /* the lane's rows: in the tile's part of `from`, and in the image, for the tap at (0, 0) */
+/* The lane's rows: in the tile's part of `from`, and in the image, for a tap at (0, 0). */
+template <int MI, int STRIDE> struct tile_rows {
+    int row[STRIDE == 1 ? 1 : MI], y[MI], x[MI]; /* without a stride the next is 16 after it */
 };
 
 template <int MI, int STRIDE>
-__device__ inline void find_rows(const tile_conv &c, int tile_first, int m, tile_rows<MI> &r)
+__device__ inline void find_rows(const tile_conv &c, int tile_first, int lane_row, tile_rows<MI, STRIDE> &r)
 {
     const int begin = from_row<STRIDE>(c, tile_first);
+#pragma unroll
     for (int i = 0; i < MI; i++) {
-        const int at = m + i * 16;
+        const int at = tile_first + lane_row + i * 16;
         const tile_pixel p = pixel_at(c, min(at, c.rows - 1));
         r.y[i] = at < c.rows ? p.y * STRIDE : -(1 << 20); /* outside, whichever tap */
         r.x[i] = p.x * STRIDE;
-        r.row[i] = STRIDE == 1 ? at - begin : (p.image * c.from_H + p.y * STRIDE) * c.from_W + p.x * STRIDE - begin;
+        if (STRIDE > 1) r.row[i] = (p.image * c.from_H + p.y * STRIDE) * c.from_W + p.x * STRIDE - begin;
     }
+    if (STRIDE == 1) r.row[0] = lane_row;
 }
 
 /* Where the lane's rows lie for a tap. */
 template <int MI, int STRIDE>
-__device__ inline void find_matrices(const tile_conv &c, const tile_taps &taps, int tap, const tile_rows<MI> &r,
+__device__ inline void find_matrices(const tile_conv &c, const tile_taps &taps, int tap, const tile_rows<MI, STRIDE> &r,
                                      shared_address zeros, shared_address pixels, shared_address (&at)[MI])
 {
     const int dy = taps.dy[tap], dx = taps.dx[tap], offset = taps.offset[tap], upper = threadIdx.x % 32 / 16;
+#pragma unroll
     for (int i = 0; i < MI; i++) {
-        const int row = r.row[i] + offset;
         const bool inside = (unsigned)(r.y[i] + dy) < (unsigned)c.from_H && (unsigned)(r.x[i] + dx) < (unsigned)c.from_W;
-        at[i] = (inside ? pixels + row * ROW : zeros) + piece_at(upper, STRIDE == 1 ? row : row / 2);
+        const int row = r.row[STRIDE == 1 ? 0 : i] + offset, piece = piece_at(upper, STRIDE == 1 ? row : row / 2);
+        at[i] = inside ? pixels + row * ROW + piece + (STRIDE == 1 ? i * 16 * ROW : 0) : zeros + piece;
     }
 }
 
@@ -215,8 +252,9 @@ template <int ACT> __device__ inline void activate_all(int act, float (&v)[8])
 /* Of 32 channels from `column` on: the lane's pairs are at column + 8 t + lane % 4 * 2, t = 0 .. 3. */
 __device__ inline void bias_of(const after_sums<bf16> &f, int column, int to_C, float (&bias)[8])
 {
+#pragma unroll
     for (int i = 0; i < 8; i++) {
-        const int n = column + i / 2 * 8 + threadIdx.x % 4 * 2 + i % 2;
+        const int n = column + i / 2 * 8 + (int)threadIdx.x % 4 * 2 + i % 2;
         bias[i] = 0.0f;
         if (f.bias && n < to_C) bias[i] = f.bias[n];
         if (f.own_bias && n < to_C) bias[i] = load(f.own_bias, n);
@@ -255,21 +293,21 @@ __device__ inline void write_sums(const tile_conv &c, const tile_taps &taps, con
                                   float (&sum)[MI][NI][4], bf16 *to)
 {
 #pragma unroll
-    for (int i = 0; i < MI * 2; i++) {
-        const int row = m + i * 8 + (int)(threadIdx.x % 32 / 4);
-        int64_t pixel = row;
-        if (c.out_step > 1) {
-            const tile_pixel p = pixel_at(c, min(row, c.rows - 1));
-            pixel = ((int64_t)p.image * c.to_H + p.y * c.out_step + taps.out_y) * c.to_W + p.x * c.out_step + taps.out_x;
-        }
-        const int64_t at = row < c.rows ? pixel * c.to_C : -1;
+    for (int g = 0; g < NI / 4; g++) {
+        float bias[8];
+        bias_of(f, column + g * 32, c.to_C, bias);
 #pragma unroll
-        for (int g = 0; g < NI / 4; g++) {
+        for (int i = 0; i < MI * 2; i++) {
+            const int row = m + i * 8 + (int)(threadIdx.x % 32 / 4);
             float v[8];
-            bias_of(f, column + g * 32, c.to_C, v);
 #pragma unroll
-            for (int e = 0; e < 8; e++) v[e] += sum[i / 2][g * 4 + e / 2][i % 2 * 2 + e % 2];
-            write_row<ACT>(c, f, v, at, column + g * 32, to);
+            for (int e = 0; e < 8; e++) v[e] = sum[i / 2][g * 4 + e / 2][i % 2 * 2 + e % 2] + bias[e];
+            int pixel = row;
+            if (c.out_step > 1) {
+                const tile_pixel p = pixel_at(c, min(row, c.rows - 1));
+                pixel = (p.image * c.to_H + p.y * c.out_step + taps.out_y) * c.to_W + p.x * c.out_step + taps.out_x;
+            }
+            write_row<ACT>(c, f, v, row < c.rows ? (int64_t)pixel * c.to_C : -1, column + g * 32, to);
         }
     }
 }
@@ -277,7 +315,7 @@ __device__ inline void write_sums(const tile_conv &c, const tile_taps &taps, con
 /* ---- the kernel --------------------------------------------------------------------------------------------------------- */
 
 /* WM x WN warps, each of MI * 16 pixels by NI * 8 channels; BLOCKS on a multiprocessor. */
-template <int WM, int WN, int MI, int NI, int BLOCKS, bool DATA, int STRIDE, int ACT>
+template <int WM, int WN, int MI, int NI, int BLOCKS, bool RESIDENT, bool DATA, int STRIDE, int ACT>
 __global__ void __launch_bounds__(32 * WM * WN, BLOCKS)
     conv2d_tile(const bf16 *from, const bf16 *weight, after_sums<bf16> after, bf16 *to, const __grid_constant__ tile_conv c)
 {
@@ -291,40 +329,33 @@ __global__ void __launch_bounds__(32 * WM * WN, BLOCKS)
     /* shared: zeros [64], pixels [2,halo,64], weights [slots,N,64] */
     const shared_address begin = shared_address_of(memory), zeros = (begin + ROW - 1) & ~(shared_address)(ROW - 1);
     if (threadIdx.x < 8) store_pack<uint32_t, 4>((uint32_t *)(memory + (zeros - begin)), threadIdx.x * 4, { { 0, 0, 0, 0 } });
-    tile_copies w = {};
-    w.pixels = zeros + ROW;
-    w.weights = w.pixels + 2 * c.halo * ROW;
-    w.slots = c.resident ? tile_steps : STAGES;
-    w.steps_left = c.resident ? tile_steps : steps;
-    w.pixel_tile = blockIdx.x;
-    w.planes_left = tiles * c.planes;
+    tile_copies w;
+    begin_copies<THREADS, N, RESIDENT, DATA>(c, taps, weight, column, tiles, zeros + ROW, w);
 
     /* The first plane whole; then in shares, so that the last is there when the plane's first tap is waited for. */
-    w.shares = 1;
-    copy_next_pixels<THREADS, M, STRIDE>(c, taps, from, 0, w);
-    w.shares = max(1, taps.n - STAGES + 2);
+    begin_pixels<THREADS, M, STRIDE>(c, taps, from, 1, w);
+    copy_pixels<THREADS>(c, w);
+    const int shares = taps.n - STAGES + 2;
     for (int s = 0; s < STAGES - 1; s++) {
-        copy_next_weights<THREADS, N, DATA>(c, taps, weight, column, w);
+        copy_next_weights<THREADS, N, DATA>(c, taps, column, w);
         close_group_of_copies();
     }
-    const bool few_taps = taps.n < STAGES;
     int tile = blockIdx.x, plane = 0, tap = 0, slot = 0, buffer = 0;
     const int lane_weights = weights_at<NI, N, DATA>(warp_column), lane_row = warp_row * MI * 16 + (int)threadIdx.x % 16;
-    tile_rows<MI> rows;
-    shared_address pixels[MI];
+    tile_rows<MI, STRIDE> rows;
+    shared_address pixels[MI], weights = w.weights + lane_weights;
     tile_fragments<MI, NI> f[2];
     float sum[MI][NI][4] = {};
     wait_for_copies<STAGES - 2>();
     __syncthreads();
-    find_rows<MI, STRIDE>(c, tile * M, tile * M + lane_row, rows);
+    find_rows<MI, STRIDE>(c, tile * M, lane_row, rows);
     find_matrices<MI, STRIDE>(c, taps, 0, rows, zeros, w.pixels, pixels);
-    load_fragments<MI, NI, N, DATA>(pixels, w.weights + lane_weights, 0, f[0]);
+    load_fragments<MI, NI, N, DATA>(pixels, weights, 0, f[0]);
 
     for (int s = 0; s < steps; s++) {
-        const int this_tile = tile;
-        const shared_address weights = w.weights + slot * (N * ROW) + lane_weights;
-        copy_next_pixels<THREADS, M, STRIDE>(c, taps, from, tap, w);
-        copy_next_weights<THREADS, N, DATA>(c, taps, weight, column, w);
+        if (tap == 0) begin_pixels<THREADS, M, STRIDE>(c, taps, from, shares, w);
+        copy_pixels<THREADS>(c, w);
+        copy_next_weights<THREADS, N, DATA>(c, taps, column, w);
         close_group_of_copies();
 #pragma unroll
         for (int k = 0; k < STEPS - 1; k++) {
@@ -333,27 +364,25 @@ __global__ void __launch_bounds__(32 * WM * WN, BLOCKS)
         }
         /* The next step's first fragments come while this one's last are multiplied. */
         const bool plane_ends = tap + 1 == taps.n, tile_ends = plane_ends && plane + 1 == c.planes;
-        if (plane_ends || !c.resident || s + 1 < tile_steps) {
-            if (few_taps) wait_for_copies<0>();
-            else wait_for_copies<STAGES - 2>();
-            __syncthreads();
-        }
         tap = plane_ends ? 0 : tap + 1;
         buffer ^= plane_ends;
         slot = slot + 1 == w.slots ? 0 : slot + 1;
         if (plane_ends) plane = tile_ends ? 0 : plane + 1;
-        if (s + 1 < steps) {
-            if (tile_ends) {
-                tile += gridDim.x;
-                find_rows<MI, STRIDE>(c, tile * M, tile * M + lane_row, rows);
-            }
-            find_matrices<MI, STRIDE>(c, taps, tap, rows, zeros, w.pixels + buffer * (c.halo * ROW), pixels);
-            load_fragments<MI, NI, N, DATA>(pixels, w.weights + slot * (N * ROW) + lane_weights, 0, f[0]);
+        weights = w.weights + slot * (N * ROW) + lane_weights;
+        find_matrices<MI, STRIDE>(c, taps, tap, rows, zeros, w.pixels + buffer * (c.halo * ROW), pixels);
+        if (!RESIDENT || plane_ends || s + 1 < tile_steps) {
+            wait_for_copies<STAGES - 2>();
+            __syncthreads();
         }
+        load_fragments<MI, NI, N, DATA>(pixels, weights, 0, f[0]); /* at the tile's end of no use */
         multiply_fragments<MI, NI>(sum, f[(STEPS - 1) % 2]);
         if (!tile_ends) continue;
-        write_sums<MI, NI, ACT>(c, taps, after, this_tile * M + warp_row * MI * 16, column + warp_column * NI * 8, sum, to);
+        write_sums<MI, NI, ACT>(c, taps, after, tile * M + warp_row * MI * 16, column + warp_column * NI * 8, sum, to);
         for (int i = 0; i < MI * NI * 4; i++) sum[i / (NI * 4)][i / 4 % NI][i % 4] = 0.0f;
+        tile += gridDim.x;
+        find_rows<MI, STRIDE>(c, tile * M, lane_row, rows);
+        find_matrices<MI, STRIDE>(c, taps, 0, rows, zeros, w.pixels + buffer * (c.halo * ROW), pixels);
+        load_fragments<MI, NI, N, DATA>(pixels, weights, 0, f[0]);
     }
     wait_for_copies<0>();
 }
@@ -363,14 +392,14 @@ __global__ void __launch_bounds__(32 * WM * WN, BLOCKS)
 typedef void tile_kernel(const dr_kargs *a, dim3 grid, size_t shared, const bf16 *from, const bf16 *weight,
                          const after_sums<bf16> &after, bf16 *to, const tile_conv &c);
 
-template <int WM, int WN, int MI, int NI, int BLOCKS, bool DATA, int STRIDE, int ACT>
+template <int WM, int WN, int MI, int NI, int BLOCKS, bool RESIDENT, bool DATA, int STRIDE, int ACT>
 static void launch(const dr_kargs *a, dim3 grid, size_t shared, const bf16 *from, const bf16 *weight,
                    const after_sums<bf16> &after, bf16 *to, const tile_conv &c)
 {
     /* above 48 KB only when asked for; an error here shows as the launch's */
-    (void)cudaFuncSetAttribute(conv2d_tile<WM, WN, MI, NI, BLOCKS, DATA, STRIDE, ACT>,
+    (void)cudaFuncSetAttribute(conv2d_tile<WM, WN, MI, NI, BLOCKS, RESIDENT, DATA, STRIDE, ACT>,
                                cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
-    DR_LAUNCH(a, (conv2d_tile<WM, WN, MI, NI, BLOCKS, DATA, STRIDE, ACT>), grid, 32 * WM * WN, shared, from, weight, after, to, c);
+    DR_LAUNCH(a, (conv2d_tile<WM, WN, MI, NI, BLOCKS, RESIDENT, DATA, STRIDE, ACT>), grid, 32 * WM * WN, shared, from, weight, after, to, c);
 }
 
 /* A way of cutting the work: tiles of M pixels by N channels, at most so many blocks on a multiprocessor; resident: the
@@ -397,12 +426,12 @@ typedef struct tile_way {
     }
 
 static const tile_way ways[] = {
-    { 128, 64, 3, false, KERNELS(2, 2, 4, 4, 3) },
-    { 256, 64, 2, false, KERNELS_OF_STRIDE_1(4, 1, 4, 8, 2) },
-    { 256, 64, 1, true, KERNELS_OF_STRIDE_1(4, 2, 4, 4, 1) },
-    { 128, 128, 2, false, KERNELS_OF_STRIDE_1(2, 2, 4, 8, 2) },
-    { 192, 64, 2, false, KERNELS_OF_STRIDE_1(4, 1, 3, 8, 2) },
-    { 64, 64, 4, false, KERNELS(2, 2, 2, 4, 4) },
+    { 128, 64, 3, false, KERNELS(2, 2, 4, 4, 3, false) },
+    { 256, 64, 2, false, KERNELS_OF_STRIDE_1(4, 1, 4, 8, 2, false) },
+    { 256, 64, 1, true, KERNELS_OF_STRIDE_1(4, 2, 4, 4, 1, true) },
+    { 128, 128, 2, false, KERNELS_OF_STRIDE_1(2, 2, 4, 8, 2, false) },
+    { 192, 64, 2, false, KERNELS_OF_STRIDE_1(4, 1, 3, 8, 2, false) },
+    { 64, 64, 4, false, KERNELS(2, 2, 2, 4, 4, false) },
 };
 enum { WAYS = sizeof ways / sizeof ways[0] };
 
@@ -460,7 +489,6 @@ static tile_conv conv_of(const tile_way *w, bool data, const dr_conv_shape *s)
     c.from_rows = (int)(s->B * c.from_H * c.from_W);
     c.planes = (c.from_C + DEPTH - 1) / DEPTH;
     c.tiles = (c.rows + w->M - 1) / w->M;
-    c.resident = w->resident;
     for (int p = 0; p < parities; p++) c.taps[p] = taps_of(data, s, p / 2, p % 2, c.from_W);
     c.halo = halo_of(&c, parities, w->M, data ? 1 : (int)s->stride, c.to_W / step);
     return c;
@@ -477,7 +505,9 @@ bool dr_conv2d_tile_suits(const cuda *device, int way, dr_conv_kind kind, const 
     if (!w->kernel[0][data ? 1 : s->stride == 2 ? 2 : 0] || (w->resident && halved)) return false;
     if (w->N > 64 && (data ? s->Ci : s->Co) <= 64) return false;
     const tile_conv c = conv_of(w, data, s);
-    return c.taps[0].n > 0 && shared_bytes(w, &c) <= device->shared_per_block;
+    for (int p = 0; p < parities_of(data, s); p++)
+        if (c.taps[p].n < STAGES) return false; /* a plane's pixels come while the taps before its last are summed */
+    return shared_bytes(w, &c) <= device->shared_per_block;
 }
 
 void dr_conv2d_tile(const dr_kargs *a, int way, dr_conv_kind kind, const dr_conv_shape *s, const void *from,
