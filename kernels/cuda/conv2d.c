@@ -7,6 +7,7 @@
 #include "conv2d.h"
 #include "conv2d_choice.h"
 #include "conv2d_tile.h"
+#include "conv2d_weight_tile.h"
 #include "cuda_graph.h"
 
 #include <stdlib.h>
@@ -154,11 +155,34 @@ void dr_conv2d_transposed(const dr_kargs *a, int64_t stride, int64_t padding, in
 
 /* ---- the gradient in weight and bias ------------------------------------------------------------------------------------ */
 
-/* Sums of the weight's gradient into `parts`, or, where they need no turning, into dw. */
-static bool sum_weight(const dr_kargs *a, const dr_conv_call *c, const dr_conv_choice *choice, void *to, void *workspace)
+/* The parts that the two gradients come in, before they are added up. */
+typedef struct weight_parts {
+    int64_t weight, bias;
+    int32_t dtype; /* the weight's; the bias' is f32 */
+} weight_parts;
+
+static weight_parts parts_of(const dr_conv_call *c, const dr_conv_choice *choice)
 {
+    const dr_conv_shape *s = &c->shape;
+    const int64_t bias = dr_bias_parts(s->B * s->Ho * s->Wo);
+    if (choice->plan) return (weight_parts){ 1, bias, c->dtype };
+    if (choice->form == DR_CONV_DIRECT) return (weight_parts){ dr_conv2d_direct_weight_parts(s), bias, DR_F32 };
+    const int64_t both = dr_conv2d_weight_tile_parts((int)choice->index, s);
+    return (weight_parts){ both, both, DR_F32 };
+}
+
+/* Sums of the two gradients in parts; the weight's, where they need no turning, into dw. */
+static bool sum_weight(const dr_kargs *a, const dr_conv_call *c, const dr_conv_choice *choice, void *to, float *bias,
+                       void *workspace)
+{
+    const dr_conv_shape *s = &c->shape;
+    if (choice->form == DR_CONV_TILE) {
+        dr_conv2d_weight_tile(a, (int)choice->index, s, c->from, c->second, to, bias);
+        return true;
+    }
+    if (bias) dr_bias_gradient(a, c->second, c->dtype, s->B * s->Ho * s->Wo, s->Co, bias);
     if (choice->form == DR_CONV_DIRECT) {
-        dr_conv2d_direct_weight(a, &c->shape, c->dtype, c->from, c->second, to);
+        dr_conv2d_direct_weight(a, s, c->dtype, c->from, c->second, to);
         return true;
     }
     void *const pointers[DR_CUDNN_TENSORS] = { [DR_CUDNN_FROM] = (void *)c->from, [DR_CUDNN_WEIGHT] = (void *)c->second,
@@ -166,46 +190,44 @@ static bool sum_weight(const dr_kargs *a, const dr_conv_call *c, const dr_conv_c
     return dr_cudnn_plan_run(choice->plan, pointers, workspace);
 }
 
-/* What both ways of summing end with: [parts,Co,taps,Ci] -> dw, [bias_parts,Co] -> db. */
-static void finish_weight(const dr_kargs *a, const dr_conv_call *c, int64_t parts, const void *weight, int32_t dtype,
-                          float *bias)
+/* [parts,Co,taps,Ci] -> dw, [parts,Co] -> db */
+static void finish_weight(const dr_kargs *a, const dr_conv_call *c, weight_parts n, const void *weight, const float *bias)
 {
-    const dr_conv_shape *s = &c->shape;
-    const int64_t P = s->B * s->Ho * s->Wo;
-    if (c->db) dr_bias_gradient(a, c->second, c->dtype, P, s->Co, bias);
-    const dr_conv_parts p = { .weight = weight, .weight_dtype = dtype, .parts = parts, .Co = s->Co, .Ci = c->Ci, .taps = c->taps,
-                              .dw = c->to, .bias = c->db ? bias : NULL, .bias_parts = dr_bias_parts(P), .db = c->db };
+    const dr_conv_parts p = { .weight = weight, .weight_dtype = n.dtype, .parts = n.weight, .Co = c->shape.Co, .Ci = c->Ci,
+                              .taps = c->taps, .dw = c->to, .bias = bias, .bias_parts = n.bias, .db = c->db };
     dr_conv_finish_weight(a, &p);
 }
 
-static size_t bias_bytes(const dr_conv_call *c)
+static size_t bias_bytes(const dr_conv_call *c, int64_t parts)
 {
-    const dr_conv_shape *s = &c->shape;
-    return c->db ? rounded((size_t)(dr_bias_parts(s->B * s->Ho * s->Wo) * s->Co) * sizeof(float)) : 0;
+    return c->db ? rounded((size_t)(parts * c->shape.Co) * sizeof(float)) : 0;
 }
 
 static bool run_weight(const dr_kargs *a, const dr_conv_call *c, const dr_conv_choice *choice)
 {
-    const int64_t parts = choice->plan ? 1 : dr_conv2d_direct_weight_parts(&c->shape);
-    const int32_t dtype = choice->plan ? c->dtype : DR_F32;
-    const bool straight = c->taps == 1 && parts == 1 && dtype == DR_F32;
-    const size_t n = (size_t)(c->shape.Co * c->Ci * c->taps);
-    run_memory m = { .weight = bias_bytes(c), .sums = straight ? 0 : rounded((size_t)parts * n * size_of(dtype)) };
+    const weight_parts n = parts_of(c, choice);
+    const bool straight = c->taps == 1 && n.weight == 1 && n.dtype == DR_F32;
+    const size_t size = (size_t)(c->shape.Co * c->Ci * c->taps) * size_of(n.dtype);
+    run_memory m = { .weight = bias_bytes(c, n.bias), .sums = straight ? 0 : rounded((size_t)n.weight * size) };
     if (!take_memory(a, &m, choice)) return false;
     void *to = straight ? c->to : m.at + m.weight;
-    if (!sum_weight(a, c, choice, to, m.plan ? m.at + m.weight + m.sums : NULL)) return false;
-    finish_weight(a, c, parts, straight ? NULL : to, dtype, (float *)m.at);
+    float *bias = c->db ? (float *)m.at : NULL;
+    if (!sum_weight(a, c, choice, to, bias, m.plan ? m.at + m.weight + m.sums : NULL)) return false;
+    finish_weight(a, c, n, straight ? NULL : to, bias);
     return true;
 }
 
 static void thin_weight(const dr_kargs *a, const dr_conv_call *c)
 {
-    const int64_t parts = dr_conv2d_thin_weight_parts(&c->shape);
-    const size_t bias = bias_bytes(c);
-    char *memory = dr_cuda_workspace(a, bias + (size_t)(parts * c->shape.Co * c->Ci * c->taps) * sizeof(float));
+    const dr_conv_shape *s = &c->shape;
+    const int64_t P = s->B * s->Ho * s->Wo;
+    const weight_parts n = { dr_conv2d_thin_weight_parts(s), dr_bias_parts(P), DR_F32 };
+    const size_t bias = bias_bytes(c, n.bias);
+    char *memory = dr_cuda_workspace(a, bias + (size_t)(n.weight * s->Co * c->Ci * c->taps) * sizeof(float));
     if (!memory) return;
-    dr_conv2d_thin_weight(a, &c->shape, c->dtype, c->from, c->second, (float *)(memory + bias));
-    finish_weight(a, c, parts, memory + bias, DR_F32, (float *)memory);
+    if (c->db) dr_bias_gradient(a, c->second, c->dtype, P, s->Co, (float *)memory);
+    dr_conv2d_thin_weight(a, s, c->dtype, c->from, c->second, (float *)(memory + bias));
+    finish_weight(a, c, n, memory + bias, c->db ? (float *)memory : NULL);
 }
 
 static void clear(const dr_kargs *a, int i)

@@ -5,6 +5,7 @@
  * device and cuDNN's version: the next run makes the same choices, and so the same bits. */
 #include "conv2d_choice.h"
 #include "conv2d_tile.h"
+#include "conv2d_weight_tile.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,8 +69,17 @@ static bool suits(const dr_conv_call *c, dr_conv_form form)
     return !rounds || matters;
 }
 
+static int tile_ways(const dr_conv_call *c)
+{
+    return c->kind == DR_CONV_WEIGHT ? dr_conv2d_weight_tile_ways() : dr_conv2d_tile_ways();
+}
+
 static bool tile_suits(const dr_cudnn *d, const dr_conv_call *c, int64_t way)
 {
+    if (c->kind == DR_CONV_WEIGHT) {
+        return way < dr_conv2d_weight_tile_ways() && aligned(c->from) && aligned(c->second) &&
+               dr_conv2d_weight_tile_suits(d->cuda, (int)way, &c->shape, c->dtype);
+    }
     return way < dr_conv2d_tile_ways() && aligned(c->from) && aligned(c->to) && aligned(c->after.add) &&
            dr_conv2d_tile_suits(d->cuda, (int)way, c->kind, &c->shape, c->dtype);
 }
@@ -84,7 +94,7 @@ static bool forced_tile(const dr_cudnn *d, const dr_conv_call *c, dr_conv_choice
 {
     const char *conv = getenv("DRIFT_CUDA_CONV");
     if (!conv || strncmp(conv, "tile", 4) != 0) return false;
-    for (int way = 0; way < dr_conv2d_tile_ways(); way++) {
+    for (int way = 0; way < tile_ways(c); way++) {
         if ((conv[4] && atoi(conv + 4) != way) || !tile_suits(d, c, way)) continue;
         *to = (dr_conv_choice){ .form = DR_CONV_TILE, .index = way };
         return true;
@@ -363,7 +373,7 @@ static void enter_form(contest *t, dr_conv_form form)
 
 static void enter_tiles(contest *t)
 {
-    for (int way = 0; way < dr_conv2d_tile_ways() && dr_failed() == DR_OK; way++) {
+    for (int way = 0; way < tile_ways(t->call) && dr_failed() == DR_OK; way++) {
         const dr_conv_choice c = { .form = DR_CONV_TILE, .index = way };
         if (tile_suits(t->cudnn, t->call, way)) enter(t, &c);
     }

@@ -39,7 +39,9 @@ enum { LANES = 32, SHARES = 8 }; /* a block: 32 sums, each of 8 shares; or 256 e
 template <typename T> __device__ inline float sum_share(const T *parts, int64_t n, int64_t count, int64_t i)
 {
     float sum = 0.0f;
-    for (int64_t part = threadIdx.y; part < count && i < n; part += SHARES) sum += load(parts, part * n + i);
+    if (i >= n) return sum;
+#pragma unroll 8
+    for (int part = threadIdx.y; part < (int)count; part += SHARES) sum += load(parts, part * n + i);
     return sum;
 }
 
