@@ -245,6 +245,31 @@ static void a_large_product_with_a_bias_goes_in_parts(void **state)
     end();
 }
 
+/* A bf16 network's weights in f32 count as what they round to, in small products and in large ones. */
+static void weights_in_f32_count_as_rounded(void **state)
+{
+    (void)state;
+    enum { M = 9, N = 12 };
+    float wide[M * N], narrow[M * N];
+    dr_device_use(cuda);
+    for (int64_t K = 70; K <= 1100; K += 1030) {
+        for (int with_bias = 0; with_bias < 2; with_bias++) {
+            dr_scope_open();
+            dr_tensor *x = dr_cast(dr_rand_normal(DR_F32, DR_SHAPE(M, K), &(dr_rng){ .seed = 1 }), DR_BF16);
+            dr_tensor *weight = dr_rand_normal(DR_F32, DR_SHAPE(N, K), &(dr_rng){ .seed = 2 });
+            dr_tensor *bias = with_bias ? dr_cast(dr_rand_normal(DR_F32, DR_SHAPE(N), &(dr_rng){ .seed = 3 }), DR_BF16) : NULL;
+            dr_tensor *y = dr_linear(x, weight, bias ? dr_cast(bias, DR_F32) : NULL);
+            dr_tensor *same = dr_linear(x, dr_cast(weight, DR_BF16), bias);
+            if (dr_failed()) fail_msg("%s", dr_error_message());
+            assert_int_equal(dr_tensor_read(y, DR_F32, wide), DR_OK);
+            assert_int_equal(dr_tensor_read(same, DR_F32, narrow), DR_OK);
+            assert_memory_equal(wide, narrow, sizeof wide);
+            dr_scope_close();
+        }
+    }
+    dr_device_use(ref);
+}
+
 static void tables_and_steps(void **state)
 {
     (void)state;
@@ -304,6 +329,7 @@ int main(void)
         cmocka_unit_test(products),
         cmocka_unit_test(products_by_cublaslt),
         cmocka_unit_test(a_large_product_with_a_bias_goes_in_parts),
+        cmocka_unit_test(weights_in_f32_count_as_rounded),
         cmocka_unit_test(tables_and_steps),
         cmocka_unit_test(gradients_are_the_same_each_time),
     };
