@@ -124,7 +124,8 @@ static dr_tensor *relaid(const call *c, int i)
 {
     dr_tensor *t = c->in[i];
     const dr_layout want = wanted_layout(c->op, i);
-    if (want != DR_LAYOUT_DENSE) return dr_view_is(&t->view, want) ? t : dr_contiguous(t, want);
+    if (want != DR_LAYOUT_DENSE && dr_view_is(&t->view, want)) return t;
+    if (want != DR_LAYOUT_DENSE) return dr_contiguous(t, want == DR_LAYOUT_PIXELS ? DR_LAYOUT_CL : want);
     const dr_view *like = c->n_in <= DR_OP_MAX_IN ? dense_like(c, i) : NULL;
     if (like) return same_strides(&t->view, like) ? t : lay_like(t, like);
     if (dr_view_is(&t->view, DR_LAYOUT_DENSE)) return t;

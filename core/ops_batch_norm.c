@@ -139,7 +139,7 @@ static dr_status backward_compose(dr_tensor *const *in, int n_in, const void *at
 
 DR_OP_COMPONENT(batch_norm_act_backward, "batch_norm_act_backward(x, gamma, beta, mean, var, dy) -> dx, dgamma, dbeta",
                 params, .flags = DR_OP_NONDIFF, .n_in = 6, .n_out = 3,
-                .in_layout = { DR_LAYOUT_CL, DR_LAYOUT_ROW, DR_LAYOUT_ROW, DR_LAYOUT_ROW, DR_LAYOUT_ROW, DR_LAYOUT_CL },
+                .in_layout = { DR_LAYOUT_CL, DR_LAYOUT_ROW, DR_LAYOUT_ROW, DR_LAYOUT_ROW, DR_LAYOUT_ROW, DR_LAYOUT_PIXELS },
                 .out_layout = { DR_LAYOUT_CL }, .infer = backward_infer, .compose = backward_compose)
 
 /* ---- evaluation: running statistics ------------------------------------------------------------------------------ */

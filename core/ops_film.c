@@ -94,5 +94,5 @@ static dr_status backward_compose(dr_tensor *const *in, int n_in, const void *at
 }
 
 DR_OP_COMPONENT(film_backward, "film_backward(h, scale, dy) -> dh, dscale, dshift", NULL, .flags = DR_OP_NONDIFF,
-                .n_in = 3, .n_out = 3, .in_layout = { DR_LAYOUT_CL, DR_LAYOUT_ROW, DR_LAYOUT_CL },
+                .n_in = 3, .n_out = 3, .in_layout = { DR_LAYOUT_CL, DR_LAYOUT_ROW, DR_LAYOUT_PIXELS },
                 .out_layout = { DR_LAYOUT_CL }, .infer = backward_infer, .compose = backward_compose)

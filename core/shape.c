@@ -74,6 +74,24 @@ static bool laid_as(const dr_view *v, dr_layout layout)
     return true;
 }
 
+/* Channels-last, but for the distance between pixels. */
+static bool pixels_are_laid(const dr_view *v)
+{
+    int64_t stride = 0; /* of the next axis outwards; 0: no pixel after the first yet */
+    if (v->rank != 4) return laid_as(v, DR_LAYOUT_ROW);
+    for (int i = 0; i < 4; i++) {
+        if (v->shape[i] == 0) return true;
+    }
+    if (v->shape[1] > 1 && v->stride[1] != 1) return false;
+    for (int i = 0; i < 3; i++) {
+        const int axis = i == 2 ? 0 : 3 - i; /* W, H, B */
+        if (v->shape[axis] == 1) continue;
+        if (stride == 0 ? v->stride[axis] < v->shape[1] : v->stride[axis] != stride) return false;
+        stride = v->stride[axis] * v->shape[axis];
+    }
+    return true;
+}
+
 /* Dense in some order of the axes: sorted by stride, each is the product of those before. */
 static bool dense(const dr_view *v)
 {
@@ -96,6 +114,7 @@ bool dr_view_is(const dr_view *v, dr_layout layout)
 {
     if (layout == DR_LAYOUT_ANY) return true;
     if (layout == DR_LAYOUT_DENSE) return dense(v);
+    if (layout == DR_LAYOUT_PIXELS) return pixels_are_laid(v);
     return laid_as(v, layout);
 }
 

@@ -25,6 +25,7 @@ typedef struct norm_args {
     const float *mean, *scale, *beta;
     void *y;        /* forward */
     const void *dy; /* backward */
+    int64_t pitch;  /* from a row of dy to the next */
     const float *level, *tilt;
     void *dx;
 } norm_args;
@@ -130,7 +131,7 @@ VM_INLINE void row_sums(int type, int act, const norm_args *m, int64_t C, int64_
     for (int64_t row = first; row < last; row += step) {
         for (int64_t c = 0; c < C; c++) dz_part[c] = dzd_part[c] = 0;
         for (int64_t r = row; r < dr_min64(row + step, last); r++) {
-            const void *restrict x = dr_from(type, m->x, r * C), *restrict dy = dr_from(type, m->dy, r * C);
+            const void *restrict x = dr_from(type, m->x, r * C), *restrict dy = dr_from(type, m->dy, r * m->pitch);
 #pragma omp simd
             for (int64_t c = 0; c < C; c++) {
                 const float d = dr_load(type, x, c) - mean[c],
@@ -223,7 +224,7 @@ VM_INLINE void gradient_of(int type, int act, const norm_args *m, const norm_sha
         }
     }
     for (int64_t row = first; L == 0 && row < last; row++) {
-        const void *restrict x = dr_from(type, m->x, row * C), *restrict dy = dr_from(type, m->dy, row * C);
+        const void *restrict x = dr_from(type, m->x, row * C), *restrict dy = dr_from(type, m->dy, row * m->pitch);
         void *restrict dx = dr_into(type, m->dx, row * C);
 #pragma omp simd
         for (int64_t c = 0; c < C; c++) {
@@ -278,6 +279,7 @@ static void batch_norm_act_backward(const dr_kargs *a) /* x, gamma, beta, mean, 
                           .scale = scale,
                           .beta = dr_in(a, 2),
                           .dy = dr_in(a, 5),
+                          .pitch = a->in[5].rank == 4 ? dr_pixel_pitch(&a->in[5]) : C,
                           .dx = dr_out(a, 0),
                           .level = level,
                           .tilt = tilt };

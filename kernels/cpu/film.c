@@ -60,8 +60,9 @@ static void film(const dr_kargs *a) /* h, scale or NULL, shift or NULL -> y */
     }
 }
 
-/* Rows [first, last) of one sample: dh, and sums of h dy and of dy, [C] each; part [2 C] is scratch. */
-VM_INLINE void rows_backward(int type, const void *h, const void *dy, const float *restrict scale, void *dh,
+/* Rows [first, last) of one sample: dh, and sums of h dy and of dy, [C] each; part [2 C] is scratch. pitch: from a row of
+ * dy to the next. */
+VM_INLINE void rows_backward(int type, const void *h, const void *dy, int64_t pitch, const float *restrict scale, void *dh,
                              int64_t first, int64_t last, int64_t C, double *restrict dscale, double *restrict dshift,
                              float *restrict part)
 {
@@ -71,7 +72,7 @@ VM_INLINE void rows_backward(int type, const void *h, const void *dy, const floa
     for (int64_t row = first; row < last; row += step) {
         for (int64_t c = 0; c < 2 * C; c++) part[c] = 0;
         for (int64_t r = row; r < dr_min64(row + step, last); r++) {
-            const void *restrict x = dr_from(type, h, r * C), *restrict g = dr_from(type, dy, r * C);
+            const void *restrict x = dr_from(type, h, r * C), *restrict g = dr_from(type, dy, r * pitch);
             void *restrict to = dr_into(type, dh, r * C);
             for (int64_t c = 0; c < C; c++) {
                 const float slope = dr_load(type, g, c);
@@ -92,6 +93,7 @@ static void film_backward(const dr_kargs *a) /* h, scale, dy -> dh, dscale, dshi
     const film_shape s = shape_of(&a->in[0]);
     const bool narrow = a->in[0].dtype == DR_BF16;
     const int64_t vector = s.B * s.C, blocks = s.cut.count;
+    const int64_t pitch = a->in[2].rank == 4 ? dr_pixel_pitch(&a->in[2]) : s.C;
     float *dscale = dr_out(a, 1), *dshift = dr_out(a, 2);
     /* of each block: two sums in doubles and as many in floats; then the scale */
     double *partial =
@@ -102,14 +104,15 @@ static void film_backward(const dr_kargs *a) /* h, scale, dy -> dh, dscale, dshi
     for (int64_t i = 0; i < s.B * blocks; i++) {
         const int64_t b = i / blocks, k = i % blocks, C = s.C;
         const int64_t first = k * s.cut.size, last = dr_min64(s.L, first + s.cut.size), at = b * s.L * C;
+        const int64_t dy_at = b * s.L * pitch;
         double *own = partial + 3 * C * i;
         float *part = (float *)(own + 2 * C);
         if (narrow)
-            rows_backward(DR_BF16, dr_from(DR_BF16, dr_in(a, 0), at), dr_from(DR_BF16, dr_in(a, 2), at), scale + b * C,
-                          dr_into(DR_BF16, dr_out(a, 0), at), first, last, C, own, own + C, part);
+            rows_backward(DR_BF16, dr_from(DR_BF16, dr_in(a, 0), at), dr_from(DR_BF16, dr_in(a, 2), dy_at), pitch,
+                          scale + b * C, dr_into(DR_BF16, dr_out(a, 0), at), first, last, C, own, own + C, part);
         else
-            rows_backward(DR_F32, dr_from(DR_F32, dr_in(a, 0), at), dr_from(DR_F32, dr_in(a, 2), at), scale + b * C,
-                          dr_into(DR_F32, dr_out(a, 0), at), first, last, C, own, own + C, part);
+            rows_backward(DR_F32, dr_from(DR_F32, dr_in(a, 0), at), dr_from(DR_F32, dr_in(a, 2), dy_at), pitch,
+                          scale + b * C, dr_into(DR_F32, dr_out(a, 0), at), first, last, C, own, own + C, part);
     }
     for (int64_t i = 0; i < vector; i++) {
         const double *own = partial + 3 * s.C * (i / s.C) * blocks + i % s.C;

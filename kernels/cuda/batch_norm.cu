@@ -9,6 +9,7 @@
 
 typedef struct norm_shape {
     int64_t n, C, L; /* L: 0, or the length of a channel's runs */
+    int64_t pitch;   /* from a row of dy to the next */
     int act;         /* for kernels that are not made for one activation */
     float eps;
 } norm_shape;
@@ -16,17 +17,18 @@ typedef struct norm_shape {
 static norm_shape shape_of(const dr_view *x, const dr_batch_norm_act_attr *attr)
 {
     const int64_t rest = dr_count(x, 2, x->rank);
-    return norm_shape{ x->shape[0] * rest, x->shape[1], x->rank == 3 ? rest : 0, (int)attr->act, (float)attr->eps };
+    return norm_shape{ x->shape[0] * rest, x->shape[1], x->rank == 3 ? rest : 0, x->shape[1], (int)attr->act, (float)attr->eps };
 }
 
 enum { AHEAD = 4, THREADS = 256 }; /* rows that a thread reads before it works on them; a block that takes no sums */
 
-/* Where row r of channel c lies. */
-template <int N> __device__ inline int64_t at(norm_shape s, int64_t r, int64_t c)
+/* Where row r of channel c lies, in x, y and dx, or in dy. */
+template <int N> __device__ inline int64_t at(norm_shape s, int64_t r, int64_t c, int64_t pitch)
 {
     if (N == 1 && s.L > 0) return (r / s.L * s.C + c) * s.L + r % s.L;
-    return r * s.C + c;
+    return r * pitch + c;
 }
+template <int N> __device__ inline int64_t at(norm_shape s, int64_t r, int64_t c) { return at<N>(s, r, c, s.C); }
 
 /* A thread's part of a matrix: rows r, r + step, .. below last, and N channels from c on. */
 typedef struct part {
@@ -34,10 +36,10 @@ typedef struct part {
 } part;
 
 template <typename T, int N, int A>
-__device__ inline void load_rows(pack<T, N> (&v)[A], const T *__restrict__ x, norm_shape s, part p)
+__device__ inline void load_rows(pack<T, N> (&v)[A], const T *__restrict__ x, norm_shape s, part p, int64_t pitch)
 {
     for (int k = 0; k < A; k++) {
-        if (p.r + k * p.step < p.last) v[k] = load_pack<T, N>(x, at<N>(s, p.r + k * p.step, p.c));
+        if (p.r + k * p.step < p.last) v[k] = load_pack<T, N>(x, at<N>(s, p.r + k * p.step, p.c, pitch));
     }
 }
 
@@ -99,7 +101,7 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
     if (p.c < s.C) {
         pack<T, N> v[AHEAD];
         float origin[N];
-        load_rows(v, x, s, p);
+        load_rows(v, x, s, p, s.C);
         origin_of(origin, x, s, p.c);
         while (p.r < p.last) {
             for (int k = 0; k < AHEAD; k++) {
@@ -113,7 +115,7 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
                 }
             }
             p.r += AHEAD * p.step;
-            load_rows(v, x, s, p);
+            load_rows(v, x, s, p, s.C);
         }
     }
     const int width = cut.lanes * N, thread = threadIdx.y * cut.lanes + threadIdx.x;
@@ -146,7 +148,7 @@ __global__ void __launch_bounds__(THREADS)
     part p = part_of_rows<N>(s, rows);
     if (p.c >= s.C) return;
     pack<T, N> v[AHEAD];
-    load_rows(v, x, s, p);
+    load_rows(v, x, s, p, s.C);
     const line<N> l = line_of<N>(vectors, s.eps, p.c);
     while (p.r < p.last) {
         for (int k = 0; k < AHEAD; k++) {
@@ -160,7 +162,7 @@ __global__ void __launch_bounds__(THREADS)
             store_pack<T, N>(y, at<N>(s, p.r + k * p.step, p.c), pack_of<T, N>(out));
         }
         p.r += AHEAD * p.step;
-        load_rows(v, x, s, p);
+        load_rows(v, x, s, p, s.C);
     }
 }
 
@@ -180,8 +182,8 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
     column_sums<N> sum = {};
     if (p.c < s.C) {
         pack<T, N> v[BOTH], g[BOTH];
-        load_rows(v, x, s, p);
-        load_rows(g, dy, s, p);
+        load_rows(v, x, s, p, s.C);
+        load_rows(g, dy, s, p, s.pitch);
         const line<N> l = line_of<N>(vectors, s.eps, p.c);
         while (p.r < p.last) {
             for (int k = 0; k < BOTH; k++) {
@@ -197,8 +199,8 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
                 }
             }
             p.r += BOTH * p.step;
-            load_rows(v, x, s, p);
-            load_rows(g, dy, s, p);
+            load_rows(v, x, s, p, s.C);
+            load_rows(g, dy, s, p, s.pitch);
         }
     }
     const int width = cut.lanes * N, thread = threadIdx.y * cut.lanes + threadIdx.x;
@@ -219,8 +221,8 @@ __global__ void __launch_bounds__(THREADS)
     part p = part_of_rows<N>(s, rows);
     if (p.c >= s.C) return;
     pack<T, N> v[BOTH], g[BOTH];
-    load_rows(v, x, s, p);
-    load_rows(g, dy, s, p);
+    load_rows(v, x, s, p, s.C);
+    load_rows(g, dy, s, p, s.pitch);
     const line<N> l = line_of<N>(vectors, s.eps, p.c);
     const float share = 1.0f / (float)s.n;
     float level[N], tilt[N]; /* dx = scale dz - (level + d tilt) */
@@ -244,8 +246,8 @@ __global__ void __launch_bounds__(THREADS)
             store_pack<T, N>(dx, at<N>(s, p.r + k * p.step, p.c), pack_of<T, N>(out));
         }
         p.r += BOTH * p.step;
-        load_rows(v, x, s, p);
-        load_rows(g, dy, s, p);
+        load_rows(v, x, s, p, s.C);
+        load_rows(g, dy, s, p, s.pitch);
     }
 }
 
@@ -266,7 +268,7 @@ template <typename T> static bool by_packs(norm_shape s, const norm_call *m)
     const uintptr_t begin = (uintptr_t)m->x | (uintptr_t)m->dy | (uintptr_t)m->y | (uintptr_t)m->dgamma |
                             (uintptr_t)m->dbeta | (uintptr_t)m->p.mean | (uintptr_t)m->p.var | (uintptr_t)m->p.gamma |
                             (uintptr_t)m->p.beta;
-    return s.L == 0 && s.C % widest<T>() == 0 && begin % 16 == 0;
+    return s.L == 0 && s.C % widest<T>() == 0 && s.pitch % widest<T>() == 0 && begin % 16 == 0;
 }
 
 static column_cut cut_of(norm_shape s, int N)
@@ -366,8 +368,9 @@ template <typename T, int N, int ACT> static void backward(const dr_kargs *a, no
 /* x, gamma, beta, mean, var, dy -> dx, dgamma, dbeta */
 template <typename T> static void batch_norm_act_backward(const dr_kargs *a)
 {
-    const norm_shape s = shape_of(&a->in[0], (const dr_batch_norm_act_backward_attr *)a->attr);
+    norm_shape s = shape_of(&a->in[0], (const dr_batch_norm_act_backward_attr *)a->attr);
     if (s.n * s.C == 0) return;
+    if (a->in[5].rank == 4) s.pitch = dr_pixel_pitch(&a->in[5]);
     const norm_call m = { dr_in(a, 0),
                           dr_in(a, 5),
                           { (float *)dr_in(a, 3), (float *)dr_in(a, 4), (float *)dr_in(a, 1), (float *)dr_in(a, 2) },

@@ -60,7 +60,8 @@ __global__ void film_forward(const T *__restrict__ h, film_vector<T> scale, film
 template <typename T, int N>
 __global__ void __launch_bounds__(COLUMN_THREADS)
     film_gradients(const T *__restrict__ h, film_vector<T> scale, const T *__restrict__ dy, T *__restrict__ dh,
-                   float *dscale, float *dshift, film_shape s, column_cut cut, float *partial, uint32_t *arrivals)
+                   float *dscale, float *dshift, film_shape s, int64_t pitch, column_cut cut, float *partial,
+                   uint32_t *arrivals)
 {
     __shared__ float scratch[COLUMN_SCRATCH];
     __shared__ uint32_t flag[1];
@@ -77,7 +78,7 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
             const int64_t at = (b * s.L + r) * s.C + c;
             float row[N], slope[N];
             floats_of(row, load_pack<T, N>(h, at));
-            floats_of(slope, load_pack<T, N>(dy, at));
+            floats_of(slope, load_pack<T, N>(dy, (b * s.L + r) * pitch + c));
             for (int i = 0; i < N; i++) {
                 sum.first[i] += row[i] * slope[i];
                 sum.second[i] += slope[i];
@@ -98,9 +99,9 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
 enum { BLOCKS = 264, ROWS_EACH = 4 };
 
 /* By packs of 16 bytes where rows and tensors begin at multiples of them. */
-template <typename T> static bool by_packs(const dr_kargs *a, film_shape s)
+template <typename T> static bool by_packs(const dr_kargs *a, film_shape s, int64_t pitch)
 {
-    bool aligned = s.C % widest<T>() == 0 && dr_aligned(dr_out(a, 0), 16);
+    bool aligned = s.C % widest<T>() == 0 && pitch % widest<T>() == 0 && dr_aligned(dr_out(a, 0), 16);
     for (int i = 0; i < a->n_in; i++) aligned = aligned && dr_aligned(dr_optional(a, i), 16);
     return aligned;
 }
@@ -116,26 +117,28 @@ template <typename T> static void film(const dr_kargs *a) /* h, scale or NULL, s
 {
     const film_shape s = shape_of(&a->in[0]);
     if (s.B * s.L * s.C == 0) return;
-    if (by_packs<T>(a, s)) forward<T, widest<T>()>(a, s);
+    if (by_packs<T>(a, s, s.C)) forward<T, widest<T>()>(a, s);
     else forward<T, 1>(a, s);
 }
 
-template <typename T, int N> static void gradients(const dr_kargs *a, film_shape s)
+/* pitch: from a row of dy to the next */
+template <typename T, int N> static void gradients(const dr_kargs *a, film_shape s, int64_t pitch)
 {
     const column_cut cut = dr_cut_columns(s.L, s.C, N, s.B, BLOCKS, ROWS_EACH, COLUMN_THREADS);
     float *partial = (float *)dr_cuda_workspace(a, dr_column_bytes(cut, N, s.B));
     if (!partial) return;
     DR_LAUNCH(a, (film_gradients<T, N>), dim3((unsigned)(s.B * cut.chunks), (unsigned)cut.tiles), dr_column_block(cut),
               0, (const T *)dr_in(a, 0), vector_of<T>(a, 1), (const T *)dr_in(a, 2), (T *)dr_out(a, 0),
-              (float *)dr_out(a, 1), (float *)dr_out(a, 2), s, cut, partial, dr_cuda_of(a)->arrivals);
+              (float *)dr_out(a, 1), (float *)dr_out(a, 2), s, pitch, cut, partial, dr_cuda_of(a)->arrivals);
 }
 
 template <typename T> static void film_backward(const dr_kargs *a) /* h, scale or NULL, dy -> dh, dscale, dshift */
 {
     const film_shape s = shape_of(&a->in[0]);
     if (s.B * s.C == 0) return;
-    if (by_packs<T>(a, s)) gradients<T, widest<T>()>(a, s);
-    else gradients<T, 1>(a, s);
+    const int64_t pitch = a->in[2].rank == 4 ? dr_pixel_pitch(&a->in[2]) : s.C;
+    if (by_packs<T>(a, s, pitch)) gradients<T, widest<T>()>(a, s, pitch);
+    else gradients<T, 1>(a, s, pitch);
 }
 
 DR_KERNEL(film, DR_F32, film<float>)

@@ -228,6 +228,47 @@ static void a_device_with_memory_to_spare_keeps_what_could_be_made_again(void **
     for (int i = 0; i < IMAGE; i++) assert_float_equal(again[i], kept[i], 1e-6);
 }
 
+static void count_copies(void *ctx, const dr_launch *l, double start, double seconds)
+{
+    (void)start, (void)seconds;
+    if (strcmp(l->args.op, "copy") == 0 || strcmp(l->args.op, "assign") == 0) ++*(int *)ctx;
+}
+
+static dr_tensor *image(uint32_t purpose) /* [2,8,4,4], channels-last */
+{
+    const dr_rng rng = { .seed = 7, .purpose = purpose };
+    return dr_requires_grad(dr_contiguous(dr_rand_normal(DR_F32, DR_SHAPE(2, 8, 4, 4), &rng), DR_LAYOUT_CL), true);
+}
+
+/* The gradient of two joined images is one image, of which each one's backward reads its channels in place. */
+static void gradients_of_joined_images_are_not_copied(void **state)
+{
+    (void)state;
+    enum { N = 2 * 8 * 4 * 4 };
+    const dr_batch_norm_act_attr attr = { .eps = 1e-5, .act = DR_ACT_GELU };
+    float joined[2][N], apart[2][N];
+    int copies = 0;
+    for (int k = 0; k < 2; k++) {
+        dr_scope_open();
+        dr_tensor *x = image(1), *h = image(2), *dy[] = { image(3), image(4) }, *y[2], *out[3];
+        dr_tensor *gamma = dr_tensor_full(DR_F32, DR_SHAPE(8), 1.5), *beta = dr_tensor_full(DR_F32, DR_SHAPE(8), 0.25);
+        for (int i = 0; i < 2; i++) {
+            dr_apply("batch_norm_act", (dr_tensor *[]){ i ? h : x, gamma, beta }, 3, &attr, out);
+            y[i] = out[0];
+        }
+        dr_tensor *all = dr_concat(y, 2, 1), *d_all = dr_detach(dr_concat(dy, 2, 1));
+        dr_set_launch_hook(count_copies, &copies);
+        if (k == 0) dr_backward(all, d_all);
+        dr_set_launch_hook(NULL, NULL);
+        for (int i = 0; i < 2 && k == 1; i++) dr_backward(y[i], dr_detach(dy[i]));
+        assert_int_equal(dr_tensor_read(dr_grad(x), DR_F32, k ? apart[0] : joined[0]), DR_OK);
+        assert_int_equal(dr_tensor_read(dr_grad(h), DR_F32, k ? apart[1] : joined[1]), DR_OK);
+        dr_scope_close();
+    }
+    assert_int_equal(copies, 0);
+    assert_memory_equal(joined, apart, sizeof joined);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +288,7 @@ int main(void)
         cmocka_unit_test(only_what_backward_needs_stays_in_memory),
         cmocka_unit_test(what_can_be_made_again_is_not_held),
         cmocka_unit_test(a_device_with_memory_to_spare_keeps_what_could_be_made_again),
+        cmocka_unit_test(gradients_of_joined_images_are_not_copied),
     };
     return cmocka_run_group_tests(tests, open_ref, close_all);
 }

@@ -270,6 +270,40 @@ static void weights_in_f32_count_as_rounded(void **state)
     dr_device_use(ref);
 }
 
+/* dy as the first or the last channels of a wider image, in packs of 16 bytes: the same bits as of its copy. */
+static void gradients_of_joined_images_are_read_in_place(void **state)
+{
+    (void)state;
+    enum { B = 3, C = 64, N = B * C * 14 * 13 };
+    static float joined[N], alone[N];
+    dr_device_use(cuda);
+    for (int k = 0; k < 8; k++) {
+        const dr_dtype dtype = k & 1 ? DR_BF16 : DR_F32;
+        dr_scope_open();
+        dr_tensor *wide = dr_rand_normal(DR_F32, DR_SHAPE(B, 2 * C, 14, 13), &(dr_rng){ .seed = 1 });
+        dr_tensor *x = dr_rand_normal(DR_F32, DR_SHAPE(B, C, 14, 13), &(dr_rng){ .seed = 2 });
+        wide = dr_cast(dr_contiguous(wide, DR_LAYOUT_CL), dtype);
+        x = dr_cast(dr_contiguous(x, DR_LAYOUT_CL), dtype);
+        dr_tensor *dy = dr_slice(wide, 1, k & 2 ? C : 0, C), *copy = dr_contiguous(dy, DR_LAYOUT_CL), *y[2][DR_OP_MAX_OUT];
+        dr_tensor *vector = dr_tensor_full(DR_F32, DR_SHAPE(C), 1.5), *factor = dr_tensor_full(dtype, DR_SHAPE(B, C, 1, 1), 1.5);
+        const dr_batch_norm_act_attr attr = { 1e-5, DR_ACT_GELU };
+        for (int i = 0; i < 2; i++) {
+            dr_tensor *g = i ? copy : dy;
+            if (k & 4) dr_apply("film_backward", (dr_tensor *[]){ x, factor, g }, 3, NO_ATTR, y[i]);
+            else dr_apply("batch_norm_act_backward", (dr_tensor *[]){ x, vector, vector, vector, vector, g }, 6, &attr, y[i]);
+        }
+        if (dr_failed()) fail_msg("%s", dr_error_message());
+        for (int j = 0; j < 3; j++) {
+            const int64_t n = view_count(dr_tensor_view(y[0][j]));
+            assert_int_equal(dr_tensor_read(y[0][j], DR_F32, joined), DR_OK);
+            assert_int_equal(dr_tensor_read(y[1][j], DR_F32, alone), DR_OK);
+            assert_memory_equal(joined, alone, (size_t)n * sizeof *alone);
+        }
+        dr_scope_close();
+    }
+    dr_device_use(ref);
+}
+
 static void tables_and_steps(void **state)
 {
     (void)state;
@@ -330,6 +364,7 @@ int main(void)
         cmocka_unit_test(products_by_cublaslt),
         cmocka_unit_test(a_large_product_with_a_bias_goes_in_parts),
         cmocka_unit_test(weights_in_f32_count_as_rounded),
+        cmocka_unit_test(gradients_of_joined_images_are_read_in_place),
         cmocka_unit_test(tables_and_steps),
         cmocka_unit_test(gradients_are_the_same_each_time),
     };

@@ -23,6 +23,14 @@ static inline int64_t dr_numel(const dr_view *v)
     return n;
 }
 
+/* DR_LAYOUT_PIXELS, rank 4: elements from a pixel to the next one. */
+static inline int64_t dr_pixel_pitch(const dr_view *v)
+{
+    if (v->shape[3] > 1) return v->stride[3];
+    if (v->shape[2] > 1) return v->stride[2];
+    return v->shape[0] > 1 ? v->stride[0] : v->shape[1];
+}
+
 typedef struct dr_kernel_entry {
     const char *op;
     int32_t dtype; /* dr_dtype; -1: any */

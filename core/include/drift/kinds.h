@@ -22,7 +22,9 @@ typedef enum dr_layout {
     DR_LAYOUT_ANY,     /* any strides */
     DR_LAYOUT_DENSE,   /* no holes, axes in any order (a view of a dense buffer, permuted); inputs with this layout
                           and the same shape all arrive with the same strides */
-    DR_LAYOUT_INFER    /* outputs only: infer fills the strides, of a dense tensor */
+    DR_LAYOUT_INFER,   /* outputs only: infer fills the strides, of a dense tensor */
+    DR_LAYOUT_PIXELS   /* inputs only. As CL, but the pixels of a rank 4 may lie further apart (dr_pixel_pitch): some channels
+                          of a channels-last image, as the gradient of one that was joined with others */
 } dr_layout;
 
 enum { DR_OP_NONDIFF = 1,   /* has no gradient, by nature */
