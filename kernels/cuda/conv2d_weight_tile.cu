@@ -1,8 +1,9 @@
 /* conv2d_weight_tile.cu: the gradient in a convolution's weight on tensor cores.
  *   dw[co,tap,ci] = sum over pixels p of dy[p,co] x[p at tap,ci]     db[co] = sum over pixels p of dy[p,co]
- * A block takes 64 co, a slice of ci with all taps, and a part of the pixels in the order of memory. What these read of x is
- * one stretch of memory that moves on with them: a ring in shared memory holds it, so x comes once for all taps. A tap
- * outside of the image reads a row of zeros. Pixels are the inner dimension of the product: both operands are read turned. */
+ * A block takes 64 co, a slice of ci with all taps, and a part of the pixels in the order of memory. What these read of
+ * x is one stretch of memory that moves on with them: a ring in shared memory holds it, so x comes once for all taps. A
+ * tap outside of the image reads a row of zeros. Pixels are the inner dimension of the product: both operands are read
+ * turned. */
 #include "conv2d_weight_tile.h"
 #include "divisor.h"
 #include "tensor_core.h"
@@ -36,14 +37,14 @@ template <int K> __device__ inline uint32_t taps_inside(const weight_sides &s, i
     return taps;
 }
 
-/* The unit of 16 bytes that has channels 8u to 8u + 7 of the ring's pixel i. Eight pixels that a warp reads at once have
- * theirs in different banks. */
+/* The unit of 16 bytes that has channels 8u to 8u + 7 of the ring's pixel i. Eight pixels that a warp reads at once
+ * have theirs in different banks. */
 template <int UNITS> __device__ inline int place_in_ring(const weight_sides &s, int i, int u)
 {
     return i * UNITS + (u ^ (i >> s.turn & (UNITS - 1)));
 }
 
-/* ---- what a block keeps in shared memory --------------------------------------------------------------------------------- */
+/* ---- what a block keeps in shared memory ------------------------------------------------------------------------- */
 
 struct weight_memory {
     shared_address dy, ring; /* [STAGES,CHUNK,CO]; [ring,SLICE] and 8 units of zeros */
@@ -51,7 +52,7 @@ struct weight_memory {
 };
 enum { DY_BYTES = STAGES * CHUNK * CO * 2, TAPS_BYTES = STAGES * CHUNK * 4, ZEROS_BYTES = 128 };
 
-/* Asks for dy of CHUNK pixels from `first` on, and for what they read of x beyond `had`; returns where that ends now. */
+/* Asks for dy of CHUNK pixels from `first` on and for what they read of x beyond `had`; returns where that ends now. */
 template <int K, int SLICE, int THREADS>
 __device__ inline int ask_for(const weight_sides &s, const weight_memory &m, const bf16 *x, const bf16 *dy,
                               int first_co, int first_ci, int first, int end, int stage, int had)
@@ -84,7 +85,7 @@ __device__ inline int ask_for(const weight_sides &s, const weight_memory &m, con
     return have > had ? have : had;
 }
 
-/* ---- the product ----------------------------------------------------------------------------------------------------------- */
+/* ---- the product ------------------------------------------------------------------------------------------------- */
 
 /* A warp's sums: M times 16 co by 8 ci for each tap; and the bias' of 16 co. */
 template <int M, int TAPS> struct weight_sums {
@@ -124,7 +125,7 @@ __device__ inline void load_pixels(const weight_memory &m, int k, const weight_s
     }
 }
 
-/* Each load comes before the products that hide it: the next two taps', and, `after` being their place, the next pixels'. */
+/* Each load comes before the products that hide it: the next two taps', and the next pixels', which are at `after`. */
 template <int K, int M, int UNITS>
 __device__ inline void multiply_pixels(const weight_sides &s, const weight_memory &m, const weight_operands<M> &now,
                                        int after, const weight_share &share, const int (&offset)[(K * K + 1) / 2],
@@ -171,8 +172,8 @@ __device__ inline void write_sums(const weight_sides &s, const weight_sums<M, TA
     }
 }
 
-/* A block: WARPS_M by WARPS_N warps, each with M times 16 co and 8 ci. blockIdx.x: tile of the weight, slices of ci inner;
- * blockIdx.y: part. parts [part,Co,K,K,Ci], bias_parts [part,Co] or NULL. */
+/* A block: WARPS_M by WARPS_N warps, each with M times 16 co and 8 ci. blockIdx.x: tile of the weight, slices of ci
+ * inner; blockIdx.y: part. parts [part,Co,K,K,Ci], bias_parts [part,Co] or NULL. */
 template <int K, int WARPS_M, int WARPS_N, int BLOCKS>
 __global__ void __launch_bounds__(32 * WARPS_M * WARPS_N, BLOCKS)
     conv2d_weight_tile(const bf16 *x, const bf16 *dy, float *parts, float *bias_parts, weight_sides s)
@@ -224,10 +225,10 @@ __global__ void __launch_bounds__(32 * WARPS_M * WARPS_N, BLOCKS)
     }
     wait_for_copies<0>();
     write_sums<M, TAPS>(s, sums, share, first_co, ci, parts + (int64_t)blockIdx.y * s.Co * TAPS * s.Ci,
-                        bias_parts + (int64_t)blockIdx.y * s.Co);
+                        bias_parts ? bias_parts + (int64_t)blockIdx.y * s.Co : NULL);
 }
 
-/* ---- ways ------------------------------------------------------------------------------------------------------------------ */
+/* ---- ways -------------------------------------------------------------------------------------------------------- */
 
 typedef void weight_kernel(const bf16 *, const bf16 *, float *, float *, weight_sides);
 typedef void weight_launcher(const dr_kargs *a, dim3 grid, size_t shared, const bf16 *x, const bf16 *dy, float *parts,
@@ -277,7 +278,7 @@ int64_t dr_conv2d_weight_tile_parts(int way, const dr_conv_shape *s)
     return dr_blocks_for(pixels_of(s), per_part(way, s));
 }
 
-/* Of x, in a power of two of pixels: what STAGES chunks of dy can reach from the first corner to the last one's last tap. */
+/* Of x, in a power of two of pixels: what STAGES chunks of dy can reach, from the first corner to the last tap. */
 static int64_t ring_of(const dr_conv_shape *s)
 {
     const int64_t steps = STAGES * CHUNK - 1, rows = dr_blocks_for(steps, s->Wo),

@@ -15,8 +15,8 @@ int dr_conv2d_weight_tile_ways(void);
  * bytes. */
 bool dr_conv2d_weight_tile_suits(const cuda *c, int way, const dr_conv_shape *s, int32_t dtype);
 
-/* x [B,Ci,H,W], dy [B,Co,Ho,Wo], bf16 -> dw in parts [parts,Co,k,k,Ci] and, unless NULL, db in parts [parts,Co], of f32,
- * to be summed by dr_conv_finish_weight. The number of parts depends on shape and way alone. */
+/* x [B,Ci,H,W], dy [B,Co,Ho,Wo] of bf16 -> dw in parts [parts,Co,k,k,Ci] and, unless NULL, db in parts [parts,Co], of
+ * f32, to be summed by dr_conv_finish_weight. The number of parts depends on shape and way alone. */
 int64_t dr_conv2d_weight_tile_parts(int way, const dr_conv_shape *s);
 void dr_conv2d_weight_tile(const dr_kargs *a, int way, const dr_conv_shape *s, const void *x, const void *dy,
                            float *parts, float *bias_parts);

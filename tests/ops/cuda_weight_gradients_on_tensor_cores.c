@@ -1,6 +1,6 @@
-/* cuda_weight_gradients_on_tensor_cores.c: each way of the gradient in a convolution's weight that runs on tensor cores,
- * forced wherever it can run, gives the f32 sum of the bf16 images' products, and the bias' gradient; the same bits again.
- * Without a GPU the device is emulated.
+/* cuda_weight_gradients_on_tensor_cores.c: each way to make the gradient in a convolution's weight on tensor cores,
+ * forced wherever it can run, gives the f32 sum of the bf16 images' products, and the bias' gradient; the same bits
+ * again. Without a GPU the device is emulated.
  * label: cuda */
 #include "../host.h"
 #include "matches_ref.h"
