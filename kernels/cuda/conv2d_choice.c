@@ -89,10 +89,13 @@ static bool choice_suits(const dr_cudnn *d, const dr_conv_call *c, const dr_conv
     return choice->form == DR_CONV_TILE ? tile_suits(d, c, choice->index) : suits(c, choice->form);
 }
 
-/* DRIFT_CUDA_CONV=tile, and tile0, tile1, ... for one way of it: false where that is not asked for or does not suit. */
-static bool forced_tile(const dr_cudnn *d, const dr_conv_call *c, dr_conv_choice *to)
+/* DRIFT_CUDA_CONV=direct; =tile, and tile0, tile1, ... for one way of it: false where nothing is asked for, or a tile that
+ * does not suit. */
+static bool forced(const dr_cudnn *d, const dr_conv_call *c, dr_conv_choice *to)
 {
     const char *conv = getenv("DRIFT_CUDA_CONV");
+    *to = (dr_conv_choice){ .form = DR_CONV_DIRECT };
+    if (conv && strcmp(conv, "direct") == 0) return true;
     if (!conv || strncmp(conv, "tile", 4) != 0) return false;
     for (int way = 0; way < tile_ways(c); way++) {
         if ((conv[4] && atoi(conv + 4) != way) || !tile_suits(d, c, way)) continue;
@@ -433,9 +436,9 @@ void dr_conv_run(const dr_kargs *a, const dr_conv_call *call, dr_conv_runner run
 {
     const dr_conv_choice direct = { .form = DR_CONV_DIRECT };
     dr_cudnn *d = dr_cuda_of(a)->cudnn;
-    dr_conv_choice tile;
-    if (forced_tile(d, call, &tile)) {
-        (void)run(a, call, &tile);
+    dr_conv_choice asked;
+    if (forced(d, call, &asked)) {
+        (void)run(a, call, &asked);
         return;
     }
     dr_conv_choices *t = d->handle ? open_table(d) : NULL;
