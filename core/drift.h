@@ -167,7 +167,6 @@ void dr_zero_grad(dr_tensor *leaf);
 /* ---- registry.c, plugin.c ------------------------------------------------------------------------------------------------------ */
 typedef struct dr_plugin_info {
     const char *id, *version, *doc, *path; /* path "" for the core's own */
-    char sha256[65];
     const dr_plugin *plugin;
 } dr_plugin_info;
 dr_status dr_registry_open(void);              /* the core's own components; call once before anything */
@@ -176,6 +175,7 @@ dr_status dr_plugin_load(const char *path);    /* checks the ABI before any of i
 dr_status dr_plugins_load(const char *folder); /* every *.so in it, by name; one that fails is an error naming it */
 int64_t dr_plugin_count(void);
 const dr_plugin_info *dr_plugin_at(int64_t i);
+dr_status dr_plugin_sha256(int64_t i, char hex[65]); /* of its file, read now: some are large; "" for the core's own */
 int64_t dr_component_count(void);
 const dr_component *dr_component_at(int64_t i); /* sorted by kind, then name */
 const dr_component *dr_component_find(const char *kind, const char *name); /* kind without revision; error with a did-you-mean */

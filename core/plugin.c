@@ -104,7 +104,7 @@ dr_status dr_plugin_load(const char *path)
     const dr_plugin *p = dlsym(l->library, DR_PLUGIN_SYMBOL);
     if (!p) {
         dr_fail(DR_EABI, "plugin %s: no symbol %s; is it a Drift plugin, with DR_PLUGIN(...) in one file?", path, DR_PLUGIN_SYMBOL);
-    } else if (dr_sha256_file(path, l->info.sha256) == DR_OK && start(l, p) == DR_OK) {
+    } else if (start(l, p) == DR_OK) {
         return DR_OK;
     }
     dlclose(l->library);
@@ -135,6 +135,13 @@ dr_status dr_plugins_load(const char *folder)
 
 int64_t dr_plugin_count(void) { return count; }
 const dr_plugin_info *dr_plugin_at(int64_t i) { return i >= 0 && i < count ? &plugins[i]->info : NULL; }
+
+dr_status dr_plugin_sha256(int64_t i, char hex[65])
+{
+    const dr_plugin_info *p = dr_plugin_at(i);
+    hex[0] = '\0';
+    return p && p->path[0] ? dr_sha256_file(p->path, hex) : DR_OK;
+}
 
 int64_t dr_export_count(void)
 {

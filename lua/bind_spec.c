@@ -332,8 +332,11 @@ static int core_plugins(lua_State *L)
     lua_newtable(L);
     for (int64_t i = 0; i < dr_plugin_count(); i++) {
         const dr_plugin_info *p = dr_plugin_at(i);
+        char sha256[65];
+        dr_plugin_sha256(i, sha256);
+        bind_check(L);
         const char *const field[][2] = {
-            { "id", p->id }, { "version", p->version }, { "doc", p->doc }, { "path", p->path }, { "sha256", p->sha256 }
+            { "id", p->id }, { "version", p->version }, { "doc", p->doc }, { "path", p->path }, { "sha256", sha256 }
         };
         lua_newtable(L);
         for (size_t k = 0; k < sizeof field / sizeof *field; k++) {
