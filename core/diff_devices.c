@@ -37,7 +37,7 @@ typedef struct difference {
 } difference;
 
 static struct diff {
-    bool tells, compares, ended, apart;
+    bool tells, compares, ended, apart, alone; /* alone: the other process has ended too early */
     int fd;
     int64_t steps_left, steps, ops, results, differ;
     difference found[SHOWN], worst; /* worst: the largest part of what is allowed, of those within */
@@ -232,12 +232,18 @@ static void go_apart(const char *format, ...)
     dr_fail(DR_EINTERRUPTED, "diff-devices: %s", d.why);
 }
 
+static void go_on_alone(const char *op)
+{
+    d.alone = true;
+    go_apart("the other device's process ended before %s at %s", op, dr_error_place());
+}
+
 static void compare_one(const message *m, dr_tensor *t, dr_tensor *const *in, int n_in, bool mutates)
 {
     shape_on_pipe s;
     const shape_on_pipe own = shape_of(t);
     if (!receive(&s, sizeof s)) {
-        go_apart("the other device's process ended at %s", m->op);
+        go_on_alone(m->op);
         return;
     }
     if (memcmp(&s, &own, sizeof s) != 0) {
@@ -248,7 +254,7 @@ static void compare_one(const message *m, dr_tensor *t, dr_tensor *const *in, in
     void *raw = malloc((size_t)s.bytes);
     double *told = malloc((size_t)elements(t) * sizeof *told);
     if (!raw || !told) dr_fail(DR_ENOMEM, "diff-devices: out of memory");
-    else if (!receive(raw, (size_t)s.bytes)) go_apart("the other device's process ended at %s", m->op);
+    else if (!receive(raw, (size_t)s.bytes)) go_on_alone(m->op);
     if (!dr_failed()) {
         dr_convert(DR_F64, told, (dr_dtype)s.dtype, raw, elements(t));
         const difference f = compare(m, t, told, in, n_in, mutates);
@@ -266,7 +272,7 @@ static void compare_all(void *ctx, const dr_component *op, dr_tensor *const *in,
     const given g = results_of(op, in, n_in, out, n_out);
     message m;
     if (!receive(&m, sizeof m) || m.magic != MAGIC) {
-        go_apart("the other device's process ended before %s at %s", op->name, dr_error_place());
+        go_on_alone(op->name);
         return;
     }
     if (m.kind == END || strcmp(m.op, op->name) != 0 || m.tensors != g.n) {
@@ -338,10 +344,11 @@ dr_diff_result dr_diff_finish(FILE *to, const char *device, const char *other)
         if (!d.apart && (!receive(&m, sizeof m) || m.kind != END)) {
             d.apart = true;
             snprintf(d.why, sizeof d.why, "the other device's process did more, or failed");
+            d.alone = m.kind != RESULT;
         }
         if (d.differ > 0) print_found(to, device, other);
         if (d.apart) fprintf(to, "%s and %s do not run the same: %s\n", device, other, d.why);
-        result = d.apart ? DR_DIFF_APART : d.differ > 0 ? DR_DIFF_DIFFER : DR_DIFF_SAME;
+        result = d.alone ? DR_DIFF_ALONE : d.apart ? DR_DIFF_APART : d.differ > 0 ? DR_DIFF_DIFFER : DR_DIFF_SAME;
     }
     if (d.compares && result == DR_DIFF_SAME) {
         fprintf(to, "%s and %s agree: %lld results of %lld ops, %lld steps\n", device, other, (long long)d.results,

@@ -152,7 +152,12 @@ void dr_profile_summary(FILE *to);      /* a short table of the ops that took lo
 dr_status dr_diff_tell(int fd, int64_t steps);
 dr_status dr_diff_compare(int fd, int64_t steps);
 bool dr_diff_ended(void); /* the pending or last error was that end */
-typedef enum dr_diff_result { DR_DIFF_SAME = 0, DR_DIFF_DIFFER, DR_DIFF_APART /* they did not run the same ops */ } dr_diff_result;
+typedef enum dr_diff_result {
+    DR_DIFF_SAME = 0,
+    DR_DIFF_DIFFER,
+    DR_DIFF_APART, /* they did not run the same ops */
+    DR_DIFF_ALONE  /* the other process has ended too early: it failed */
+} dr_diff_result;
 dr_diff_result dr_diff_finish(FILE *to, const char *device, const char *other); /* says what was found; closes the pipe */
 dr_status dr_diff_count_step(void); /* for optim.c: a step is done */
 

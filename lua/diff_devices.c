@@ -69,7 +69,7 @@ int bind_diff_end(int status, const char *device, const char *against)
     int theirs = 0;
     if (status != 0) kill(other, SIGTERM);
     waitpid(other, &theirs, 0);
-    if (status == 0 && (!WIFEXITED(theirs) || WEXITSTATUS(theirs) != 0)) {
+    if (result == DR_DIFF_ALONE && (!WIFEXITED(theirs) || WEXITSTATUS(theirs) != 0)) {
         fprintf(stderr, "drift: diff-devices: on %s the script failed; drift run --device %s says why\n", against,
                 against);
     }

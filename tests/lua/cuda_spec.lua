@@ -202,6 +202,23 @@ describe("on an emulated GPU", function()
   end)
 end)
 
+describe("diff-devices", function()
+  when_emulated("finds no layer of a UNet's training that differs from the processor's", function()
+    drift.write_file("unet.lua", [[
+      local drift = require "drift"
+      local run = drift.experiment { hidden = 4, batch = 2 }
+      drift.train { run = run, data = drift.dataset.mnist { path = os.getenv "DRIFT_TEST_DATA" .. "/mnist" }, p_uncond = 0.3,
+        process = drift.process.flow_matching {}, optim = drift.optim.adam {}, ema = drift.ema.fixed { decay = 0.9 },
+        model = drift.models.cs180_unet { hidden = run.hidden, time = "add", class = "scale" } }]])
+    for _, precision in ipairs(drift.device "cpu":computes "bf16" and { "f32", "bf16" } or { "f32" }) do
+      local pipe = io.popen(program .. " diff-devices unet.lua --precision " .. precision .. " 2>&1; echo \"status $?\"")
+      local text = pipe:read "a"
+      pipe:close()
+      assert.is_truthy(text:find "cuda and cpu agree: %d+ results of %d+ ops, 2 steps" and text:find "status 0", text)
+    end
+  end)
+end)
+
 describe("the program", function()
   -- Output (both streams) and exit status.
   local function run(arguments, environment)
