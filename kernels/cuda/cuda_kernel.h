@@ -5,9 +5,9 @@
  *   DR_LAUNCH(a, (scale_rows<T, 4>), ...)                        where the kernel's name has a comma
  *
  * tests/cuda/emulated.h stands in for the compiler's part where kernels are compiled for the processor: threads of a
- * block one after another between barriers, with the same index variables and shuffles. So: no inline assembly, no
- * cooperative groups, no textures; shared memory is `__shared__ T name[CONSTANT]` or DR_SHARED(T, name), at most one of the
- * latter in a kernel. */
+ * block one after another between barriers, with the same index variables and shuffles. So: no inline assembly but that
+ * of tensor_core.h, which has a form for the processor; no cooperative groups, no textures; shared memory is
+ * `__shared__ T name[CONSTANT]` or DR_SHARED(T, name), at most one of the latter in a kernel. */
 #ifndef DRIFT_CUDA_KERNEL_H
 #define DRIFT_CUDA_KERNEL_H
 

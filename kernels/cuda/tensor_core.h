@@ -59,4 +59,7 @@ __device__ inline void multiply_add(float (&sum)[4], const uint32_t (&a)[4], uin
 }
 
 #endif
+/* Where 16 bytes lie in a row of 128 or more: so that 8 rows' pieces of one column are in different banks. */
+__device__ inline int piece_at(int piece, int row) { return (piece ^ (row & 7)) << 4; }
+
 #endif

@@ -9,7 +9,7 @@
 
 typedef uintptr_t shared_address;
 
-static inline shared_address shared_address_of(const void *p) { return (shared_address)p; }
+inline shared_address shared_address_of(const void *p) { return (shared_address)p; }
 
 /* ---- copies ---------------------------------------------------------------------------------------------------------- */
 
@@ -18,22 +18,22 @@ struct emulated_copy {
     const void *from; /* NULL: zeros */
     bool closes;      /* no copy, a group's end */
 };
-static std::deque<emulated_copy> emulated_copies[1024]; /* of each thread of the block */
+inline std::deque<emulated_copy> emulated_copies[1024]; /* of each thread of the block */
 
-static inline std::deque<emulated_copy> &own_copies(void)
+inline std::deque<emulated_copy> &own_copies(void)
 {
     return emulated_copies[threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)];
 }
 
-static inline void copy_16(shared_address to, const void *from, bool there)
+inline void copy_16(shared_address to, const void *from, bool there)
 {
     if ((to & 15) != 0 || ((uintptr_t)from & 15) != 0) __builtin_trap();
     own_copies().push_back({ to, there ? from : NULL, false });
 }
 
-static inline void close_group_of_copies(void) { own_copies().push_back({ 0, NULL, true }); }
+inline void close_group_of_copies(void) { own_copies().push_back({ 0, NULL, true }); }
 
-template <int N> static inline void wait_for_copies(void)
+template <int N> inline void wait_for_copies(void)
 {
     std::deque<emulated_copy> &copies = own_copies();
     int groups = 0;
@@ -53,14 +53,14 @@ struct emulated_operands {
     shared_address row;
     uint32_t a[4], b[2];
 };
-static emulated_operands emulated_warps[32][32];
+inline emulated_operands emulated_warps[32][32];
 
-static inline emulated_operands *own_warp(void)
+inline emulated_operands *own_warp(void)
 {
     return emulated_warps[(threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) / 32];
 }
 
-static inline void emulated_load(uint32_t (&m)[4], shared_address row, bool transposed)
+inline void emulated_load(uint32_t (&m)[4], shared_address row, bool transposed)
 {
     emulated_operands *warp = own_warp();
     const int lane = dr_emulated_lane();
@@ -77,15 +77,15 @@ static inline void emulated_load(uint32_t (&m)[4], shared_address row, bool tran
     }
     __syncwarp();
 }
-static inline void load_matrices(uint32_t (&m)[4], shared_address row) { emulated_load(m, row, false); }
-static inline void load_matrices_transposed(uint32_t (&m)[4], shared_address row) { emulated_load(m, row, true); }
+inline void load_matrices(uint32_t (&m)[4], shared_address row) { emulated_load(m, row, false); }
+inline void load_matrices_transposed(uint32_t (&m)[4], shared_address row) { emulated_load(m, row, true); }
 
-static inline float emulated_half(uint32_t pair, int upper)
+inline float emulated_half(uint32_t pair, int upper)
 {
     return dr_emulated_bits<float>(upper ? pair & 0xffff0000u : pair << 16);
 }
 
-static inline void multiply_add(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
+inline void multiply_add(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
 {
     emulated_operands *warp = own_warp();
     const int lane = dr_emulated_lane();
