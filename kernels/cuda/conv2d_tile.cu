@@ -1,5 +1,5 @@
-/* conv2d_tile.cu: the host's part of conv2d_tile_kernel.h: which pixels and taps belong together, how the work is cut, and
- * where that suits. */
+/* conv2d_tile.cu: the host's part of conv2d_tile_kernel.h: which pixels and taps belong together, how the work is cut,
+ * and where that suits. */
 #include "conv2d_tile.h"
 #include "conv2d_tile_kernel.h"
 
@@ -11,7 +11,7 @@ typedef struct tile_way {
 } tile_way;
 
 static const tile_way ways[WAYS] = {
-    { 128, 64, 3, false }, { 256, 64, 2, false }, { 256, 64, 1, true },
+    { 128, 64, 3, false },  { 256, 64, 2, false }, { 256, 64, 1, true },
     { 128, 128, 2, false }, { 192, 64, 2, false }, { 64, 64, 4, false },
 };
 static tile_kernel *const without_act[WAYS][KINDS] = DR_TILE_WAYS(DR_ACT_NONE);
@@ -60,7 +60,8 @@ static tile_conv conv_of(const tile_way *w, bool data, const dr_conv_shape *s)
 {
     tile_conv c = {};
     const int parities = parities_of(data, s), step = data ? (int)s->stride : 1;
-    c.from_H = (int)(data ? s->Ho : s->H), c.from_W = (int)(data ? s->Wo : s->W), c.from_C = (int)(data ? s->Co : s->Ci);
+    c.from_H = (int)(data ? s->Ho : s->H), c.from_W = (int)(data ? s->Wo : s->W),
+    c.from_C = (int)(data ? s->Co : s->Ci);
     c.to_H = (int)(data ? s->H : s->Ho), c.to_W = (int)(data ? s->W : s->Wo), c.to_C = (int)(data ? s->Ci : s->Co);
     c.out_step = step;
     c.all_taps = (int)(s->k * s->k);
@@ -82,7 +83,8 @@ bool dr_conv2d_tile_suits(const cuda *device, int way, dr_conv_kind kind, const 
     const tile_way *w = &ways[way];
     const bool data = kind == DR_CONV_DATA, same = s->stride == 1 && s->Ho == s->H && s->Wo == s->W;
     const bool halved = s->stride == 2 && s->H == 2 * s->Ho && s->W == 2 * s->Wo;
-    if (s->B * s->H * s->W >= 1 << 30 || s->B * s->Ho * s->Wo >= 1 << 30) return false; /* pixels are counted in 32 bits */
+    if (s->B * s->H * s->W >= 1 << 30 || s->B * s->Ho * s->Wo >= 1 << 30)
+        return false; /* pixels are counted in 32 bits */
     if (device->major < 8 || kind == DR_CONV_WEIGHT || dtype != DR_BF16 || !(same || halved)) return false;
     if (s->Ci % 8 != 0 || s->Co % 8 != 0 || s->Ci < 16 || s->Co < 16 || s->k < 3 || s->k > 4) return false;
     if (!without_act[way][kind_of(data, s)] || (w->resident && halved)) return false;
@@ -102,10 +104,12 @@ void dr_conv2d_tile(const dr_kargs *a, int way, dr_conv_kind kind, const dr_conv
     const cuda *device = dr_cuda_of(a);
     const size_t shared = shared_bytes(w, &c), reserved = 1024; /* of each block */
     const int64_t columns = dr_blocks_for(c.to_C, w->N), parities = parities_of(data, s);
-    const int64_t together = dr_min64(w->blocks, (int64_t)((device->shared_per_block + reserved) / (shared + reserved)));
+    const int64_t together =
+        dr_min64(w->blocks, (int64_t)((device->shared_per_block + reserved) / (shared + reserved)));
     const int64_t most = device->multiprocessors * together / (columns * parities);
     const dim3 grid((unsigned)dr_min64(c.tiles, most > 1 ? most : 1), (unsigned)columns, (unsigned)parities);
     const after_sums<bf16> sums = after_of<bf16>(after, (int64_t)c.to_H * c.to_W * c.to_C);
-    tile_kernel *const launch = (after->act != DR_ACT_NONE ? dr_conv2d_tile_with_act : without_act)[way][kind_of(data, s)];
+    tile_kernel *const launch =
+        (after->act != DR_ACT_NONE ? dr_conv2d_tile_with_act : without_act)[way][kind_of(data, s)];
     launch(a, grid, shared, (const bf16 *)from, (const bf16 *)weight, sums, (bf16 *)to, c);
 }

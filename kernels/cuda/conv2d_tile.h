@@ -1,5 +1,5 @@
-/* conv2d_tile.h: convolutions of bf16 images on tensor cores: kernel 3x3 with stride 1 and padding 1, and kernels up to 4x4
- * that halve or double an image; what follows the sums is done in registers. Several ways of cutting the work, which are
+/* conv2d_tile.h: convolutions of bf16 images on tensor cores: kernel 3x3 with stride 1 and padding 1, and kernels up to
+ * 4x4 that halve or double an image; what follows the sums is done in registers. Several ways of cutting the work are
  * equal but for speed. */
 #ifndef DRIFT_CUDA_CONV2D_TILE_H
 #define DRIFT_CUDA_CONV2D_TILE_H

@@ -1,8 +1,8 @@
 /* conv2d_tile_kernel.h: convolutions on tensor cores, as products of M pixels by N channels.
  *   to[p,n] = sum over taps t and channels c of from[q(p) + offset(t),c] weight[t,c,n]
- * Pixels are counted through all images, so what a tap joins to M consecutive pixels are consecutive pixels again: the part
- * of `from` that a tile needs is copied to shared memory once, 64 channels at a time, and all taps read it there; a
- * row that lies outside the image for a tap is read from a row of zeros. Weights come in a ring of stages, or all stay.
+ * Pixels are counted through all images, so what a tap joins to M consecutive pixels are consecutive pixels again: the
+ * part of `from` that a tile needs is copied to shared memory once, 64 channels at a time, and all taps read it there;
+ * a row that lies outside the image for a tap is read from a row of zeros. Weights come in a ring of stages, or all stay.
  * A block takes tile after tile; copies run ahead of the products, over the ends of tiles.
  * Transposed convolutions of stride 2 are four of stride 1, one for each parity of the pixel that is written. */
 #ifndef DRIFT_CUDA_CONV2D_TILE_KERNEL_H
@@ -48,27 +48,27 @@ template <int STRIDE> __device__ inline int from_row(const tile_conv &c, int m)
     return (p.image * c.from_H + STRIDE * p.y) * c.from_W + STRIDE * p.x;
 }
 
-/* ---- copies to shared memory ------------------------------------------------------------------------------------------ */
+/* ---- copies to shared memory ------------------------------------------------------------------------------------- */
 
-/* Copies that are under way: of weights STAGES - 1 taps ahead, of pixels one plane ahead. A thread copies the same 16 bytes of
- * every so many rows: those of weights are [N,64] forward; DATA: [64,N], as they lie there too. */
+/* Copies that are under way: of weights STAGES - 1 taps ahead, of pixels one plane ahead. A thread copies the same 16
+ * bytes of every so many rows: those of weights are [N,64] forward; DATA: [64,N], as they lie there too. */
 struct tile_copies {
     shared_address pixels, weights;
-    int slots, slot, steps_left;  /* of weights; steps that have still to be copied */
-    int tap, plane;               /* the next weights' */
-    const bf16 *weight;           /* the thread's first piece, at tap and plane 0 */
-    int64_t weight_step;          /* between its rows */
-    shared_address weight_to;     /* in a slot */
+    int slots, slot, steps_left;               /* of weights; steps that have still to be copied */
+    int tap, plane;                            /* the next weights' */
+    const bf16 *weight;                        /* the thread's first piece, at tap and plane 0 */
+    int64_t weight_step;                       /* between its rows */
+    shared_address weight_to;                  /* in a slot */
     int tile, next_plane, planes_left, buffer; /* of pixels */
-    int each, left;               /* rows of the thread in a share; in what is left of the plane */
-    const bf16 *pixel;            /* the thread's next row */
+    int each, left;                            /* rows of the thread in a share; in what is left of the plane */
+    const bf16 *pixel;                         /* the thread's next row */
     shared_address pixel_to;
-    int row;                      /* of `from` */
+    int row; /* of `from` */
 };
 
 template <int THREADS, int N, bool RESIDENT, bool DATA>
-__device__ inline void begin_copies(const tile_conv &c, const tile_taps &taps, const bf16 *weight, int column, int tiles,
-                                    shared_address memory, tile_copies &w)
+__device__ inline void begin_copies(const tile_conv &c, const tile_taps &taps, const bf16 *weight, int column,
+                                    int tiles, shared_address memory, tile_copies &w)
 {
     constexpr int WIDE = DATA ? N / 8 : 8;
     const int row = (int)threadIdx.x / WIDE, piece = (int)threadIdx.x % WIDE;
@@ -108,7 +108,8 @@ __device__ inline void copy_next_weights(const tile_conv &c, const tile_taps &ta
 
 /* The next plane's pixels, in so many shares: [halo,64] of `from`. */
 template <int THREADS, int M, int STRIDE>
-__device__ inline void begin_pixels(const tile_conv &c, const tile_taps &taps, const bf16 *from, int shares, tile_copies &w)
+__device__ inline void begin_pixels(const tile_conv &c, const tile_taps &taps, const bf16 *from, int shares,
+                                    tile_copies &w)
 {
     constexpr int EACH = THREADS / 8;
     const int row = (int)threadIdx.x / 8, piece = (int)threadIdx.x % 8, channel = w.next_plane * DEPTH + piece * 8;
@@ -148,7 +149,7 @@ template <int THREADS> __device__ inline void copy_pixels(const tile_conv &c, ti
     }
 }
 
-/* ---- a warp's part of the product: MI * 16 pixels by NI * 8 channels -------------------------------------------------- */
+/* ---- a warp's part of the product: MI * 16 pixels by NI * 8 channels --------------------------------------------- */
 
 /* The lane's rows: in the tile's part of `from`, and in the image, for a tap at (0, 0). */
 template <int MI, int STRIDE> struct tile_rows {
@@ -178,7 +179,8 @@ __device__ inline void find_matrices(const tile_conv &c, const tile_taps &taps, 
     const int dy = taps.dy[tap], dx = taps.dx[tap], offset = taps.offset[tap], upper = threadIdx.x % 32 / 16;
 #pragma unroll
     for (int i = 0; i < MI; i++) {
-        const bool inside = (unsigned)(r.y[i] + dy) < (unsigned)c.from_H && (unsigned)(r.x[i] + dx) < (unsigned)c.from_W;
+        const bool inside =
+            (unsigned)(r.y[i] + dy) < (unsigned)c.from_H && (unsigned)(r.x[i] + dx) < (unsigned)c.from_W;
         const int row = r.row[STRIDE == 1 ? 0 : i] + offset, piece = piece_at(upper, STRIDE == 1 ? row : row / 2);
         at[i] = inside ? pixels + row * ROW + piece + (STRIDE == 1 ? i * 16 * ROW : 0) : zeros + piece;
     }
@@ -189,7 +191,8 @@ template <int MI, int NI> struct tile_fragments {
 };
 
 template <int MI, int NI, int N, bool DATA>
-__device__ inline void load_fragments(const shared_address (&pixels)[MI], shared_address weights, int k, tile_fragments<MI, NI> &f)
+__device__ inline void load_fragments(const shared_address (&pixels)[MI], shared_address weights, int k,
+                                      tile_fragments<MI, NI> &f)
 {
 #pragma unroll
     for (int i = 0; i < MI; i++) load_matrices(f.a[i], pixels[i] ^ (unsigned)(k * 32));
@@ -217,7 +220,7 @@ __device__ inline void multiply_fragments(float (&sum)[MI][NI][4], const tile_fr
         for (int j = 0; j < NI; j++) multiply_add(sum[i][j], f.a[i], f.b[j / 2][j % 2 * 2], f.b[j / 2][j % 2 * 2 + 1]);
 }
 
-/* ---- what follows the sums -------------------------------------------------------------------------------------------- */
+/* ---- what follows the sums --------------------------------------------------------------------------------------- */
 
 /* Four lanes with four words each: lane q's word u becomes lane u's word q. So pairs of channels become 16 bytes. */
 __device__ inline void exchange(uint32_t (&w)[4])
@@ -260,9 +263,10 @@ __device__ inline void bias_of(const after_sums<bf16> &f, int column, int to_C, 
     }
 }
 
-/* One row's 32 channels: v in pairs, as above; written in 16 bytes a lane. at: of the row's first channel; -1: no row. */
+/* One row's 32 channels: v in pairs, as above; written in 16 bytes a lane. at: the row's first channel; -1: no row. */
 template <int ACT>
-__device__ inline void write_row(const tile_conv &c, const after_sums<bf16> &f, float (&v)[8], int64_t at, int column, bf16 *to)
+__device__ inline void write_row(const tile_conv &c, const after_sums<bf16> &f, float (&v)[8], int64_t at, int column,
+                                 bf16 *to)
 {
     const int n = column + threadIdx.x % 4 * 8;
     const bool there = at >= 0 && n < c.to_C;
@@ -288,8 +292,8 @@ __device__ inline void write_row(const tile_conv &c, const after_sums<bf16> &f, 
 
 /* m, column: of the warp's first row and channel */
 template <int MI, int NI, int ACT>
-__device__ inline void write_sums(const tile_conv &c, const tile_taps &taps, const after_sums<bf16> &f, int m, int column,
-                                  float (&sum)[MI][NI][4], bf16 *to)
+__device__ inline void write_sums(const tile_conv &c, const tile_taps &taps, const after_sums<bf16> &f, int m,
+                                  int column, float (&sum)[MI][NI][4], bf16 *to)
 {
 #pragma unroll
     for (int g = 0; g < NI / 4; g++) {
@@ -311,12 +315,13 @@ __device__ inline void write_sums(const tile_conv &c, const tile_taps &taps, con
     }
 }
 
-/* ---- the kernel --------------------------------------------------------------------------------------------------------- */
+/* ---- the kernel -------------------------------------------------------------------------------------------------- */
 
 /* WM x WN warps, each of MI * 16 pixels by NI * 8 channels; BLOCKS on a multiprocessor. */
 template <int WM, int WN, int MI, int NI, int BLOCKS, bool RESIDENT, bool DATA, int STRIDE, int ACT>
 __global__ void __launch_bounds__(32 * WM * WN, BLOCKS)
-    conv2d_tile(const bf16 *from, const bf16 *weight, after_sums<bf16> after, bf16 *to, const __grid_constant__ tile_conv c)
+    conv2d_tile(const bf16 *from, const bf16 *weight, after_sums<bf16> after, bf16 *to,
+                const __grid_constant__ tile_conv c)
 {
     constexpr int THREADS = 32 * WM * WN, M = WM * MI * 16, N = WN * NI * 8, STEPS = DEPTH / 16;
     DR_SHARED(unsigned char, memory);
@@ -327,7 +332,8 @@ __global__ void __launch_bounds__(32 * WM * WN, BLOCKS)
 
     /* shared: zeros [64], pixels [2,halo,64], weights [slots,N,64] */
     const shared_address begin = shared_address_of(memory), zeros = (begin + ROW - 1) & ~(shared_address)(ROW - 1);
-    if (threadIdx.x < 8) store_pack<uint32_t, 4>((uint32_t *)(memory + (zeros - begin)), threadIdx.x * 4, { { 0, 0, 0, 0 } });
+    if (threadIdx.x < 8)
+        store_pack<uint32_t, 4>((uint32_t *)(memory + (zeros - begin)), threadIdx.x * 4, { { 0, 0, 0, 0 } });
     tile_copies w;
     begin_copies<THREADS, N, RESIDENT, DATA>(c, taps, weight, column, tiles, zeros + ROW, w);
 
@@ -340,7 +346,8 @@ __global__ void __launch_bounds__(32 * WM * WN, BLOCKS)
         close_group_of_copies();
     }
     int tile = blockIdx.x, plane = 0, tap = 0, slot = 0, buffer = 0;
-    const int lane_weights = weights_at<NI, N, DATA>(warp_column), lane_row = warp_row * MI * 16 + (int)threadIdx.x % 16;
+    const int lane_weights = weights_at<NI, N, DATA>(warp_column),
+              lane_row = warp_row * MI * 16 + (int)threadIdx.x % 16;
     tile_rows<MI, STRIDE> rows;
     shared_address pixels[MI], weights = w.weights + lane_weights;
     tile_fragments<MI, NI> f[2];
@@ -386,33 +393,40 @@ __global__ void __launch_bounds__(32 * WM * WN, BLOCKS)
     wait_for_copies<0>();
 }
 
-/* ---- its launch --------------------------------------------------------------------------------------------------------- */
+/* ---- its launch -------------------------------------------------------------------------------------------------- */
 
 typedef void tile_kernel(const dr_kargs *a, dim3 grid, size_t shared, const bf16 *from, const bf16 *weight,
                          const after_sums<bf16> &after, bf16 *to, const tile_conv &c);
 
 template <int WM, int WN, int MI, int NI, int BLOCKS, bool RESIDENT, bool DATA, int STRIDE, int ACT>
 static void launch_tile(const dr_kargs *a, dim3 grid, size_t shared, const bf16 *from, const bf16 *weight,
-                   const after_sums<bf16> &after, bf16 *to, const tile_conv &c)
+                        const after_sums<bf16> &after, bf16 *to, const tile_conv &c)
 {
     /* above 48 KB only when asked for; an error here shows as the launch's */
     (void)cudaFuncSetAttribute(conv2d_tile<WM, WN, MI, NI, BLOCKS, RESIDENT, DATA, STRIDE, ACT>,
                                cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
-    DR_LAUNCH(a, (conv2d_tile<WM, WN, MI, NI, BLOCKS, RESIDENT, DATA, STRIDE, ACT>), grid, 32 * WM * WN, shared, from, weight, after, to, c);
+    DR_LAUNCH(a, (conv2d_tile<WM, WN, MI, NI, BLOCKS, RESIDENT, DATA, STRIDE, ACT>), grid, 32 * WM * WN, shared, from,
+              weight, after, to, c);
 }
 
 /* Forward, DATA, forward with stride 2. */
 enum { KINDS = 3 };
 #define DR_TILE_KERNELS(act, ...) \
-    { launch_tile<__VA_ARGS__, false, 1, act>, launch_tile<__VA_ARGS__, true, 1, act>, launch_tile<__VA_ARGS__, false, 2, act> }
+    { \
+        launch_tile<__VA_ARGS__, false, 1, act>, launch_tile<__VA_ARGS__, true, 1, act>, \
+            launch_tile<__VA_ARGS__, false, 2, act> \
+    }
 #define DR_TILE_KERNELS_OF_STRIDE_1(act, ...) \
-    { launch_tile<__VA_ARGS__, false, 1, act>, launch_tile<__VA_ARGS__, true, 1, act>, NULL }
+    { \
+        launch_tile<__VA_ARGS__, false, 1, act>, launch_tile<__VA_ARGS__, true, 1, act>, NULL \
+    }
 
 /* Each way's kernels: warps down, across, MI, NI, blocks on a multiprocessor, are the weights resident? */
 #define DR_TILE_WAYS(act) \
     { \
         DR_TILE_KERNELS(act, 2, 2, 4, 4, 3, false), DR_TILE_KERNELS_OF_STRIDE_1(act, 4, 1, 4, 8, 2, false), \
-            DR_TILE_KERNELS_OF_STRIDE_1(act, 4, 2, 4, 4, 1, true), DR_TILE_KERNELS_OF_STRIDE_1(act, 2, 2, 4, 8, 2, false), \
+            DR_TILE_KERNELS_OF_STRIDE_1(act, 4, 2, 4, 4, 1, true), \
+            DR_TILE_KERNELS_OF_STRIDE_1(act, 2, 2, 4, 8, 2, false), \
             DR_TILE_KERNELS_OF_STRIDE_1(act, 4, 1, 3, 8, 2, false), DR_TILE_KERNELS(act, 2, 2, 2, 4, 4, false) \
     }
 enum { WAYS = 6 };

@@ -1,6 +1,6 @@
-/* tensor_core.h: what tensor cores work with: products of small matrices that the 32 lanes of a warp hold together, loads
- * of such matrices from shared memory, and copies to shared memory that go on while the kernel computes. Compute
- * capability 8.0 and newer. The one header with instructions in it; tests/cuda/emulated_tensor_core.h has the same in C++.
+/* tensor_core.h: what tensor cores work with: products of small matrices that the 32 lanes of a warp hold together,
+ * loads of such matrices from shared memory, and copies to shared memory that go on while the kernel computes. Compute
+ * capability 8.0 and newer. The one header with instructions in it; tests/cuda/emulated_tensor_core.h has it in C++.
  *
  * A matrix of 8x8 bf16 is spread so: lane l has elements 2 (l % 4) and 2 (l % 4) + 1 of row l / 4.
  *     PTX ISA, "Matrix multiply-accumulate", mma.m16n8k16 and ldmatrix */
@@ -15,7 +15,10 @@
 
 typedef uint32_t shared_address; /* bytes */
 
-__device__ inline shared_address shared_address_of(const void *p) { return (shared_address)__cvta_generic_to_shared(p); }
+__device__ inline shared_address shared_address_of(const void *p)
+{
+    return (shared_address)__cvta_generic_to_shared(p);
+}
 
 /* Begins to copy 16 bytes to shared memory, or zeros where there is nothing; `from` must be readable all the same. Both
  * are aligned to 16 bytes. */
@@ -29,7 +32,10 @@ __device__ inline void copy_16(shared_address to, const void *from, bool there)
 __device__ inline void close_group_of_copies(void) { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 /* Until at most N of this thread's groups are under way. Others' copies: __syncthreads after it. */
-template <int N> __device__ inline void wait_for_copies(void) { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+template <int N> __device__ inline void wait_for_copies(void)
+{
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
 
 /* Four 8x8 matrices: lane l gives the address of row l % 8 of matrix l / 8. */
 __device__ inline void load_matrices(uint32_t (&m)[4], shared_address row)
@@ -53,9 +59,10 @@ __device__ inline void load_matrices_transposed(uint32_t (&m)[4], shared_address
  * [8 columns, 8 k]; sum: rows 0, 0, 8, 8 as a matrix' two elements. */
 __device__ inline void multiply_add(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
 {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 #endif

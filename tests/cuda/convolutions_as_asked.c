@@ -1,5 +1,6 @@
 /* DRIFT_CUDA_CONV=tile, and tile0, tile1, ... for one way of it, runs the kernels of conv2d_tile_kernel.h and of
- * conv2d_weight_tile.cu where they suit: convolutions, transposed ones, gradients; another form elsewhere.   label: cuda */
+ * conv2d_weight_tile.cu where they suit: convolutions, transposed ones, gradients; another form elsewhere.
+ * label: cuda */
 #include "fake_control.h"
 #include "tensor.h"
 
@@ -24,7 +25,8 @@ static dr_tensor *tensor(dr_dtype dtype, int64_t a, int64_t b, int64_t c, int64_
 
 static void assert_runs(const char *form, int tiles, int weights)
 {
-    dr_tensor *x = tensor(DR_BF16, 2, 64, 6, 4), *y = tensor(DR_BF16, 2, 72, 6, 4), *half = tensor(DR_BF16, 2, 72, 3, 2);
+    dr_tensor *x = tensor(DR_BF16, 2, 64, 6, 4), *y = tensor(DR_BF16, 2, 72, 6, 4),
+              *half = tensor(DR_BF16, 2, 72, 3, 2);
     dr_tensor *weight = tensor(DR_F32, 72, 64, 3, 3), *wide = tensor(DR_F32, 72, 64, 4, 4), *gradients[2];
     setenv("DRIFT_CUDA_CONV", form, 1);
     fake.forget();
@@ -33,7 +35,8 @@ static void assert_runs(const char *form, int tiles, int weights)
     assert_non_null(dr_apply1("conv2d_backward_data", (dr_tensor *[]){ y, weight }, 2,
                               &(dr_conv2d_backward_data_attr){ 1, 1, 6, 4 }));
     assert_int_equal(dr_apply("conv2d_backward_weight", (dr_tensor *[]){ x, y }, 2,
-                              &(dr_conv2d_backward_weight_attr){ 1, 1, 3, 0 }, gradients), DR_OK);
+                              &(dr_conv2d_backward_weight_attr){ 1, 1, 3, 0 }, gradients),
+                     DR_OK);
     assert_int_equal(launches("conv2d_tile<"), tiles);
     assert_int_equal(launches("conv2d_weight_tile<"), weights);
     unsetenv("DRIFT_CUDA_CONV");

@@ -1,5 +1,5 @@
-/* emulated_tensor_core.h: kernels/cuda/tensor_core.h for the processor. Lanes meet in memory that the warp shares. A copy
- * to shared memory is done when its thread waits for it and not before, so that a missing wait shows. */
+/* emulated_tensor_core.h: kernels/cuda/tensor_core.h for the processor. Lanes meet in memory that the warp shares. A
+ * copy to shared memory is done when its thread waits for it and not before, so that a missing wait shows. */
 #ifndef DRIFT_TESTS_CUDA_EMULATED_TENSOR_CORE_H
 #define DRIFT_TESTS_CUDA_EMULATED_TENSOR_CORE_H
 
@@ -11,7 +11,7 @@ typedef uintptr_t shared_address;
 
 inline shared_address shared_address_of(const void *p) { return (shared_address)p; }
 
-/* ---- copies ---------------------------------------------------------------------------------------------------------- */
+/* ---- copies ------------------------------------------------------------------------------------------------------ */
 
 struct emulated_copy {
     shared_address to;
@@ -47,7 +47,7 @@ template <int N> inline void wait_for_copies(void)
     }
 }
 
-/* ---- a warp's matrices ------------------------------------------------------------------------------------------------ */
+/* ---- a warp's matrices ------------------------------------------------------------------------------------------- */
 
 struct emulated_operands {
     shared_address row;
@@ -97,7 +97,8 @@ inline void multiply_add(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, u
         const int row = lane / 4 * 4, column = (lane % 4 * 2 + i % 2) * 4; /* the first of the lanes that have them */
         for (int k = 0; k < 16; k++) {
             const int from = k % 8 / 2, quarter = i / 2 + k / 8 * 2;
-            sum[i] += emulated_half(warp[row + from].a[quarter], k % 2) * emulated_half(warp[column + from].b[k / 8], k % 2);
+            sum[i] +=
+                emulated_half(warp[row + from].a[quarter], k % 2) * emulated_half(warp[column + from].b[k / 8], k % 2);
         }
     }
     __syncwarp();

@@ -1,6 +1,6 @@
-/* cuda_convolutions_on_tensor_cores.c: each way in which conv2d_tile.cu cuts its work, forced wherever it can run, against ref
- * in f64 on the same bf16 numbers: odd image sizes, channels that fill no tile, bias, `add` of fewer rows, activations;
- * stride 2; transposed; the gradient of x. Another form runs where the way does not suit.
+/* cuda_convolutions_on_tensor_cores.c: each way in which conv2d_tile.cu cuts its work, forced wherever it can run,
+ * against ref in f64 on the same bf16 numbers: odd image sizes, channels that fill no tile, bias, `add` of fewer rows,
+ * activations; stride 2; transposed; the gradient of x. Another form runs where the way does not suit.
  * label: cuda */
 #include "../host.h"
 #include "matches_ref.h"
@@ -15,17 +15,20 @@ typedef struct shape {
 
 static op_case case_of(const shape *s, const char *op, const void *attr, bool transposed, bool bias, int64_t add_rows)
 {
-    const int64_t H = transposed ? s->H * s->stride : s->H / s->stride, W = transposed ? s->W * s->stride : s->W / s->stride;
+    const int64_t H = transposed ? s->H * s->stride : s->H / s->stride,
+                  W = transposed ? s->W * s->stride : s->W / s->stride;
     const case_input none = { .values = ABSENT };
     const case_input x = { .values = NORMAL, .rank = 4, .shape = { s->B, s->Ci, s->H, s->W } };
-    const case_input weight = { .values = NORMAL, .rank = 4,
+    const case_input weight = { .values = NORMAL,
+                                .rank = 4,
                                 .shape = { transposed ? s->Ci : s->Co, transposed ? s->Co : s->Ci, s->k, s->k } };
     const case_input b = { .values = NORMAL, .rank = 1, .shape = { s->Co } };
     const case_input add = { .values = NORMAL, .rank = 4, .shape = { add_rows, s->Co, H, W } };
     op_case c = { .op = op, .attr = attr, .n_in = 4, .in = { x, weight, bias ? b : none, add_rows ? add : none } };
     if (strstr(op, "_act") == NULL) c.n_in = 3;
-    snprintf(c.label, sizeof c.label, "%s [%lld,%lld,%lld,%lld] to %lld channels, k %lld, stride %lld", op, (long long)s->B,
-             (long long)s->Ci, (long long)s->H, (long long)s->W, (long long)s->Co, (long long)s->k, (long long)s->stride);
+    snprintf(c.label, sizeof c.label, "%s [%lld,%lld,%lld,%lld] to %lld channels, k %lld, stride %lld", op,
+             (long long)s->B, (long long)s->Ci, (long long)s->H, (long long)s->W, (long long)s->Co, (long long)s->k,
+             (long long)s->stride);
     return c;
 }
 
@@ -51,9 +54,10 @@ static void with_what_follows(void **state)
 {
     (void)state;
     static const shape shapes[] = {
-        { 1, 16, 16, 7, 7, 3, 1 },  { 2, 48, 64, 14, 14, 3, 1 }, { 3, 64, 72, 5, 9, 3, 1 },   { 1, 128, 128, 7, 7, 3, 1 },
-        { 2, 192, 64, 5, 9, 3, 1 }, { 3, 64, 136, 9, 8, 3, 1 },  { 2, 72, 24, 1, 3, 3, 1 },   { 1, 64, 48, 18, 28, 3, 1 },
-        { 2, 64, 64, 8, 12, 4, 2 }, { 3, 24, 72, 10, 6, 4, 2 },  { 1, 128, 40, 4, 14, 3, 2 },
+        { 1, 16, 16, 7, 7, 3, 1 },   { 2, 48, 64, 14, 14, 3, 1 }, { 3, 64, 72, 5, 9, 3, 1 },
+        { 1, 128, 128, 7, 7, 3, 1 }, { 2, 192, 64, 5, 9, 3, 1 },  { 3, 64, 136, 9, 8, 3, 1 },
+        { 2, 72, 24, 1, 3, 3, 1 },   { 1, 64, 48, 18, 28, 3, 1 }, { 2, 64, 64, 8, 12, 4, 2 },
+        { 3, 24, 72, 10, 6, 4, 2 },  { 1, 128, 40, 4, 14, 3, 2 },
     };
     for (int i = 0; i < (int)(sizeof shapes / sizeof shapes[0]); i++) {
         const shape *s = &shapes[i];
@@ -67,7 +71,10 @@ static void transposed(void **state)
 {
     (void)state;
     static const shape shapes[] = {
-        { 2, 64, 64, 4, 6, 4, 2 }, { 3, 72, 24, 5, 3, 4, 2 }, { 1, 16, 136, 7, 7, 4, 2 }, { 2, 48, 40, 5, 9, 3, 1 },
+        { 2, 64, 64, 4, 6, 4, 2 },
+        { 3, 72, 24, 5, 3, 4, 2 },
+        { 1, 16, 136, 7, 7, 4, 2 },
+        { 2, 48, 40, 5, 9, 3, 1 },
     };
     for (int i = 0; i < (int)(sizeof shapes / sizeof shapes[0]); i++) {
         const dr_conv_transpose2d_act_attr attr = { shapes[i].stride, 1, i % (DR_ACT_SILU + 1) };
@@ -80,13 +87,15 @@ static void gradients_of_x(void **state)
 {
     (void)state;
     static const shape shapes[] = {
-        { 2, 16, 48, 7, 7, 3, 1 }, { 1, 136, 64, 5, 9, 3, 1 },  { 3, 24, 72, 4, 3, 3, 1 },
+        { 2, 16, 48, 7, 7, 3, 1 }, { 1, 136, 64, 5, 9, 3, 1 },   { 3, 24, 72, 4, 3, 3, 1 },
         { 2, 64, 16, 6, 8, 4, 2 }, { 1, 64, 128, 14, 13, 3, 1 }, { 2, 40, 64, 8, 6, 3, 2 },
     };
     for (int i = 0; i < (int)(sizeof shapes / sizeof shapes[0]); i++) {
         const shape *s = &shapes[i];
         const dr_conv2d_backward_data_attr attr = { s->stride, 1, s->H, s->W };
-        const case_input dy = { .values = NORMAL, .rank = 4, .shape = { s->B, s->Co, s->H / s->stride, s->W / s->stride } };
+        const case_input dy = { .values = NORMAL,
+                                .rank = 4,
+                                .shape = { s->B, s->Co, s->H / s->stride, s->W / s->stride } };
         const case_input weight = { .values = NORMAL, .rank = 4, .shape = { s->Co, s->Ci, s->k, s->k } };
         op_case c = { .op = "conv2d_backward_data", .attr = &attr, .n_in = 2, .in = { dy, weight } };
         snprintf(c.label, sizeof c.label, "gradient of x, %lld to %lld channels", (long long)s->Ci, (long long)s->Co);
