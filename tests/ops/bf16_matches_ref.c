@@ -74,7 +74,7 @@ static bool in_bf16(dr_device *device, const op_case *c)
     return false;
 }
 
-void cases_match_in_bf16(dr_device *device, dr_layout layout, uint32_t holes, bool joined, uint32_t need)
+static void cases_match_in_bf16(dr_device *device, dr_layout layout, uint32_t holes, bool joined, uint32_t need)
 {
     int failed = 0, checked = 0;
     for (int k = 0; k < op_case_count(); k++) {
@@ -101,7 +101,7 @@ void cases_match_in_bf16(dr_device *device, dr_layout layout, uint32_t holes, bo
     .attr = &(type) { __VA_ARGS__ }
 
 /* What several threads share, in blocks and tiles: 5 x 33 x 35 pixels of 9 channels and of 65. */
-void large_tensors_match_in_bf16(dr_device *device)
+static void large_tensors_match_in_bf16(dr_device *device)
 {
     int failed = 0;
     for (int64_t C = 9; C <= 65; C += 56) {
@@ -174,7 +174,7 @@ void large_tensors_match_in_bf16(dr_device *device)
 }
 
 /* The same numbers as in f32, rounded: also where a row ends within a counter's four. */
-void random_numbers_in_bf16_are_rounded(dr_device *device)
+static void random_numbers_in_bf16_are_rounded(dr_device *device)
 {
     const dr_rng rng = { .seed = 3, .purpose = 4, .step = 5, .sample = 6 };
     const int64_t shapes[2][2] = { { 7, 64 }, { 7, 61 } };
@@ -192,7 +192,7 @@ void random_numbers_in_bf16_are_rounded(dr_device *device)
 }
 
 /* A composed form, or a conversion to f32 and back, would hide one that is missing. */
-void has_kernels_in_bf16(dr_device *device)
+static void has_kernels_in_bf16(dr_device *device)
 {
     static const char *const ops[] = {
         "add",
@@ -276,7 +276,7 @@ void has_kernels_in_bf16(dr_device *device)
 }
 
 /* To the nearest, ties to even; what is too large becomes infinity, NaN stays NaN. Each is the sum of two numbers. */
-void single_numbers_round_to_bf16(dr_device *device)
+static void single_numbers_round_to_bf16(dr_device *device)
 {
     const float a[] = { 1.0f, 1.0f, 1.0078125f, 1.0f, -1.0f, 0x1.fep127f, INFINITY, -INFINITY, NAN, -0.0f };
     const float b[] = { 0.0f, 0x1p-8f, 0x1p-8f, 0x1.02p-8f, -0x1p-8f, 0x1p119f, 1.0f, 1.0f, 1.0f, -0.0f };
@@ -302,4 +302,74 @@ void single_numbers_round_to_bf16(dr_device *device)
     assert_int_equal(dr_tensor_read(shifted, DR_F32, &kept), DR_OK);
     assert_true(isnan(kept));
     dr_device_use(ref);
+}
+
+/* ---- as tests ---------------------------------------------------------------------------------------------------- */
+
+static dr_device *const *tested; /* open when the tests run */
+
+static void outputs(void **state)
+{
+    (void)state;
+    cases_match_in_bf16(*tested, DR_LAYOUT_CL, 0, false, 0);
+    cases_match_in_bf16(*tested, DR_LAYOUT_ROW, 0, false, 0);
+}
+
+static void gradients(void **state)
+{
+    (void)state;
+    cases_match_in_bf16(*tested, DR_LAYOUT_CL, 0, false, ~0u);
+}
+
+static void of_views_with_holes(void **state)
+{
+    (void)state;
+    cases_match_in_bf16(*tested, DR_LAYOUT_CL, ~0u, false, ~0u);
+    cases_match_in_bf16(*tested, DR_LAYOUT_ROW, 0x55555555u, false, ~0u);
+}
+
+static void of_parts_of_joined_images(void **state)
+{
+    (void)state;
+    cases_match_in_bf16(*tested, DR_LAYOUT_CL, ~0u, true, ~0u);
+}
+
+static void of_large_tensors(void **state)
+{
+    (void)state;
+    large_tensors_match_in_bf16(*tested);
+}
+
+static void random_numbers(void **state)
+{
+    (void)state;
+    random_numbers_in_bf16_are_rounded(*tested);
+}
+
+static void with_kernels_of_their_own(void **state)
+{
+    (void)state;
+    has_kernels_in_bf16(*tested);
+}
+
+static void rounding_of_single_numbers(void **state)
+{
+    (void)state;
+    single_numbers_round_to_bf16(*tested);
+}
+
+int run_bf16_tests(dr_device *const *device, int (*open)(void **state))
+{
+    tested = device;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(outputs),
+        cmocka_unit_test(gradients),
+        cmocka_unit_test(of_views_with_holes),
+        cmocka_unit_test(of_parts_of_joined_images),
+        cmocka_unit_test(of_large_tensors),
+        cmocka_unit_test(random_numbers),
+        cmocka_unit_test(with_kernels_of_their_own),
+        cmocka_unit_test(rounding_of_single_numbers),
+    };
+    return cmocka_run_group_tests(tests, open, close_all);
 }

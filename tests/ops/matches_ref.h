@@ -18,10 +18,6 @@ void has_kernels_wherever_ref_has(dr_device *device);
 
 /* bf16_matches_ref.c */
 int bf16_case_differs(dr_device *device, const op_case *c, dr_layout layout, uint32_t holes, bool joined, uint32_t need);
-void cases_match_in_bf16(dr_device *device, dr_layout layout, uint32_t holes, bool joined, uint32_t need);
-void large_tensors_match_in_bf16(dr_device *device);
-void random_numbers_in_bf16_are_rounded(dr_device *device);
-void has_kernels_in_bf16(dr_device *device);
-void single_numbers_round_to_bf16(dr_device *device);
+int run_bf16_tests(dr_device *const *device, int (*open)(void **state)); /* the status of the program */
 
 #endif
