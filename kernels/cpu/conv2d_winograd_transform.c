@@ -335,26 +335,27 @@ void dr_winograd_from_output(int form, int type, const void *const *pixel, int64
     else output_of(form, DR_F32, pixel, channels, to, step, sum);
 }
 
+always void output_tile(int form, const bool past, const float *from, int64_t step, const float *bias,
+                        float *const *pixel, int64_t channels)
+{
+    switch (form) {
+    case FORM_43: to_output(6, 4, past, from, step, bias, pixel, channels); break;
+    case FORM_23: to_output(4, 2, past, from, step, bias, pixel, channels); break;
+    case FORM_42: to_output(5, 4, past, from, step, bias, pixel, channels); break;
+    default: to_output(4, 3, past, from, step, bias, pixel, channels); break;
+    }
+}
+
 void dr_winograd_to_output(int form, const float *from, int64_t step, const float *bias, float *const *pixel,
                            int64_t channels)
 {
-    switch (form) {
-    case FORM_43: to_output(6, 4, false, from, step, bias, pixel, channels); break;
-    case FORM_23: to_output(4, 2, false, from, step, bias, pixel, channels); break;
-    case FORM_42: to_output(5, 4, false, from, step, bias, pixel, channels); break;
-    default: to_output(4, 3, false, from, step, bias, pixel, channels); break;
-    }
+    output_tile(form, false, from, step, bias, pixel, channels);
 }
 
 void dr_winograd_to_output_past(int form, const float *from, int64_t step, const float *bias, float *const *pixel,
                                 int64_t channels)
 {
-    switch (form) {
-    case FORM_43: to_output(6, 4, true, from, step, bias, pixel, channels); break;
-    case FORM_23: to_output(4, 2, true, from, step, bias, pixel, channels); break;
-    case FORM_42: to_output(5, 4, true, from, step, bias, pixel, channels); break;
-    default: to_output(4, 3, true, from, step, bias, pixel, channels); break;
-    }
+    output_tile(form, true, from, step, bias, pixel, channels);
 }
 
 /* After the last of a thread's stores past the caches: others may read what they wrote. */
