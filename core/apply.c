@@ -55,6 +55,9 @@ static dr_status check_inputs(call *c)
             return dr_fail(DR_EINVAL, "%s: input %d is missing", name, i + 1);
         }
         c->view[i] = t->view;
+        if ((op->flags & DR_OP_MUTATES) && dr_tensor_is_frozen(t) && !(i == 1 && strcmp(name, "assign") == 0)) {
+            return dr_fail(DR_EINVAL, "%s: input %d is a weight as it lies in a file: it cannot be written to", name, i + 1);
+        }
         dr_device *d = t->storage->device;
         if (c->device && d != c->device) {
             return dr_fail(DR_EINVAL, "%s: inputs are on %s and on %s; move one with :to()", name, c->device->name, d->name);
@@ -230,6 +233,13 @@ static dr_status unify_dtypes(call *c)
     return DR_OK;
 }
 
+static uint64_t frozen_inputs(const call *c)
+{
+    uint64_t bits = 0;
+    for (int i = 0; i < c->n_in && i < 64; i++) bits |= (uint64_t)(c->in[i] && dr_tensor_is_frozen(c->in[i])) << i;
+    return bits;
+}
+
 static dr_status launch(call *c, dr_kernel kernel) /* inputs and out_view are laid out */
 {
     for (int j = 0; j < c->op->n_out; j++) {
@@ -245,7 +255,7 @@ static dr_status launch(call *c, dr_kernel kernel) /* inputs and out_view are la
         .in = c->in,
         .out = c->out,
         .args = { .size = sizeof(dr_kargs), .n_in = c->n_in, .n_out = c->op->n_out, .in = c->view, .out = c->out_view,
-                  .attr = c->attr, .backend = c->device->self, .op = c->component->name },
+                  .attr = c->attr, .backend = c->device->self, .op = c->component->name, .frozen = frozen_inputs(c) },
     };
     return dr_launch_kernel(&launch);
 }

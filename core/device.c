@@ -244,14 +244,27 @@ dr_storage *dr_storage_new(dr_device *d, size_t bytes)
     return s;
 }
 
+dr_storage *dr_storage_around(dr_device *d, void *data, size_t bytes)
+{
+    dr_storage *s = calloc(1, sizeof *s);
+    if (s) *s = (dr_storage){ .refs = 1, .device = d, .data = data, .bytes = bytes, .id = storages_made++ };
+    else dr_fail(DR_ENOMEM, "out of memory for a tensor");
+    return s;
+}
+
 int64_t dr_storage_next_id(void) { return storages_made; }
 
 void dr_storage_release(dr_storage *s)
 {
     if (!s || --s->refs > 0) return;
     dr_record_freed(s);
-    s->device->in_use -= s->bytes;
-    give(s->device, s->data, s->bytes);
+    if (s->frozen && s->device->api->forget) s->device->api->forget(s->device->self, s->data, s->bytes);
+    if (s->in_place) {
+        dr_in_place_gone(s);
+    } else {
+        s->device->in_use -= s->bytes;
+        give(s->device, s->data, s->bytes);
+    }
     free(s);
 }
 

@@ -73,12 +73,13 @@ static void *grown(void *list, int64_t n, int64_t *room, size_t each)
     return larger;
 }
 
+/* What is frozen has its values from elsewhere, whenever it was made: no event of the recording gives them. */
 static dr_slot slot_for(dr_storage *s)
 {
     for (int i = 0; i < now->inputs; i++) {
         if (now->input[i] == s) return (dr_slot){ .kind = SLOT_INPUT, .input = i };
     }
-    if (s->id >= now->first_id) return (dr_slot){ .kind = SLOT_INNER, .alive = true };
+    if (s->id >= now->first_id && !s->frozen) return (dr_slot){ .kind = SLOT_INNER, .alive = true };
     s->refs++;
     return (dr_slot){ .kind = SLOT_OUTER, .storage = s };
 }

@@ -54,6 +54,7 @@ dr_tensor *dr_tensor_new(dr_dtype dtype, int rank, const int64_t *shape, dr_layo
 static dr_status upload(dr_tensor *t, const void *from, size_t bytes)
 {
     dr_device *d = t->storage->device;
+    if (dr_tensor_is_frozen(t)) return dr_fail(DR_EINVAL, "the tensor is a weight as it lies in a file: it cannot be written to");
     dr_record_write(t, from, bytes);
     t->storage->version++;
     return d->api->copy(d->self, t->view.data, from, bytes, DR_COPY_TO_DEVICE);

@@ -4,6 +4,15 @@
 
 #include "drift.h"
 
+/* Who has the memory that tensors read in place: a mapped file. */
+typedef struct dr_keeper {
+    void (*gone)(void *ctx); /* nobody reads it any more; called once */
+    /* NULL: not told. A kernel has a form of its own of these bytes and will not read them soon: pages of a file that
+     * lie in them may go (they can be read again). */
+    void (*packed)(void *ctx, const void *data, size_t bytes);
+    void *ctx;
+} dr_keeper;
+
 /* Memory on a device, shared by the views of it. */
 typedef struct dr_storage {
     int refs;
@@ -14,6 +23,10 @@ typedef struct dr_storage {
     int64_t version;        /* counts writes to it after it was made: in-place ops and the host's */
     int64_t recording;      /* the last recording that met it, */
     int32_t slot;           /* and its place in that one's list */
+    bool frozen;            /* nothing writes to it while it lives */
+    bool in_place;          /* data is its keeper's, not the device's */
+    dr_keeper keeper;
+    struct dr_storage *next_in_place; /* in_place.c: the list of those */
 } dr_storage;
 
 typedef struct dr_node dr_node;
@@ -51,6 +64,7 @@ struct dr_device {
 /* device.c */
 dr_storage *dr_storage_new(dr_device *d, size_t bytes);
 void dr_storage_release(dr_storage *s);
+dr_storage *dr_storage_around(dr_device *d, void *data, size_t bytes); /* of memory that is not the device's; its owner sees to its end */
 int64_t dr_storage_next_id(void);   /* of the next one that is made */
 void dr_device_trim(dr_device *d);  /* gives the cache's memory back */
 dr_storage *dr_device_arena(dr_device *d, size_t bytes, const void *user); /* borrowed; at least so large */
@@ -62,6 +76,13 @@ dr_kernel dr_device_kernel(dr_device *d, const char *op, dr_dtype dtype); /* NUL
 /* tensor.c: the new tensor belongs to the current scope */
 dr_tensor *dr_tensor_wrap(const dr_view *view, dr_storage *storage); /* takes a reference to storage; view.data must be set */
 dr_tensor *dr_tensor_make(dr_device *d, const dr_view *like);        /* fresh memory for like's dtype, shape and strides */
+
+/* in_place.c: a tensor of the memory at view->data, which stays as it is and lies at whole elements, on the current
+ * device. It is frozen: writing to it is an error. Takes the keeper over, also where it fails (NULL): gone is called
+ * then, or with the last tensor of it; at once where the device cannot read the host's memory and has got a copy. */
+dr_tensor *dr_tensor_in_place(const dr_view *view, const dr_keeper *keeper);
+bool dr_tensor_is_frozen(const dr_tensor *t);
+void dr_in_place_gone(dr_storage *s); /* for device.c: the last reference went */
 
 /* scope.c */
 void dr_scope_hold(dr_tensor *t); /* the current scope takes the caller's reference */

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define DR_ABI_MAJOR 1
-#define DR_ABI_MINOR 4
+#define DR_ABI_MINOR 5
 #define DR_ABI_MINOR_OLDEST 2 /* plugins of an older minor are refused: lists held 16 values then, and now 64 */
 
 /* ---- status ---------------------------------------------------------------------------------------------------- */

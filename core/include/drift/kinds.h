@@ -80,6 +80,7 @@ typedef struct dr_kargs {
     void *backend; /* the backend's self */
     const char *op;
     int32_t sample_moves; /* in a graph: attr's `sample` counts from the sample that the graph is launched with */
+    uint64_t frozen; /* bit i: input i's memory is never written while it lives, and forget() tells when it goes */
 } dr_kargs;
 
 typedef void (*dr_kernel)(const dr_kargs *a); /* [kernel]; fails through dr_fail */
@@ -114,6 +115,9 @@ typedef struct dr_backend {
     dr_status (*read_end)(void *self, void *reading, void *to);      /* to NULL: nobody wants it any more */
     /* Which devices there are: a line about number `index`; DR_ENOTFOUND, without dr_fail, past the last. Before open. */
     dr_status (*list)(int64_t index, char *text, size_t bytes);
+    /* The memory of a frozen input (dr_kargs.frozen) goes: what is kept of it must go too, before this returns. A kernel
+     * that keeps a form of its own of such an input says so with dr_weight_packed. */
+    void (*forget)(void *self, const void *data, size_t bytes);
 } dr_backend;
 enum { DR_BACKEND_HOST_MEMORY = 1, /* its memory can be read in place */
        DR_BACKEND_SHAPES_ONLY = 2, /* computes nothing */
