@@ -244,12 +244,41 @@ typedef struct dr_file_entry {
     int64_t rank, shape[8];
     const void *data; /* into the map: may be unaligned only if the file is; n bytes */
     size_t bytes;
+    const char *type; /* as the file names it: "F8_E4M3" */
 } dr_file_entry;
+dr_file *dr_file_retain(dr_file *f); /* one more owner, who calls dr_file_close; returns f */
+const char *dr_file_path(const dr_file *f); /* as it was opened */
+void dr_file_unread(const dr_file *f, const void *data, size_t bytes); /* these bytes will not be read soon: their memory may go */
 const dr_file_entry *dr_file_at(const dr_file *f, int64_t i); /* by offset */
 const dr_file_entry *dr_file_find(const dr_file *f, const char *name); /* NULL, no error */
 int64_t dr_file_metadata_count(const dr_file *f);
 const char *dr_file_metadata_key(const dr_file *f, int64_t i);
 dr_tensor *dr_file_tensor(const dr_file *f, const char *name, int as_dtype /* dr_dtype, -1: as stored */); /* a copy on the current device */
+
+/* ---- weight_source.c: tensors by name, out of files, that a network takes its weights from while it is built ------- */
+typedef struct dr_weights dr_weights;
+typedef struct dr_weight_part { /* of a tensor in a file: its rows [first, first + rows) of each `every`, in this shape */
+    int rank; /* -1: the file's */
+    int64_t shape[DR_MAX_RANK];
+    int64_t every, first, rows; /* every 0: all rows */
+} dr_weight_part;
+dr_weights *dr_weights_new(void);
+void dr_weights_free(dr_weights *w); /* networks keep what they took; NULL is fine */
+dr_status dr_weights_add(dr_weights *w, const char *name, dr_file *f, const char *in_file, const dr_weight_part *part /* NULL: as it is */);
+dr_tensor *dr_weights_tensor(dr_weights *w, const char *name, int as_dtype /* -1: as stored */); /* a copy on the current device */
+/* Before children are made: weights and buffers of the network come from w, which must outlive the build. Weights of two
+ * axes or more stay in the file and are frozen: no gradient, nobody writes to them. trainable: all are f32 copies instead.
+ * What does not fit is listed in w and does not stop the build; such a network must not be used. */
+void dr_module_take_weights(dr_module *root, dr_weights *w, bool trainable);
+bool dr_module_is_frozen(const dr_module *m); /* of a network that was built so */
+typedef enum dr_misfit_kind { DR_MISFIT_MISSING = 0, DR_MISFIT_SHAPE, DR_MISFIT_TYPE, DR_MISFIT_EXTRA } dr_misfit_kind;
+typedef struct dr_misfit {
+    dr_misfit_kind kind;
+    char *text; /* "conv_in.weight is [8,4,3,3], expected [8,3,3,3]" */
+} dr_misfit;
+dr_status dr_module_weights_taken(dr_module *root); /* the build is done: lists what nobody took, and lets go of w */
+int64_t dr_weights_misfit_count(const dr_weights *w); /* of the last build */
+const dr_misfit *dr_weights_misfit_at(const dr_weights *w, int64_t i);
 typedef struct dr_save dr_save; /* a file being put together */
 dr_save *dr_save_begin(void);
 dr_status dr_save_metadata(dr_save *s, const char *key, const char *value);

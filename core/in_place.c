@@ -7,7 +7,7 @@
 
 static dr_storage *storages; /* those in place, to find who has the memory at an address */
 
-static void hand_back(const dr_keeper *k)
+static void hand_back(const dr_memory_keeper *k)
 {
     if (k->gone) k->gone(k->ctx);
 }
@@ -25,7 +25,7 @@ static dr_storage *uploaded(dr_device *d, const dr_view *view, size_t bytes)
     return NULL;
 }
 
-static dr_storage *kept(dr_device *d, const dr_view *view, size_t bytes, const dr_keeper *keeper)
+static dr_storage *kept(dr_device *d, const dr_view *view, size_t bytes, const dr_memory_keeper *keeper)
 {
     dr_storage *s = dr_storage_around(d, view->data, bytes);
     if (!s) return NULL;
@@ -36,7 +36,7 @@ static dr_storage *kept(dr_device *d, const dr_view *view, size_t bytes, const d
     return s;
 }
 
-static dr_storage *storage_of(const dr_view *view, bool *in_place, const dr_keeper *keeper)
+static dr_storage *storage_of(const dr_view *view, bool *in_place, const dr_memory_keeper *keeper)
 {
     dr_device *d = dr_device_current();
     size_t bytes;
@@ -49,7 +49,7 @@ static dr_storage *storage_of(const dr_view *view, bool *in_place, const dr_keep
     return *in_place ? kept(d, view, bytes, keeper) : uploaded(d, view, bytes);
 }
 
-dr_tensor *dr_tensor_in_place(const dr_view *view, const dr_keeper *keeper)
+dr_tensor *dr_tensor_in_place(const dr_view *view, const dr_memory_keeper *keeper)
 {
     bool in_place = false;
     dr_storage *s = storage_of(view, &in_place, keeper);

@@ -30,6 +30,8 @@ struct dr_module {
     bool training;
     dr_rng stream;
     int64_t stream_number;
+    dr_weights *weights; /* while it is built: where they come from; NULL: from the seed */
+    bool frozen;         /* they came from there, and stay as they are */
     dr_named *named; /* all weights and buffers, made on demand */
     int64_t named_count;
 };
@@ -47,5 +49,8 @@ struct dr_ctx {
 
 /* weight.c */
 void dr_own_free(dr_own *o);
+
+/* weight_source.c: the caller owns it. What does not fit gives a stand-in; NULL: a failure. */
+dr_tensor *dr_weights_take(dr_module *root, const char *path, dr_dtype dtype, int rank, const int64_t *shape, bool is_buffer);
 
 #endif

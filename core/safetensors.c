@@ -40,6 +40,7 @@ typedef struct tensor_entry {
 } tensor_entry;
 
 struct dr_file {
+    int64_t refs;
     char *path;
     const char *map;
     size_t size;
@@ -84,6 +85,7 @@ static dr_status read_type(const dr_file *f, const char *name, const json_t *val
         return dr_fail(DR_EFORMAT, "%s: tensor '%s': dtype '%s' is not known", f->path, shown(name), shown(text));
     }
     e->file.dtype = e->type->dtype;
+    e->file.type = e->type->name;
     return DR_OK;
 }
 
@@ -312,6 +314,7 @@ dr_file *dr_file_open(const char *path)
 {
     dr_file *f = calloc(1, sizeof *f);
     if (f) f->path = strdup(path);
+    if (f) f->refs = 1;
     if (!f || !f->path) {
         dr_fail(DR_ENOMEM, "%s: out of memory", path);
         free(f);
@@ -324,9 +327,15 @@ dr_file *dr_file_open(const char *path)
     return f;
 }
 
+dr_file *dr_file_retain(dr_file *f)
+{
+    if (f) f->refs++;
+    return f;
+}
+
 void dr_file_close(dr_file *f)
 {
-    if (!f) return;
+    if (!f || --f->refs > 0) return;
     if (f->map) munmap((void *)(uintptr_t)f->map, f->size);
     json_decref(f->header);
     free(f->by_name);
@@ -336,6 +345,7 @@ void dr_file_close(dr_file *f)
 }
 
 int64_t dr_file_count(const dr_file *f) { return f->count; }
+const char *dr_file_path(const dr_file *f) { return f->path; }
 
 const dr_file_entry *dr_file_at(const dr_file *f, int64_t i)
 {
@@ -418,6 +428,14 @@ dr_tensor *dr_file_tensor(const dr_file *f, const char *name, int as_dtype)
     const dr_status status = dr_tensor_write(t, DR_I64, wide);
     free(wide);
     return status == DR_OK ? t : NULL;
+}
+
+/* Whole pages in these bytes of the map are given back; they are read from the file again where somebody looks. */
+void dr_file_unread(const dr_file *f, const void *data, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), map = (uintptr_t)f->map;
+    const uintptr_t from = ((uintptr_t)data + page - 1) / page * page, to = ((uintptr_t)data + bytes) / page * page;
+    if (from >= map && from < to && to <= map + f->size) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 /* ---- parts of tensors, for plugins ------------------------------------------------------------------------------- */

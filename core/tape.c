@@ -45,6 +45,10 @@ bool dr_grad_mode(bool on)
 
 dr_tensor *dr_requires_grad(dr_tensor *t, bool on)
 {
+    if (on && t && dr_tensor_is_frozen(t)) {
+        dr_fail(DR_EINVAL, "a weight as it lies in a file has no gradient: build the network with trainable = true, which copies it");
+        return t;
+    }
     if (t && !t->node) t->requires_grad = on;
     return t;
 }

@@ -5,13 +5,13 @@
 #include "drift.h"
 
 /* Who has the memory that tensors read in place: a mapped file. */
-typedef struct dr_keeper {
+typedef struct dr_memory_keeper {
     void (*gone)(void *ctx); /* nobody reads it any more; called once */
     /* NULL: not told. A kernel has a form of its own of these bytes and will not read them soon: pages of a file that
      * lie in them may go (they can be read again). */
     void (*packed)(void *ctx, const void *data, size_t bytes);
     void *ctx;
-} dr_keeper;
+} dr_memory_keeper;
 
 /* Memory on a device, shared by the views of it. */
 typedef struct dr_storage {
@@ -25,7 +25,7 @@ typedef struct dr_storage {
     int32_t slot;           /* and its place in that one's list */
     bool frozen;            /* nothing writes to it while it lives */
     bool in_place;          /* data is its keeper's, not the device's */
-    dr_keeper keeper;
+    dr_memory_keeper keeper;
     struct dr_storage *next_in_place; /* in_place.c: the list of those */
 } dr_storage;
 
@@ -80,7 +80,7 @@ dr_tensor *dr_tensor_make(dr_device *d, const dr_view *like);        /* fresh me
 /* in_place.c: a tensor of the memory at view->data, which stays as it is and lies at whole elements, on the current
  * device. It is frozen: writing to it is an error. Takes the keeper over, also where it fails (NULL): gone is called
  * then, or with the last tensor of it; at once where the device cannot read the host's memory and has got a copy. */
-dr_tensor *dr_tensor_in_place(const dr_view *view, const dr_keeper *keeper);
+dr_tensor *dr_tensor_in_place(const dr_view *view, const dr_memory_keeper *keeper);
 bool dr_tensor_is_frozen(const dr_tensor *t);
 void dr_in_place_gone(dr_storage *s); /* for device.c: the last reference went */
 

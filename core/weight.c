@@ -87,6 +87,16 @@ static dr_tensor *declared_before(const dr_module *m, const char *name, int rank
     return NULL;
 }
 
+/* From the root's files, or from its seed. */
+static dr_tensor *first_value(dr_module *root, const char *path, dr_dtype dtype, int rank, const int64_t *shape, bool is_buffer, dr_init init)
+{
+    if (root->weights) return dr_weights_take(root, path, dtype, rank, shape, is_buffer);
+    dr_tensor *t = dr_keep(dr_tensor_new(dtype, rank, shape, DR_LAYOUT_ROW));
+    if (t && initialise(t, init, root->seed, path) == DR_OK) return t;
+    dr_release(t);
+    return NULL;
+}
+
 /* A new tensor under name; on a reload the one that is there keeps its values. */
 static dr_tensor *declare(dr_builder *b, const char *name, dr_dtype dtype, int rank, const int64_t *shape, bool is_buffer, dr_init init)
 {
@@ -100,15 +110,14 @@ static dr_tensor *declare(dr_builder *b, const char *name, dr_dtype dtype, int r
     if (own && path_taken(m->root, path)) {
         dr_fail(DR_EINVAL, "two weights have the name '%s'", path);
     } else if (own) {
-        t = dr_keep(dr_tensor_new(dtype, rank, shape, DR_LAYOUT_ROW));
+        t = first_value(m->root, path, dtype, rank, shape, is_buffer, init);
     }
-    if (!t || initialise(t, init, m->root->seed, path) != DR_OK) {
+    if (!t) {
         if (!dr_failed()) dr_fail(DR_ENOMEM, "out of memory for weight '%s'", name);
-        dr_release(t);
         free(path);
         return NULL;
     }
-    if (!is_buffer) dr_requires_grad(t, true);
+    if (!is_buffer && !m->root->frozen) dr_requires_grad(t, true);
     m->own[m->own_count++] = (dr_own){ .path = path, .name = path + strlen(path) - strlen(name), .tensor = t, .is_buffer = is_buffer };
     return t;
 }

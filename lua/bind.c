@@ -331,6 +331,7 @@ static int open_module(lua_State *L)
     bind_open_later(L);
     bind_open_data(L);
     bind_open_file(L);
+    bind_open_weights(L);
     bind_open_json(L);
     bind_open_image(L);
     bind_open_gif(L);

@@ -48,6 +48,7 @@ void bind_open_plan(lua_State *L);
 void bind_open_later(lua_State *L);
 void bind_open_data(lua_State *L);
 void bind_open_file(lua_State *L);
+void bind_open_weights(lua_State *L);
 void bind_open_json(lua_State *L);
 void bind_open_image(lua_State *L);
 void bind_open_gif(lua_State *L);
@@ -110,6 +111,7 @@ double *bind_check_times(lua_State *L, int index, int64_t B); /* a number for al
 
 /* ---- bind_module.c ----------------------------------------------------------------------------------------------- */
 dr_module *bind_check_module(lua_State *L, int index); /* a net of lua/drift/net.lua */
+dr_module *bind_check_handle(lua_State *L, int index); /* its handle, or that of a part of it */
 
 /* ---- bind_file.c, bind_optim.c ----------------------------------------------------------------------------------- */
 dr_file *bind_test_file(lua_State *L, int index);

@@ -89,6 +89,12 @@ static int file_dtype(lua_State *L) /* nil: a type that Drift has no tensor of *
     return 1;
 }
 
+static int file_type(lua_State *L) /* as the file names it: "F8_E4M3" */
+{
+    lua_pushstring(L, check_entry(L)->type);
+    return 1;
+}
+
 static int file_tensor(lua_State *L) /* tensor(name [, dtype]) */
 {
     const dr_file *f = check_file(L)->file;
@@ -287,7 +293,8 @@ void bind_open_file(lua_State *L)
     };
     static const luaL_Reg methods[] = {
         { "names", file_names }, { "has", file_has },       { "shape", file_shape },
-        { "dtype", file_dtype }, { "tensor", file_tensor }, { NULL, NULL },
+        { "dtype", file_dtype }, { "type", file_type },     { "tensor", file_tensor },
+        { NULL, NULL },
     };
     static const luaL_Reg writers[] = {
         { "tensor", writer_tensor },     { "net", writer_net },       { "optimizer", writer_optimizer },

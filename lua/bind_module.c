@@ -9,7 +9,7 @@ typedef struct handle {
     bool owner;
 } handle;
 
-static dr_module *check_handle(lua_State *L, int index)
+dr_module *bind_check_handle(lua_State *L, int index)
 {
     const handle *h = luaL_checkudata(L, index, "drift.module_handle");
     return h->module;
@@ -71,7 +71,7 @@ static int module_root(lua_State *L)
 /* group(parent, name) */
 static int module_group(lua_State *L)
 {
-    dr_module *parent = check_handle(L, 1);
+    dr_module *parent = bind_check_handle(L, 1);
     handle *h = push_handle(L, 1);
     h->module = dr_module_group(parent, luaL_checkstring(L, 2));
     bind_check(L);
@@ -81,7 +81,7 @@ static int module_group(lua_State *L)
 /* create(parent, name, kind, component, given) */
 static int module_create(lua_State *L)
 {
-    dr_module *parent = check_handle(L, 1);
+    dr_module *parent = bind_check_handle(L, 1);
     const char *name = luaL_checkstring(L, 2), *kind = luaL_checkstring(L, 3);
     const dr_component *c = bind_check_component(L, kind, luaL_checkstring(L, 4));
     luaL_checktype(L, 5, LUA_TTABLE);
@@ -144,7 +144,7 @@ static void retain(const dr_embedding *e)
 
 static int module_embed(lua_State *L) /* embed(handle, { time =, label =, mask =, tokens =, tokens_mask = }) */
 {
-    dr_module *m = check_handle(L, 1);
+    dr_module *m = bind_check_handle(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
     const dr_batch_cond c = {
         .time = bind_option_tensor(L, 2, "time"),
@@ -205,7 +205,7 @@ static int check_site(lua_State *L, const char *what, int index)
 
 static int module_modulate(lua_State *L) /* modulate(handle, site, h, e): site from 1 */
 {
-    dr_module *m = check_handle(L, 1);
+    dr_module *m = bind_check_handle(L, 1);
     const int site = check_site(L, "modulate", 2);
     dr_tensor *h = bind_check_tensor(L, 3);
     const dr_embedding e = check_embedding(L, 4);
@@ -215,7 +215,7 @@ static int module_modulate(lua_State *L) /* modulate(handle, site, h, e): site f
 
 static int module_gate(lua_State *L) /* gate(handle, site, h, e): site from 1 */
 {
-    dr_module *m = check_handle(L, 1);
+    dr_module *m = bind_check_handle(L, 1);
     const int site = check_site(L, "gate", 2);
     dr_tensor *h = bind_check_tensor(L, 3);
     const dr_embedding e = check_embedding(L, 4);
@@ -233,7 +233,7 @@ static int module_gate(lua_State *L) /* gate(handle, site, h, e): site from 1 */
 /* forward(handle, x, ..., [{ handle of a conditioning, site, embedding }]): further inputs may be nil */
 static int module_forward(lua_State *L)
 {
-    dr_module *m = check_handle(L, 1);
+    dr_module *m = bind_check_handle(L, 1);
     const bool sited = lua_gettop(L) > 1 && lua_istable(L, -1);
     const int n = lua_gettop(L) - 1 - sited, table = lua_gettop(L);
     dr_tensor *in[DR_OP_MAX_IN];
@@ -245,7 +245,7 @@ static int module_forward(lua_State *L)
         lua_rawgeti(L, table, 1);
         lua_rawgeti(L, table, 2);
         lua_rawgeti(L, table, 3);
-        site.conditioning = check_handle(L, table + 1);
+        site.conditioning = bind_check_handle(L, table + 1);
         site.first = check_site(L, "at", table + 2);
         e = check_embedding(L, table + 3);
     }
@@ -256,7 +256,7 @@ static int module_forward(lua_State *L)
 /* ---- weights and modes ------------------------------------------------------------------------------------------- */
 static int module_named(lua_State *L) /* named(handle): list of { path =, tensor =, buffer = } */
 {
-    dr_module *m = check_handle(L, 1);
+    dr_module *m = bind_check_handle(L, 1);
     const int64_t n = dr_module_named_count(m);
     lua_createtable(L, (int)n, 0);
     for (int64_t i = 0; i < n; i++) {
@@ -278,7 +278,7 @@ static int module_named(lua_State *L) /* named(handle): list of { path =, tensor
 static int module_weight(lua_State *L)
 {
     static const char *const inits[] = { "constant", "uniform", "normal", NULL }; /* in the order of DR_INIT_... */
-    dr_module *m = check_handle(L, 1);
+    dr_module *m = bind_check_handle(L, 1);
     int64_t shape[DR_MAX_RANK];
     const int rank = bind_check_shape(L, 3, shape);
     const dr_init init = { luaL_checkoption(L, 4, NULL, inits), luaL_checknumber(L, 5) };
@@ -290,43 +290,44 @@ static int module_weight(lua_State *L)
 
 static int module_mode(lua_State *L)
 {
-    dr_module_mode(check_handle(L, 1), lua_toboolean(L, 2));
+    dr_module_mode(bind_check_handle(L, 1), lua_toboolean(L, 2));
     return 0;
 }
 
 static int module_training(lua_State *L)
 {
-    lua_pushboolean(L, dr_module_training(check_handle(L, 1)));
+    lua_pushboolean(L, dr_module_training(bind_check_handle(L, 1)));
     return 1;
 }
 
 static int module_stream(lua_State *L) /* stream(handle, seed, step, sample) */
 {
-    dr_module_stream(check_handle(L, 1), (uint64_t)luaL_checkinteger(L, 2), (uint32_t)luaL_optinteger(L, 3, 0),
+    dr_module_stream(bind_check_handle(L, 1), (uint64_t)luaL_checkinteger(L, 2), (uint32_t)luaL_optinteger(L, 3, 0),
                      (uint64_t)luaL_optinteger(L, 4, 0));
     return 0;
 }
 
 static int module_path(lua_State *L)
 {
-    lua_pushstring(L, dr_module_path(check_handle(L, 1)));
+    lua_pushstring(L, dr_module_path(bind_check_handle(L, 1)));
     return 1;
 }
 
 static int module_zero_grad(lua_State *L)
 {
-    dr_module *m = check_handle(L, 1);
+    dr_module *m = bind_check_handle(L, 1);
     for (int64_t i = 0; i < dr_module_named_count(m); i++) dr_zero_grad(dr_module_named_at(m, i)->tensor);
     return 0;
 }
 
 static int module_requires_grad(lua_State *L)
 {
-    dr_module *m = check_handle(L, 1);
+    dr_module *m = bind_check_handle(L, 1);
     for (int64_t i = 0; i < dr_module_named_count(m); i++) {
         const dr_named *w = dr_module_named_at(m, i);
         if (!w->is_buffer) dr_requires_grad(w->tensor, lua_toboolean(L, 2));
     }
+    bind_check(L);
     return 0;
 }
 

@@ -307,6 +307,7 @@ static int tensor_requires_grad(lua_State *L)
     luaL_checktype(L, 2, LUA_TBOOLEAN);
     dr_requires_grad(t, lua_toboolean(L, 2));
     bind_check(L);
+    bind_check(L);
     lua_settop(L, 1);
     return 1;
 }

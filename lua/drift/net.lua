@@ -142,11 +142,37 @@ function attach(parent, name, spec, place)
     return fill(core.module.create(parent, name, d.kind, d.name, d.given), spec, joined(place, name))
 end
 
+local build_options = { "seed", "weights", "trainable" }
+
+local function check_options(options)
+    for key in next, options do
+        local near = core.nearest(tostring(key), build_options)
+        if near ~= key then
+            core.fail("drift.build has no option '%s'%s", tostring(key), near and "; did you mean '" .. near .. "'?" or "")
+        end
+    end
+    local weights = options.weights
+    if type(weights) == "string" then weights = require "drift.weights"(weights) end
+    if weights ~= nil and core.type(weights) ~= "weights" then
+        core.fail("drift.build: weights must be what drift.weights gives, or a path, not a %s", core.type(weights))
+    end
+    if options.trainable and not weights then
+        core.fail("drift.build: trainable = true says what becomes of weights = ...; without those all weights are trained")
+    end
+    return weights
+end
+
+-- options.weights: from files, as they lie there, so that they cannot be trained and the net starts in evaluation mode;
+-- trainable = true: f32 copies that can be.
 function net.build(spec, options)
+    options = options or {}
+    local weights = check_options(options)
     local d = data(spec)
-    local root = core.module.root(d.name, options and options.seed or core.seed())
-    local module = d.net and fill(root, spec, d.name) or attach(root, "", spec, d.name)
+    local root = core.module.root(d.name, options.seed or core.seed())
+    local function build() return d.net and fill(root, spec, d.name) or attach(root, "", spec, d.name) end
+    local module = weights and weights:give(root, options.trainable or false, d.name, build) or build()
     roots[module] = true
+    if weights and not options.trainable then module:eval() end
     return module
 end
 
@@ -212,9 +238,19 @@ function methods:count()
     return n
 end
 
+function methods:frozen() return core.is_frozen(self.handle) end
+
+local function check_not_frozen(self, what)
+    if core.is_frozen(self.handle) then
+        core.fail("net %s %s: its weights lie in a file and stay as they are; drift.build(spec, { weights = ..., "
+            .. "trainable = true }) makes copies", self.place, what)
+    end
+end
+
 function methods:zero_grad() core.module.zero_grad(self.handle) end
 
 function methods:requires_grad(on)
+    if on ~= false then check_not_frozen(self, "cannot be trained") end
     core.module.requires_grad(self.handle, on ~= false)
     return self
 end
@@ -260,6 +296,7 @@ local function check_names(self, from, names, options)
 end
 
 function methods:load_state_dict(state, options)
+    check_not_frozen(self, "cannot load others")
     options = options or {}
     local names = {}
     for name, tensor in next, state do names[name] = tensor.shape end
@@ -274,6 +311,7 @@ function methods:load_state_dict(state, options)
 end
 
 function methods:load(file, options)
+    check_not_frozen(self, "cannot load others")
     options = options or {}
     if type(file) == "string" then file = core.open(file) end
     local names = {}
@@ -294,7 +332,10 @@ for name, method in next, methods do methods[name] = core.door(method) end   -- 
 -- optimizer(spec, net) or optimizer(spec, { { path =, tensor = }, ... })
 function net.optimizer(spec, weights)
     if data(weights) then weights = weights:instance() end
-    if core.type(weights) == "module" then weights = weights:parameters() end
+    if core.type(weights) == "module" then
+        check_not_frozen(weights, "cannot be trained")
+        weights = weights:parameters()
+    end
     return core.new_optimizer(spec, weights)
 end
 

@@ -33,7 +33,7 @@ static dr_tensor *weight_of(owner *o)
     for (int i = 0; i < ROWS * COLUMNS; i++) o->values[i] = (float)i;
     dr_view v = { .dtype = DR_F32, .rank = 2, .shape = { ROWS, COLUMNS }, .data = o->values };
     dr_view_lay(&v, DR_LAYOUT_ROW);
-    return dr_tensor_in_place(&v, &(dr_keeper){ gone, packed, o });
+    return dr_tensor_in_place(&v, &(dr_memory_keeper){ gone, packed, o });
 }
 
 static void it_is_read_where_it_lies_until_the_last_tensor_goes(void **state)
@@ -172,7 +172,7 @@ static void what_cannot_be_is_refused_and_given_back(void **state)
 {
     (void)state;
     owner o = { .gone = 0 };
-    const dr_keeper keeper = { gone, packed, &o };
+    const dr_memory_keeper keeper = { gone, packed, &o };
     dr_view v = { .dtype = DR_F32, .rank = 1, .shape = { 2 }, .stride = { 1 }, .data = (char *)o.values + 2 };
     assert_null(dr_tensor_in_place(&v, &keeper));
     assert_error_has("whole element");
