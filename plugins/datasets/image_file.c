@@ -107,7 +107,9 @@ static dr_status decode_png_with(spng_ctx *png, const char *path, const file_byt
     problem = spng_decode_image(png, image->pixel, bytes, SPNG_FMT_RGBA8, SPNG_DECODE_TRNS);
     if (problem) return dr_fail(DR_EFORMAT, "%s: a damaged PNG: %s", path, spng_strerror(problem));
     lay_over_white(image->pixel, bytes / 4);
-    return DR_OK;
+    struct spng_exif exif = { .length = 0 };
+    if (spng_get_exif(png, &exif) != 0) return DR_OK;
+    return image_orient(image, image_orientation_of_exif((const uint8_t *)exif.data, exif.length));
 }
 
 static dr_status decode_png(const char *path, const file_bytes *file, image_rgb *image)
@@ -136,7 +138,7 @@ static dr_status decode_jpeg_with(tjhandle jpeg, const char *path, const file_by
     if (tjDecompress2(jpeg, file->data, (unsigned long)file->size, image->pixel, width, 0, height, TJPF_RGB,
                       TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS))
         return dr_fail(DR_EFORMAT, "%s: a damaged JPEG: %s", path, tjGetErrorStr2(jpeg));
-    return DR_OK;
+    return image_orient(image, image_orientation_of_jpeg(file->data, file->size));
 }
 
 static dr_status decode_jpeg(const char *path, const file_bytes *file, image_rgb *image)

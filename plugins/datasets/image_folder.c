@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,13 +213,20 @@ static int64_t channels_of(const image_folder *d) { return d->color == COLOR_GRA
 
 static int64_t bytes_of_one(const image_folder *d) { return channels_of(d) * d->size * d->size; }
 
-/* out: [channels, size, size] */
+static uint8_t to_byte(float v) { return (uint8_t)(fminf(fmaxf(v, 0.0f), 255.0f) + 0.5f); }
+
+/* The largest centred square. out: [channels, size, size] */
 static dr_status read_square(const image_folder *d, const image_entry *entry, uint8_t *out, uint8_t *sha256)
 {
     image_rgb image;
     dr_status status = image_read(entry->path, &image, sha256);
     if (status) return status;
-    status = image_square(&image, d->size, channels_of(d), out);
+    const image_size size = { channels_of(d), d->size, d->size };
+    float *value = malloc((size_t)bytes_of_one(d) * sizeof *value);
+    status = value ? image_resize(&image, image_centre(&image, 1, 1), size, value)
+                   : dr_fail(DR_ENOMEM, "image_folder: out of memory");
+    for (int64_t i = 0; i < bytes_of_one(d) && !status; i++) out[i] = to_byte(value[i]);
+    free(value);
     image_free(&image);
     return status;
 }

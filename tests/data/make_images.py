@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""make_images.py DEST: the small pictures for image_folder, images/CLASS/*, and the hostile ones, images_bad/*.
+"""make_images.py DEST: the small pictures for image_folder, images/CLASS/*, those with transparency, images_alpha/*, and
+the hostile ones, images_bad/*.
 
 A disc or a square, bright on a dark gradient, drawn here, so they are ours. Together they cover the forms of PNG (grey,
 RGB, RGBA, palette, grey with alpha, 16 bits, 1 bit, interlaced) and of JPEG (grey, 4:2:0, 4:4:4, progressive), none of
@@ -94,6 +95,20 @@ def good():
     yield "images/square/notes.txt", b"Not a picture: image_folder passes it by.\n"
 
 
+def alpha():
+    """Opaque, half and wholly transparent columns of (240, 200, 40); what lies under transparency must not show."""
+    columns = [255, 255, 128, 128, 0, 0]
+    for name, colour, depth in ("rgba", RGBA, 8), ("rgba_16bit", RGBA, 16), ("gray_alpha", GRAY_ALPHA, 8):
+        sample = (240,) if colour == GRAY_ALPHA else (240, 200, 40)
+        flat = [v for a in columns for v in (*sample, a)]
+        row = b"\0" + (bytes(flat) if depth == 8 else b"".join(struct.pack(">H", v * 257) for v in flat))
+        yield (f"images_alpha/{name}.png", b"\x89PNG\r\n\x1a\n" + ihdr(6, 4, depth, colour)
+               + chunk(b"IDAT", zlib.compress(row * 4, 9)) + chunk(b"IEND", b""))
+    index = b"\0" + bytes([0, 0, 1, 1, 2, 2])                         # a palette with transparency of its own
+    yield ("images_alpha/palette.png", b"\x89PNG\r\n\x1a\n" + ihdr(6, 4, 8, PALETTE) + chunk(b"PLTE", bytes([240, 200, 40] * 3))
+           + chunk(b"tRNS", bytes([255, 128, 0])) + chunk(b"IDAT", zlib.compress(index * 4, 9)) + chunk(b"IEND", b""))
+
+
 def bad():
     rows = picture("disc", 32, 32)
     whole_png, whole_jpeg = png(rows), jpeg(rows)
@@ -120,7 +135,7 @@ def bad():
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for name, data in [*good(), *bad()]:
+    for name, data in [*good(), *alpha(), *bad()]:
         path = os.path.join(sys.argv[1], name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as stream:
