@@ -78,6 +78,26 @@ local function prepare(self)
   if drift.is_folder(self.dir .. "/ema") then sweep(self.dir .. "/ema") end
 end
 
+local function about(name, o, seed)
+  return {
+    name = name, preset = o.preset, parameters = o.parameters, seed = seed,
+    drift = drift.version, lua = _VERSION, plugins = plugin_records(),
+    device = { name = drift.device().name, description = drift.device():describe() },
+    script = { path = drift.options.script, sha256 = drift.options.script and drift.sha256_file(drift.options.script) },
+  }
+end
+
+local function begin(self)
+  prepare(self)
+  if not self.resumed then                                        -- a resumed run's is replaced by describe(), once its checkpoint fits
+    self:save_config()                                            -- first: from here on the run can be resumed
+    self:flush()
+  else
+    note_other_device(self.dir, self.config.device)
+  end
+  return self
+end
+
 function run.open(o)
   local name = o.name or script_name()
   local resumed, out = drift.options.resume ~= nil, drift.options.out
@@ -88,24 +108,21 @@ function run.open(o)
     parts = {}, part_name = false, began = drift.clock(),
     name = name, parameters = o.parameters, preset = o.preset or false, resumed = resumed, seed = drift.seed(),
     dir = drift.options.resume or drift.options.out or free_folder(name),
-    records = {},
+    records = {}, config = about(name, o, drift.seed()),
   }, meta)
   self.resume_dir = self.dir                                      -- what --resume is to name
-  prepare(self)
   run.latest = self.dir                                           -- for messages: the folder of the run at hand
-  self.config = {
-    name = name, preset = o.preset, parameters = o.parameters, seed = self.seed,
-    drift = drift.version, lua = _VERSION, plugins = plugin_records(),
-    device = { name = drift.device().name, description = drift.device():describe() },
-    script = { path = drift.options.script, sha256 = drift.options.script and drift.sha256_file(drift.options.script) },
-  }
-  if not resumed then                                             -- a resumed run's is replaced by describe(), once its checkpoint fits
-    self:save_config()                                            -- first: from here on the run can be resumed
-    self:flush()
-  else
-    note_other_device(self.dir, self.config.device)
-  end
-  return self
+  return begin(self)
+end
+
+-- A run in the folder `dir`, whatever the command line says, that goes on where it was by itself: of something that is
+-- trained once and kept, for scripts to come.
+function run.at(dir, o)
+  return begin(setmetatable({
+    parts = {}, part_name = false, began = drift.clock(), name = o.name, parameters = o.parameters, preset = false,
+    resumed = drift.exists(dir .. "/config.json"), seed = drift.seed(), dir = dir, resume_dir = run.latest or false,
+    records = {}, config = about(o.name, o, drift.seed()),
+  }, meta))
 end
 
 function methods:path(file) return self.dir .. "/" .. file end

@@ -109,8 +109,8 @@ end
 local function stopped(run, net, optimizer, averages, at, progress)
   progress:finish()
   save(run, net, optimizer, averages, at)
-  drift.note("stopped in epoch %d after step %d; go on with: ./drift run %s --resume %s", at.epoch + 1, at.step,
-    drift.options.script or "SCRIPT", run.resume_dir)
+  drift.note("stopped in epoch %d after step %d; go on with: ./drift run %s%s", at.epoch + 1, at.step,
+    drift.options.script or "SCRIPT", run.resume_dir and " --resume " .. run.resume_dir or "")
   os.exit(130, true)
 end
 
