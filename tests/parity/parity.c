@@ -42,6 +42,7 @@ static const struct {
     { .kind = "ddim", .script = "tests/parity/samplers.lua" },
     { .kind = "dpmpp2m", .script = "tests/parity/samplers.lua" },
     { .kind = "edm", .script = "tests/parity/samplers.lua" },
+    { .kind = "if_unet_forward", .script = "tests/parity/if_unet.lua" },
 };
 
 static char devices[256];

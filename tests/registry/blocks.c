@@ -5,17 +5,38 @@
 
 #include <math.h>
 
-typedef struct shape { int rank; int64_t size[DR_MAX_RANK]; } shape;
+enum { MOST_INPUTS = 4 };
+typedef struct inputs { /* x, and what the block is given beside it */
+    dr_tensor *t[MOST_INPUTS];
+    int n;
+} inputs;
 
-static shape parse(const char *text) /* "2,4,8,8" */
+/* Normal tensors of the example's shapes: "2,4,8,8", or "2,4,8,8;2,6" where there is a second input. */
+static inputs input(const dr_component *c)
 {
-    shape s = { 0 };
+    const char *text = ((const dr_block *)c->iface)->example;
+    inputs in = { .n = 0 };
     assert_non_null(text);
-    for (char *end; *text && s.rank < DR_MAX_RANK; text = *end ? end + 1 : end) {
-        s.size[s.rank++] = strtoll(text, &end, 10);
+    while (*text) {
+        int64_t size[DR_MAX_RANK];
+        int rank = 0;
+        assert_true(in.n < MOST_INPUTS);
+        for (char *end = NULL; !end || *end == ','; text = *end ? end + 1 : end) {
+            assert_true(rank < DR_MAX_RANK);
+            size[rank++] = strtoll(text, &end, 10);
+        }
+        in.t[in.n] = noise(DR_F32, rank, size, (uint32_t)(1 + 2 * in.n));
+        in.n++;
     }
-    assert_true(s.rank > 0);
-    return s;
+    assert_true(in.n > 0);
+    return in;
+}
+
+static inputs row(const inputs *in, int64_t b)
+{
+    inputs one = { .n = in->n };
+    for (int i = 0; i < in->n; i++) one.t[i] = dr_slice(in->t[i], 0, b, 1);
+    return one;
 }
 
 static dr_module *build(const dr_component *c, uint64_t seed)
@@ -30,25 +51,19 @@ static dr_module *build(const dr_component *c, uint64_t seed)
 
 static dr_module *block_of(dr_module *root) { return dr_module_child_at(root, 0); }
 
-static dr_tensor *input(const dr_component *c)
-{
-    const shape s = parse(((const dr_block *)c->iface)->example);
-    return noise(DR_F32, s.rank, s.size, 1);
-}
-
-static dr_tensor *run(dr_module *root, bool training, dr_tensor *x)
+static dr_tensor *run(dr_module *root, bool training, const inputs *in)
 {
     dr_module_mode(root, training);
     dr_module_stream(root, 5, 0, 0);
-    dr_tensor *y = dr_module_forward(block_of(root), &x, 1);
+    dr_tensor *y = dr_module_forward(block_of(root), in->t, in->n);
     if (!y) fail_msg("%s", dr_error_message());
     return y;
 }
 
 /* A random direction of the output: its sum alone would be constant behind a normalisation. */
-static dr_tensor *loss_of(dr_module *root, dr_tensor *x)
+static dr_tensor *loss_of(dr_module *root, const inputs *in)
 {
-    dr_tensor *y = run(root, true, x);
+    dr_tensor *y = run(root, true, in);
     const dr_view *v = dr_tensor_view(y);
     return dr_sum(dr_mul(y, noise(DR_F32, v->rank, v->shape, 2)), 0, NULL, false);
 }
@@ -84,18 +99,19 @@ static void every_weight_has_a_gradient(dr_module *root)
 static void check_gradients(const dr_component *c)
 {
     dr_module *root = build(c, 1);
-    dr_tensor *x = dr_requires_grad(input(c), true);
-    assert_int_equal(dr_backward(loss_of(root, x), NULL), DR_OK);
-    assert_non_null(dr_grad(x));
+    const inputs in = input(c);
+    for (int i = 0; i < in.n; i++) dr_requires_grad(in.t[i], true);
+    assert_int_equal(dr_backward(loss_of(root, &in), NULL), DR_OK);
+    for (int i = 0; i < in.n; i++) assert_non_null(dr_grad(in.t[i]));
     every_weight_has_a_gradient(root);
 
     const double square = move(root, 0.0);
     if (square > 0.0) { /* f(w + h g) - f(w - h g) = 2 h |g|^2 */
         const double h = 2e-3 / sqrt(square);
         move(root, h);
-        const double above = dr_tensor_item(loss_of(root, x));
+        const double above = dr_tensor_item(loss_of(root, &in));
         move(root, -2 * h);
-        const double below = dr_tensor_item(loss_of(root, x)), slope = (above - below) / (2 * h * square);
+        const double below = dr_tensor_item(loss_of(root, &in)), slope = (above - below) / (2 * h * square);
         if (!(fabs(slope - 1.0) < 0.05)) fail_msg("%s: the loss rises %g times as its gradient says", c->name, slope);
     }
     dr_module_free(root);
@@ -105,13 +121,15 @@ static void check_gradients(const dr_component *c)
 static void check_shapes(const dr_component *c)
 {
     dr_module *root = build(c, 1);
-    dr_tensor *x = input(c), *trained = run(root, true, x), *whole = run(root, false, x);
-    const dr_view *in = dr_tensor_view(x), *out = dr_tensor_view(whole), *t = dr_tensor_view(trained);
+    const inputs all = input(c);
+    dr_tensor *trained = run(root, true, &all), *whole = run(root, false, &all);
+    const dr_view *in = dr_tensor_view(all.t[0]), *out = dr_tensor_view(whole), *t = dr_tensor_view(trained);
     assert_int_equal(out->rank, t->rank);
     for (int i = 0; i < out->rank; i++) assert_int_equal(out->shape[i], t->shape[i]);
     assert_int_equal(out->shape[0], in->shape[0]);
     for (int64_t b = 0; b < in->shape[0]; b++) {
-        dr_tensor *alone = run(root, false, dr_slice(x, 0, b, 1));
+        const inputs one = row(&all, b);
+        dr_tensor *alone = run(root, false, &one);
         assert_true(max_difference(alone, dr_slice(whole, 0, b, 1)) < 1e-5);
     }
     dr_module_free(root);
@@ -142,15 +160,15 @@ static void load(dr_module *root, const char *path)
 static void check_save_and_load(const dr_component *c)
 {
     dr_module *first = build(c, 1), *second = build(c, 2), *third = build(c, 1);
-    dr_tensor *x = input(c);
-    assert_true(max_difference(run(first, false, x), run(third, false, x)) == 0.0); /* one seed, one network */
-    run(first, true, x); /* running statistics move */
-    dr_tensor *before = run(first, false, x);
+    const inputs in = input(c);
+    assert_true(max_difference(run(first, false, &in), run(third, false, &in)) == 0.0); /* one seed, one network */
+    run(first, true, &in); /* running statistics move */
+    dr_tensor *before = run(first, false, &in);
     if (dr_module_named_count(first) > 0) {
         save(first, "block.safetensors");
         load(second, "block.safetensors");
     }
-    assert_true(max_difference(before, run(second, false, x)) == 0.0);
+    assert_true(max_difference(before, run(second, false, &in)) == 0.0);
     dr_module_free(first);
     dr_module_free(second);
     dr_module_free(third);

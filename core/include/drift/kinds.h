@@ -128,7 +128,8 @@ typedef struct dr_block {
     uint32_t size;
     dr_status (*create)(void *self, dr_builder *b); /* declares weights, buffers, children; called again on reload */
     dr_tensor *(*forward)(void *self, dr_tensor *x, dr_ctx *ctx); /* further inputs: dr_input(ctx, i) */
-    const char *example; /* shape of x for the registry's test with default or example parameters: "2,4,8,8" */
+    const char *example; /* shapes for the registry's test with default or example parameters: of x, "2,4,8,8", and of what
+                            else forward must be given, "2,4,8,8;2,5" */
     dr_args example_args; /* parameters for that test; required ones at least */
 } dr_block;
 
