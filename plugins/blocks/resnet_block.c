@@ -110,12 +110,38 @@ static dr_tensor *with_time(const resnet_block *r, dr_tensor *h, dr_ctx *ctx)
     return dr_group_norm(h, dr_mul(gain, r->gamma), dr_add(dr_mul(gain, r->beta), shift), r->groups, r->eps, (int)r->act);
 }
 
+/* ---- the branch, its maps given back one by one: at 256 pixels they are what a network's memory goes to --------------- */
+
+static dr_tensor *leave(dr_tensor *t) /* closes the scope, out of which t alone comes */
+{
+    t = dr_escape(t);
+    dr_scope_close();
+    return t;
+}
+
+static dr_tensor *to_conv1(const resnet_block *r, dr_tensor *x, dr_ctx *ctx)
+{
+    dr_scope_open();
+    return leave(dr_call(r->conv1, resample(r, dr_call(r->norm1, x, ctx)), ctx)); /* [B,o,H',W'] */
+}
+
+static dr_tensor *to_norm2(const resnet_block *r, dr_tensor *x, dr_ctx *ctx)
+{
+    dr_scope_open();
+    return leave(with_time(r, to_conv1(r, x, ctx), ctx));
+}
+
+static dr_tensor *to_conv2(const resnet_block *r, dr_tensor *x, dr_ctx *ctx)
+{
+    dr_scope_open();
+    return leave(dr_call(r->conv2, dropout(r, to_norm2(r, x, ctx), ctx), ctx));
+}
+
 static dr_tensor *forward(void *self, dr_tensor *x, dr_ctx *ctx)
 {
     const resnet_block *r = self;
-    dr_tensor *h = dr_call(r->conv1, resample(r, dr_call(r->norm1, x, ctx)), ctx); /* [B,o,H',W'] */
-    h = dr_call(r->conv2, dropout(r, with_time(r, h, ctx), ctx), ctx);
-    x = resample(r, x);                                                            /* [B,i,H',W'] */
+    dr_tensor *h = to_conv2(r, x, ctx); /* [B,o,H',W'] */
+    x = resample(r, x);                 /* [B,i,H',W'] */
     dr_tensor *y = dr_add(r->conv_shortcut ? dr_call(r->conv_shortcut, x, ctx) : x, h);
     return r->output_scale_factor == 1 ? y : dr_scale(1.0 / r->output_scale_factor, y);
 }
