@@ -314,6 +314,8 @@ dr_status dr_weigh(dr_instance *weighting, const dr_coef *c, double *weight); /*
 dr_status dr_draw_time(dr_instance *process, dr_instance *time_sampling, double u, double *t); /* an error outside the process's own */
 dr_tensor *dr_pair(dr_instance *coupling, dr_tensor *x0, dr_tensor *eps, dr_tensor *label); /* eps with its rows in the order of the
     images that they go with (coupling.c); label i32 [B] or NULL */
+/* From t back to a noisier t: x' = a x + b noise with a = alpha'/alpha, b^2 = sigma'^2 - a^2 sigma^2. */
+dr_tensor *dr_renoise(const dr_instance *process, dr_tensor *x, double from, double to, dr_tensor *noise);
 dr_tensor *dr_prediction_to(const dr_coef *c, dr_tensor *x, dr_tensor *prediction, double wx0, double weps); /* wx0 x0 + weps eps */
 
 typedef dr_tensor *(*dr_net_fn)(void *ctx, dr_tensor *x, const dr_batch_cond *cond); /* cond->time is filled in */
@@ -323,9 +325,18 @@ void dr_model_shares_images(dr_model *f); /* the network takes x [B] with a cond
     r mod B */
 void dr_model_network(dr_model *f, const char *name, dr_net_fn net, void *ctx); /* a further one, for guidance to ask by name */
 void dr_model_guide(dr_model *f, dr_instance *guidance); /* outermost last; borrowed */
-dr_status dr_model_condition(dr_model *f, dr_tensor *label, dr_tensor *tokens, dr_tensor *tokens_mask); /* [B] i32 or NULL; kept by the model */
+void dr_model_clip(dr_model *f, dr_instance *clip); /* of estimates of x0; NULL: none; borrowed */
+typedef struct dr_cond_values { /* of B rows each, or of one that holds for all; any may be NULL */
+    dr_tensor *label, *tokens, *tokens_mask;   /* [B] i32, [B,L,D], [B,L] */
+    dr_tensor *image, *image_level;            /* [B,C,H,W], [B] f32 */
+    dr_tensor *null_tokens, *null_tokens_mask; /* [B,L,D], [B,L]: what dropped rows get in place of tokens; without null_tokens
+                                                  such rows have mask 0 */
+} dr_cond_values;
+dr_status dr_model_conditions(dr_model *f, const dr_cond_values *c, int n); /* n >= 1; the model keeps what it is given */
+dr_status dr_model_condition(dr_model *f, dr_tensor *label, dr_tensor *tokens, dr_tensor *tokens_mask); /* one, of these alone */
 int64_t dr_model_calls(const dr_model *f); /* network evaluations so far, a batch of both halves counted once */
-typedef dr_status (*dr_sample_step_fn)(void *ctx, int64_t step, int64_t steps, double t, dr_tensor *x); /* after each step; not DR_OK stops */
+/* After each step; not DR_OK stops. It may put another tensor of x's shape and dtype in *x, which goes on in its place. */
+typedef dr_status (*dr_sample_step_fn)(void *ctx, int64_t step, int64_t steps, double t, dr_tensor **x);
 /* The loop: x at t_noise (NULL grid) or along t[0..n]; returns the last x in the caller's scope. */
 dr_tensor *dr_sample(dr_model *f, dr_instance *sampler, dr_tensor *x, dr_rng rng, const double *t, int64_t n, dr_sample_step_fn each, void *ctx);
 dr_status dr_sample_grid(dr_model *f, dr_instance *sampler, double **t, int64_t *n); /* malloc'd t[0..n] */

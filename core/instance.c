@@ -19,6 +19,10 @@ static dr_status start(dr_instance *i)
         const dr_process *p = i->iface;
         return p->create ? p->create(i->self) : DR_OK;
     }
+    if (is_kind(i->component, "clip")) {
+        const dr_clip *c = i->iface;
+        return c->create ? c->create(i->self) : DR_OK;
+    }
     if (is_kind(i->component, "dataset")) {
         const dr_dataset *d = i->iface;
         return d->open ? d->open(i->self) : DR_OK;

@@ -1,48 +1,14 @@
 /* model.c: a process, guidance and a network as one thing that samplers evaluate.
  *   network -> guidance[0] -> ... -> guidance[n-1] -> velocity, data or noise by the process's coefficients
- * The network's evaluation is a plan, but where gradients are recorded: it is replayed from the fourth time on, and
- * what follows from its weights, the label and the mask alone is computed once.
- * Each guidance sees the level below it through dr_predict; what it gets and returns is p x0 + q eps (noising.c). */
-#include "noising.h"
+ * Each guidance sees the level below it through dr_predict; what it gets and returns is p x0 + q eps (noising.c). Where the
+ * model has a clip, it is applied to the estimate of the data, and noise and velocity follow from that. Conditions are in
+ * condition.c, the network's evaluation in network_call.c. */
+#include "model.h"
 #include "tensor.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_GUIDANCE = 16, MAX_NETWORKS = 16 };
-
-typedef struct network {
-    char *name; /* NULL: the one that is sampled from */
-    dr_net_fn fn;
-    void *ctx;
-    dr_plan *plan; /* of its evaluation; NULL: not yet */
-} network;
-
-struct dr_cond {
-    dr_tensor *label, *tokens, *tokens_mask; /* [B] i32, [B,L,D], [B,L]; owned by the model, NULL where absent */
-    bool dropped;                            /* the null condition: the mask is 0 */
-};
-
-typedef struct memory { /* what a sampler keeps from one step to the next */
-    char *name;
-    dr_tensor *tensor;
-} memory;
-
-struct dr_model {
-    dr_instance *process;
-    network net[MAX_NETWORKS];
-    int networks;
-    bool shares_images; /* net[0] does, see drift.h */
-    dr_instance *guidance[MAX_GUIDANCE];
-    int guidances, level; /* level: how many of them the next dr_predict runs through */
-    dr_cond cond, null_cond;
-    dr_cond whole; /* the condition of all rows, while `narrowed` to some */
-    bool narrowed;
-    int64_t calls;
-    memory *kept;
-    int64_t kept_count;
-};
 
 dr_model *dr_model_new(dr_instance *process, dr_net_fn net, void *ctx)
 {
@@ -53,30 +19,17 @@ dr_model *dr_model_new(dr_instance *process, dr_net_fn net, void *ctx)
     }
     f->process = process;
     f->net[f->networks++] = (network){ .fn = net, .ctx = ctx };
-    f->null_cond.dropped = true;
-    return f;
-}
-
-static void release_cond(const dr_cond *c)
-{
-    dr_release(c->label);
-    dr_release(c->tokens);
-    dr_release(c->tokens_mask);
-}
-
-static void set_cond(dr_model *f, dr_cond c)
-{
-    f->cond = c;
-    f->null_cond = c; /* borrows what cond owns */
-    f->null_cond.dropped = true;
+    if (dr_model_condition(f, NULL, NULL, NULL) == DR_OK) return f; /* the empty one */
+    dr_model_free(f);
+    return NULL;
 }
 
 void dr_model_free(dr_model *f)
 {
     if (!f) return;
     dr_model_forget(f);
-    dr_model_all_rows(f);
-    release_cond(&f->cond);
+    dr_model_drop_conditions(f);
+    dr_release(f->variance);
     for (int i = 0; i < f->networks; i++) {
         free(f->net[i].name);
         dr_plan_free(f->net[i].plan);
@@ -85,6 +38,7 @@ void dr_model_free(dr_model *f)
 }
 
 void dr_model_shares_images(dr_model *f) { f->shares_images = true; }
+void dr_model_clip(dr_model *f, dr_instance *clip) { f->clip = clip; }
 
 void dr_model_network(dr_model *f, const char *name, dr_net_fn net, void *ctx)
 {
@@ -108,134 +62,27 @@ void dr_model_guide(dr_model *f, dr_instance *guidance)
     f->level = f->guidances;
 }
 
-dr_status dr_model_condition(dr_model *f, dr_tensor *label, dr_tensor *tokens, dr_tensor *tokens_mask)
-{
-    const dr_view *v = dr_tensor_view(label);
-    if (dr_failed()) return dr_failed();
-    if (v && (v->rank != 1 || v->dtype != DR_I32)) {
-        char text[128];
-        return dr_fail(DR_ESHAPE, "labels should be i32[B], got %s", dr_view_text(v, text, sizeof text));
-    }
-    dr_model_all_rows(f);
-    const dr_cond old = f->cond;
-    set_cond(f, (dr_cond){ .label = dr_retain(label), .tokens = dr_retain(tokens),
-                           .tokens_mask = dr_retain(tokens_mask) });
-    release_cond(&old);
-    return DR_OK;
-}
-
 int64_t dr_model_calls(const dr_model *f) { return f->calls; }
-const dr_cond *dr_cond_null(dr_model *f) { return &f->null_cond; }
 
-/* ---- the network ---------------------------------------------------------------------------------------------- */
+/* ---- predictions ---------------------------------------------------------------------------------------------- */
 
-static dr_status check_rows(const char *what, dr_tensor *t, int64_t B)
+dr_tensor *dr_variance(dr_model *f)
 {
-    const dr_view *v = dr_tensor_view(t);
-    if (!v || (v->rank > 0 && v->shape[0] == B)) return DR_OK;
-    return dr_fail(DR_ESHAPE, "%s: %lld rows for %lld images", what, v->rank > 0 ? (long long)v->shape[0] : 1LL,
-                   (long long)B);
+    if (f->variance && f->variance->scope == 0) dr_scope_hold(dr_retain(f->variance));
+    return f->variance;
 }
 
-/* ---- some rows alone ------------------------------------------------------------------------------------------ */
-
-void dr_model_all_rows(dr_model *f)
+void dr_set_variance(dr_model *f, dr_tensor *v)
 {
-    if (!f->narrowed) return;
-    const dr_cond some = f->cond;
-    f->narrowed = false;
-    set_cond(f, f->whole);
-    release_cond(&some);
+    dr_retain(v);
+    dr_release(f->variance);
+    f->variance = v;
 }
 
-static dr_tensor *rows_of(dr_tensor *t, int64_t first, int64_t n)
+static const dr_cond *given_or_own(const dr_model *f, const dr_cond *cond) 
 {
-    return t ? dr_retain(dr_slice(t, 0, first, n)) : NULL;
+    return cond ? cond : &f->cond[0]->given;
 }
-
-dr_status dr_model_rows(dr_model *f, int64_t first, int64_t n, int64_t of)
-{
-    dr_model_all_rows(f);
-    const dr_cond *c = &f->cond;
-    if (dr_failed() || check_rows("labels", c->label, of) || check_rows("tokens", c->tokens, of)) return dr_failed();
-    f->whole = *c;
-    f->narrowed = true;
-    set_cond(f, (dr_cond){ .label = rows_of(c->label, first, n), .tokens = rows_of(c->tokens, first, n),
-                           .tokens_mask = rows_of(c->tokens_mask, first, n) });
-    return dr_failed();
-}
-
-/* ---- one call of it ------------------------------------------------------------------------------------------- */
-
-enum { INPUT = 0, TIME, LABEL, MASK, TOKENS, TOKENS_MASK, NET_INPUTS };
-
-static dr_status evaluate(void *ctx, dr_tensor *const *in, dr_tensor **out, int *n_out)
-{
-    const network *net = ctx;
-    const dr_batch_cond cond = { .time = in[TIME], .label = in[LABEL], .mask = in[MASK], .tokens = in[TOKENS],
-                                 .tokens_mask = in[TOKENS_MASK] };
-    out[0] = dr_retain(net->fn(net->ctx, in[INPUT], &cond));
-    if (!out[0] && !dr_failed()) dr_fail(DR_EINTERNAL, "the network returned nothing and did not say why");
-    if (!out[0]) return dr_failed();
-    *n_out = 1;
-    return dr_failed();
-}
-
-static dr_tensor *run_plan(network *net, dr_tensor *const in[NET_INPUTS])
-{
-    dr_plan_call c = { .fn = evaluate, .ctx = net, .in = in, .n_in = NET_INPUTS,
-                       .constant = 1u << LABEL | 1u << MASK | 1u << TOKENS | 1u << TOKENS_MASK };
-    dr_tensor *y[DR_PLAN_OUTPUTS] = { NULL };
-    int n = 0;
-    const bool recording = dr_grad_mode(false);
-    dr_grad_mode(recording);
-    if (recording) { /* a gradient through the network is wanted */
-        evaluate(net, in, y, &n);
-    } else {
-        if (!net->plan) net->plan = dr_plan_new("the network's evaluation", 1000);
-        if (net->plan) dr_plan_run(net->plan, &c, y, &n);
-    }
-    if (!y[0]) return NULL;
-    if (y[0]->scope > 0) {
-        dr_release(y[0]); /* its scope has it */
-    } else {
-        dr_scope_hold(y[0]);
-    }
-    return dr_failed() ? NULL : y[0];
-}
-
-/* x [B,C,H,W] at t under the condition c, whose mask is [B] and whose tensors have B rows as well; or all of them n B,
- * if the network shares images. */
-static dr_tensor *run_network(dr_model *f, network *net, dr_tensor *x, double t, const dr_cond *c,
-                              dr_tensor *mask)
-{
-    const int64_t B = dr_tensor_view(mask ? mask : x)->shape[0];
-    dr_coef coef;
-    dr_model_coef(f, t, &coef);
-    if (check_rows("labels", c->label, B) || check_rows("tokens", c->tokens, B)) return NULL;
-    if (!isfinite(coef.time)) {
-        dr_fail(DR_EINVAL, "process %s: the network cannot be asked at t = %g: its time would be %g",
-                f->process->component->name, t, coef.time);
-        return NULL;
-    }
-    dr_tensor *const in[NET_INPUTS] = { coef.c_in == 1.0 ? x : dr_scale(coef.c_in, x),
-                                        dr_tensor_full(DR_F32, 1, &B, coef.time), c->label, mask, c->tokens,
-                                        c->tokens_mask };
-    if (dr_failed()) return NULL;
-    f->calls++;
-    return run_plan(net, in);
-}
-
-static bool is_conditioned(const dr_cond *c) { return c->label || c->tokens; }
-
-static dr_tensor *run_one(dr_model *f, network *net, dr_tensor *x, double t, const dr_cond *c)
-{
-    const int64_t B = dr_tensor_view(x)->shape[0];
-    dr_tensor *mask = is_conditioned(c) ? dr_tensor_full(DR_F32, 1, &B, c->dropped ? 0.0 : 1.0) : NULL;
-    return run_network(f, net, x, t, c, mask);
-}
-
-static const dr_cond *given_or_own(const dr_model *f, const dr_cond *cond) { return cond ? cond : &f->cond; }
 
 dr_tensor *dr_predict(dr_model *f, dr_tensor *x, double t, const dr_cond *cond)
 {
@@ -247,33 +94,20 @@ dr_tensor *dr_predict(dr_model *f, dr_tensor *x, double t, const dr_cond *cond)
         f->level++;
         return y;
     }
-    return run_one(f, &f->net[0], x, t, c);
+    dr_tensor *variance, *y = dr_network_one(f, &f->net[0], x, t, c, &variance);
+    dr_set_variance(f, variance);
+    return y;
 }
 
 dr_tensor *dr_predict_by(dr_model *f, const char *name, dr_tensor *x, double t, const dr_cond *cond)
 {
     if (dr_failed() || !x) return NULL;
     for (int i = 1; i < f->networks; i++) {
-        if (strcmp(f->net[i].name, name) == 0) return run_one(f, &f->net[i], x, t, given_or_own(f, cond));
+        dr_tensor *variance; /* another network's: not what belongs to the model's own prediction */
+        if (strcmp(f->net[i].name, name) == 0) return dr_network_one(f, &f->net[i], x, t, given_or_own(f, cond), &variance);
     }
     dr_fail(DR_ENOTFOUND, "the model has no network \"%s\"; give it one: networks = { %s = net }", name, name);
     return NULL;
-}
-
-static dr_tensor *twice(dr_tensor *t)
-{
-    return t ? dr_concat((dr_tensor *[]){ t, t }, 2, 0) : NULL;
-}
-
-/* The conditional half first, the null one after it: [2B,C,H,W]. x is not repeated for a network that shares it. */
-static dr_tensor *run_both(dr_model *f, dr_tensor *x, double t, const dr_cond *c)
-{
-    const int64_t B = dr_tensor_view(x)->shape[0];
-    dr_tensor *mask[2] = { dr_tensor_full(DR_F32, 1, &B, c->dropped ? 0.0 : 1.0), dr_tensor_full(DR_F32, 1, &B, 0.0) };
-    if (check_rows("labels", c->label, B) || check_rows("tokens", c->tokens, B)) return NULL;
-    const dr_cond both = { .label = twice(c->label), .tokens = twice(c->tokens), .tokens_mask = twice(c->tokens_mask) };
-    dr_tensor *x2 = f->shares_images ? x : twice(x), *mask2 = dr_concat(mask, 2, 0);
-    return x2 && mask2 && !dr_failed() ? run_network(f, &f->net[0], x2, t, &both, mask2) : NULL;
 }
 
 dr_tensor *dr_predict_pair(dr_model *f, dr_tensor *x, double t, const dr_cond *cond, dr_tensor **uncond)
@@ -281,18 +115,17 @@ dr_tensor *dr_predict_pair(dr_model *f, dr_tensor *x, double t, const dr_cond *c
     *uncond = NULL;
     if (dr_failed() || !x) return NULL;
     const dr_cond *c = given_or_own(f, cond);
-    if (!is_conditioned(c)) return *uncond = dr_predict(f, x, t, c);
+    if (!dr_cond_is_given(c)) return *uncond = dr_predict(f, x, t, c);
+    dr_tensor *variance, *y;
     if (f->level > 0) { /* guidance in between decides for itself what each half costs */
-        dr_tensor *y = dr_predict(f, x, t, c);
-        *uncond = dr_predict(f, x, t, &f->null_cond);
-        return y;
+        y = dr_predict(f, x, t, c);
+        variance = dr_variance(f);
+        *uncond = dr_predict(f, x, t, c->null);
+    } else {
+        y = dr_network_both(f, x, t, c, uncond, &variance);
     }
-    dr_tensor *y = run_both(f, x, t, c);
-    if (!y) return NULL;
-    const int64_t B = dr_tensor_view(x)->shape[0];
-    if (check_rows("the network's output", y, 2 * B)) return NULL;
-    *uncond = dr_slice(y, 0, B, B);
-    return dr_slice(y, 0, 0, B);
+    dr_set_variance(f, variance);
+    return y;
 }
 
 /* ---- what samplers ask for ------------------------------------------------------------------------------------ */
@@ -306,11 +139,25 @@ void dr_model_range(dr_model *f, double *t_noise, double *t_data, int64_t *steps
 
 const dr_instance *dr_model_process(dr_model *f) { return f->process; }
 
+static dr_tensor *clipped(const dr_model *f, dr_tensor *x0)
+{
+    if (!x0) return NULL;
+    dr_tensor *y = ((const dr_clip *)f->clip->iface)->apply(f->clip->self, x0);
+    if (!y && !dr_failed()) dr_fail(DR_EINTERNAL, "clip %s returned nothing and did not say why", f->clip->component->name);
+    return y;
+}
+
+/* Knowing x0 is a prediction with p = 1, q = 0. What is wanted of a clipped x0 follows from it; x0 itself is never taken
+ * back out of eps, which would lose its digits where there is little signal. */
 static dr_tensor *estimate(dr_model *f, dr_tensor *x, double t, double wx0, double weps)
 {
     dr_coef c;
     dr_model_coef(f, t, &c);
-    return dr_prediction_to(&c, x, dr_predict(f, x, t, &f->cond), wx0, weps);
+    dr_tensor *y = dr_predict(f, x, t, NULL);
+    if (!f->clip) return dr_prediction_to(&c, x, y, wx0, weps);
+    dr_tensor *x0 = clipped(f, dr_prediction_to(&c, x, y, 1.0, 0.0));
+    c.p = 1.0, c.q = 0.0;
+    return dr_prediction_to(&c, x, x0, wx0, weps);
 }
 
 dr_tensor *dr_eval(dr_model *f, dr_tensor *x, double t)
@@ -323,7 +170,6 @@ dr_tensor *dr_eval(dr_model *f, dr_tensor *x, double t)
 dr_tensor *dr_eval_x0(dr_model *f, dr_tensor *x, double t) { return estimate(f, x, t, 1.0, 0.0); }
 dr_tensor *dr_eval_eps(dr_model *f, dr_tensor *x, double t) { return estimate(f, x, t, 0.0, 1.0); }
 
-/* Knowing x0 is a prediction with p = 1, q = 0. */
 dr_tensor *dr_x0_to_eps(dr_model *f, dr_tensor *x, dr_tensor *x0, double t)
 {
     dr_coef c;
@@ -336,7 +182,12 @@ _Bool dr_singular(dr_model *f, double t)
 {
     dr_coef c;
     dr_model_coef(f, t, &c);
-    return !isfinite(c.time) || !dr_prediction_determines(&c, c.dalpha, c.dsigma);
+    if (!isfinite(c.time)) return true;
+    if (f->clip) {
+        if (!dr_prediction_determines(&c, 1.0, 0.0)) return true;
+        c.p = 1.0, c.q = 0.0;
+    }
+    return !dr_prediction_determines(&c, c.dalpha, c.dsigma);
 }
 
 /* ---- memory across steps -------------------------------------------------------------------------------------- */

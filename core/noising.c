@@ -320,3 +320,20 @@ bool dr_prediction_determines(const dr_coef *c, double wx0, double weps)
     solution s;
     return solve(c, wx0, weps, &s);
 }
+
+/* ---- and back to more noise ------------------------------------------------------------------------------------- */
+
+dr_tensor *dr_renoise(const dr_instance *process, dr_tensor *x, double from, double to, dr_tensor *noise)
+{
+    dr_coef now, then;
+    if (dr_failed() || !x || !noise) return NULL;
+    dr_process_coef(process, from, &now);
+    dr_process_coef(process, to, &then);
+    const double a = then.alpha / now.alpha, b2 = then.sigma * then.sigma - a * a * now.sigma * now.sigma;
+    if (!isfinite(a) || !(b2 >= 0.0)) {
+        dr_fail(DR_EINVAL, "renoise: t = %g to %g does not go towards the noise, on process %s", from, to,
+                process->component->name);
+        return NULL;
+    }
+    return weighted_sum(a, x, sqrt(b2), noise);
+}

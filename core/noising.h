@@ -8,8 +8,10 @@
 bool dr_prediction_determines(const dr_coef *c, double wx0, double weps);
 /* Lets go of what dr_remember kept: at both ends of a run (model.c). */
 void dr_model_forget(dr_model *f);
+/* Lets go of what guidance made for one step: conditions with other images (condition.c). */
+void dr_model_step_done(dr_model *f);
 /* The model sees rows first..first+n-1 of its condition alone, as if they were all; of: how many images there are, which
- * the condition must have as many rows as. dr_model_all_rows sees all of them again (model.c). */
+ * the condition must have as many rows as. dr_model_all_rows sees all of them again (condition.c). */
 dr_status dr_model_rows(dr_model *f, int64_t first, int64_t n, int64_t of);
 void dr_model_all_rows(dr_model *f);
 

@@ -115,10 +115,33 @@ typedef struct run {
     void *ctx;
 } run;
 
-static dr_status tell(const run *r, int64_t done, dr_tensor *x)
+static bool is_alike(const dr_view *a, const dr_view *b)
+{
+    return a->dtype == b->dtype && a->rank == b->rank && memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0;
+}
+
+/* *x, which is owned, may come back as another one. */
+static dr_status replace(dr_tensor **x, dr_tensor *by)
+{
+    const dr_view *was = dr_tensor_view(*x), *is = dr_tensor_view(by);
+    char a[128], b[128];
+    if (by == *x) return DR_OK;
+    if (!is || !is_alike(was, is)) {
+        return dr_fail(DR_ESHAPE, "what goes on in place of x %s is %s", dr_view_text(was, a, sizeof a),
+                       is ? dr_view_text(is, b, sizeof b) : "nothing");
+    }
+    dr_retain(by);
+    dr_release(*x);
+    *x = by;
+    return DR_OK;
+}
+
+static dr_status tell(const run *r, int64_t done, dr_tensor **x)
 {
     if (!r->each) return DR_OK;
-    const dr_status status = r->each(r->ctx, done, r->n, r->t[done], x);
+    dr_tensor *given = *x;
+    const dr_status status = r->each(r->ctx, done, r->n, r->t[done], &given);
+    if (status == DR_OK && !dr_failed()) return replace(x, given);
     if (status != DR_OK) dr_fail(status, "sampling stopped after step %lld of %lld", (long long)done, (long long)r->n);
     return dr_failed();
 }
@@ -174,7 +197,8 @@ static dr_tensor *one_step(const run *r, int64_t i, dr_tensor *x, dr_rng rng)
         dr_fail(DR_EINTERNAL, "sampler %s: step %lld returned nothing and did not say why", r->sampler->component->name,
                 (long long)i + 1);
     }
-    if (next && !dr_failed()) tell(r, i + 1, next);
+    dr_model_step_done(r->f);
+    if (next && !dr_failed()) tell(r, i + 1, &next);
     dr_scope_close();
     if (!dr_failed()) return next;
     dr_release(next);

@@ -109,6 +109,9 @@ void bind_instance_methods(lua_State *L, const char *kind, const luaL_Reg *metho
 /* ---- bind_process.c ---------------------------------------------------------------------------------------------- */
 double *bind_check_times(lua_State *L, int index, int64_t B); /* a number for all, or a list of B; pushes their owner */
 
+/* ---- bind_condition.c -------------------------------------------------------------------------------------------- */
+void bind_model_conditions(lua_State *L, dr_model *m, int table); /* sets them from the table's fields */
+
 /* ---- bind_module.c ----------------------------------------------------------------------------------------------- */
 dr_module *bind_check_module(lua_State *L, int index); /* a net of lua/drift/net.lua */
 dr_module *bind_check_handle(lua_State *L, int index); /* its handle, or that of a part of it */

@@ -2,10 +2,11 @@
  * called as net(x, cond). It and the callback of each sampling step are called protected, in a scope of Lua's own; an
  * error in them stops the sampling and is then raised as it was. */
 #include "bind.h"
+#include "noising.h"
 
 #include <stdlib.h>
 
-enum { PROCESS = 1, NET, GUIDANCE, NETWORKS, EACH, FAILURE, MODEL_VALUES = 6 }; /* user values of a model */
+enum { PROCESS = 1, NET, GUIDANCE, NETWORKS, EACH, FAILURE, CLIP, MODEL_VALUES = 7 }; /* user values of a model */
 
 typedef struct model {
     dr_model *model;
@@ -30,24 +31,31 @@ typedef struct net_call {
     lua_Integer place; /* of a further network in the model's list */
 } net_call;
 
+/* The model's own view of y, in the core's current scope: Lua may forget y. */
+static dr_tensor *own_view(lua_State *L, dr_tensor *y)
+{
+    const dr_view *v = dr_tensor_view(y);
+    dr_tensor *view = v->rank > 0 ? dr_slice(y, 0, 0, v->shape[0]) : dr_reshape(y, 0, NULL);
+    bind_check(L);
+    return view;
+}
+
 static int call_net(lua_State *L) /* net, net_call */
 {
     luaL_checkstack(L, 8, "a network");
     net_call *c = lua_touserdata(L, 2);
     lua_pushvalue(L, 1);
     bind_push_borrowed(L, c->x);
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 7);
     set_tensor(L, "time", c->cond->time);
     set_tensor(L, "label", c->cond->label);
     set_tensor(L, "mask", c->cond->mask);
     set_tensor(L, "tokens", c->cond->tokens);
     set_tensor(L, "tokens_mask", c->cond->tokens_mask);
+    set_tensor(L, "image", c->cond->image);
+    set_tensor(L, "image_level", c->cond->image_level);
     lua_call(L, 2, 1);
-    dr_tensor *y = bind_check_tensor(L, -1);
-    const dr_view *v = dr_tensor_view(y);
-    /* the model's own view, in the core's current scope: Lua may forget y */
-    c->result = v->rank > 0 ? dr_slice(y, 0, 0, v->shape[0]) : dr_reshape(y, 0, NULL);
-    bind_check(L);
+    c->result = own_view(L, bind_check_tensor(L, -1));
     return 0;
 }
 
@@ -102,25 +110,28 @@ static dr_tensor *run_other(void *ctx, dr_tensor *x, const dr_batch_cond *cond)
 typedef struct step_call {
     int64_t step, steps;
     double t;
-    dr_tensor *x;
+    dr_tensor *x; /* in and out */
 } step_call;
 
 static int call_each(lua_State *L) /* fn, step_call */
 {
-    const step_call *c = lua_touserdata(L, 2);
+    step_call *c = lua_touserdata(L, 2);
     lua_pushvalue(L, 1);
     lua_pushinteger(L, c->step);
     lua_pushinteger(L, c->steps);
     lua_pushnumber(L, c->t);
     bind_push_borrowed(L, c->x);
-    lua_call(L, 4, 0);
+    lua_call(L, 4, 1);
+    if (!lua_isnil(L, -1)) c->x = own_view(L, bind_check_tensor(L, -1)); /* goes on in x's place */
     return 0;
 }
 
-static dr_status run_each(void *ctx, int64_t step, int64_t steps, double t, dr_tensor *x)
+static dr_status run_each(void *ctx, int64_t step, int64_t steps, double t, dr_tensor **x)
 {
-    step_call c = { step, steps, t, x };
-    return protected(ctx, call_each, EACH, &c);
+    step_call c = { step, steps, t, *x };
+    const dr_status status = protected(ctx, call_each, EACH, &c);
+    *x = c.x;
+    return status;
 }
 
 /* Raises what a callback raised, as it was, or else what the core has to say. The model is at index 1. */
@@ -167,13 +178,6 @@ static void add_guidance(lua_State *L, model *m, int list)
     bind_check(L);
 }
 
-static void condition(lua_State *L, model *m, int table)
-{
-    dr_model_condition(m->model, bind_option_tensor(L, table, "label"), bind_option_tensor(L, table, "tokens"),
-                       bind_option_tensor(L, table, "tokens_mask"));
-    bind_check(L);
-}
-
 static void check_callable(lua_State *L, int index)
 {
     if (lua_isfunction(L, index)) return;
@@ -213,7 +217,7 @@ static void add_networks(lua_State *L, model *m)
     bind_check(L);
 }
 
-static int core_model(lua_State *L) /* model(process, net, { guidance =, label =, tokens =, tokens_mask =, networks = }) */
+static int core_model(lua_State *L) /* model(process, net, { guidance =, clip =, networks =, a condition's fields or conditions = }) */
 {
     dr_instance *process = bind_check_instance(L, 1, "process");
     luaL_checkany(L, 2);
@@ -240,7 +244,11 @@ static int core_model(lua_State *L) /* model(process, net, { guidance =, label =
         add_networks(L, m);
         lua_setiuservalue(L, 4, NETWORKS);
     }
-    condition(L, m, 3);
+    if (lua_getfield(L, 3, "clip") != LUA_TNIL) {
+        dr_model_clip(m->model, bind_check_instance(L, lua_gettop(L), "clip"));
+        lua_setiuservalue(L, 4, CLIP);
+    }
+    bind_model_conditions(L, m->model, 3);
     lua_settop(L, 4);
     return 1;
 }
@@ -249,7 +257,7 @@ static int model_condition(lua_State *L)
 {
     model *m = check_model(L);
     luaL_checktype(L, 2, LUA_TTABLE);
-    condition(L, m, 2);
+    bind_model_conditions(L, m->model, 2);
     lua_settop(L, 1);
     return 1;
 }
@@ -269,6 +277,7 @@ static int push_estimate(lua_State *L, estimate_fn *estimate) /* (model, x, t) *
     const double t = luaL_checknumber(L, 3);
     dr_scope_open();
     dr_tensor *y = dr_retain(estimate(m->model, x, t));
+    dr_model_step_done(m->model);
     dr_scope_close();
     if (dr_failed()) {
         dr_release(y);
@@ -283,6 +292,22 @@ static int model_velocity(lua_State *L) { return push_estimate(L, dr_eval); }
 static int model_x0(lua_State *L) { return push_estimate(L, dr_eval_x0); }
 
 static int model_eps(lua_State *L) { return push_estimate(L, dr_eval_eps); }
+
+static int model_variance(lua_State *L)
+{
+    model *m = check_model(L);
+    dr_scope_open();
+    return bind_done(L, dr_variance(m->model));
+}
+
+static int model_renoise(lua_State *L) /* renoise(x, from, to, noise) */
+{
+    const model *m = check_model(L);
+    dr_tensor *x = bind_check_tensor(L, 2), *noise = bind_check_tensor(L, 5);
+    const double from = luaL_checknumber(L, 3), to = luaL_checknumber(L, 4);
+    dr_scope_open();
+    return bind_done(L, dr_renoise(dr_model_process(m->model), x, from, to, noise));
+}
 
 static int model_grid(lua_State *L) /* grid(sampler) */
 {
@@ -346,6 +371,8 @@ void bind_open_model(lua_State *L)
         { "velocity", model_velocity },
         { "x0", model_x0 },
         { "eps", model_eps },
+        { "variance", model_variance },
+        { "renoise", model_renoise },
         { "grid", model_grid },
         { "sample", model_sample },
         { NULL, NULL },

@@ -203,6 +203,23 @@ static int core_prediction_to(lua_State *L) /* prediction_to(process, t, x, pred
     return bind_done(L, dr_prediction_to(&c, x, prediction, wx0, weps));
 }
 
+static int core_renoise(lua_State *L) /* renoise(process, x, from, to, noise) */
+{
+    const dr_instance *process = bind_check_instance(L, 1, "process");
+    dr_tensor *x = bind_check_tensor(L, 2), *noise = bind_check_tensor(L, 5);
+    const double from = luaL_checknumber(L, 3), to = luaL_checknumber(L, 4);
+    dr_scope_open();
+    return bind_done(L, dr_renoise(process, x, from, to, noise));
+}
+
+static int clip_apply(lua_State *L) /* apply(x0) */
+{
+    const dr_instance *clip = bind_check_instance(L, 1, "clip");
+    dr_tensor *x0 = bind_check_tensor(L, 2);
+    dr_scope_open();
+    return bind_done(L, ((const dr_clip *)clip->iface)->apply(clip->self, x0));
+}
+
 /* ---- what training is made of beside the process ----------------------------------------------------------------- */
 
 static int time_sampling_draw(lua_State *L) /* draw(process, u) */
@@ -248,6 +265,7 @@ void bind_open_process(lua_State *L)
         { "noise_batch", core_noise_batch },
         { "draw_times", core_draw_times },
         { "prediction_to", core_prediction_to },
+        { "renoise", core_renoise },
         { NULL, NULL },
     };
     static const luaL_Reg process[] = {
@@ -255,10 +273,12 @@ void bind_open_process(lua_State *L)
     };
     static const luaL_Reg time_sampling[] = { { "draw", time_sampling_draw }, { NULL, NULL } };
     static const luaL_Reg weighting[] = { { "weight", weighting_weight }, { NULL, NULL } };
+    static const luaL_Reg clip[] = { { "apply", clip_apply }, { NULL, NULL } };
     static const luaL_Reg coupling[] = { { "pair", coupling_pair }, { NULL, NULL } };
     luaL_setfuncs(L, functions, 0);
     bind_instance_methods(L, "process", process);
     bind_instance_methods(L, "time_sampling", time_sampling);
     bind_instance_methods(L, "weighting", weighting);
     bind_instance_methods(L, "coupling", coupling);
+    bind_instance_methods(L, "clip", clip);
 }

@@ -14,7 +14,7 @@ static dr_tensor *eval(void *self, dr_model *f, dr_tensor *x, double t, const dr
 {
     const cfg *g = self;
     if (g->scale == 1.0) return dr_predict(f, x, t, cond);
-    if (g->scale == 0.0) return dr_predict(f, x, t, dr_cond_null(f));
+    if (g->scale == 0.0) return dr_predict(f, x, t, dr_cond_null_of(f, cond));
     dr_tensor *u = NULL;
     dr_tensor *c = dr_predict_pair(f, x, t, cond, &u);    /* [B,C,H,W] */
     return dr_axpy(g->scale, dr_sub(c, u), u);

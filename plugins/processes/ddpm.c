@@ -1,21 +1,26 @@
 /* ddpm.c: the discrete chain of denoising diffusion.     Ho, Jain & Abbeel 2020; v: Salimans & Ho 2022
  *   abar_t = prod_{i<t} (1 - beta_i),  abar_0 = 1;   x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) eps,  t = 1..T
- * Between whole t, log abar is interpolated linearly, so that ODE samplers may stop anywhere. The network sees t/T. */
+ * Between whole t, log abar is interpolated linearly, so that ODE samplers may stop anywhere. The network sees t/T, or
+ * the step's index t - 1, which counts from 0 (diffusers). */
 #include "prediction.h"
 
 #include <math.h>
 #include <stdlib.h>
 
+enum { TIME_FRACTION = 0, TIME_INDEX };
+
 typedef struct {
     int64_t T, predict;
     dr_instance *schedule;
     double *log_abar; /* [T+1], log_abar[0] = 0 */
+    int64_t time;
 } ddpm;
 
 static const dr_param params[] = {
     DR_INT(ddpm, T, 300, 1, 1000000, "steps of the chain"),
     DR_ENUM(ddpm, predict, PREDICT_EPS, PREDICTIONS, PREDICTIONS_DOC),
     DR_COMPONENT_PARAM(ddpm, schedule, "schedule:linear", "beta of each step"),
+    DR_ENUM(ddpm, time, TIME_FRACTION, "fraction|index", "what the network is told: t/T, or the step's index t - 1"),
     DR_END
 };
 
@@ -69,7 +74,7 @@ static void coef(void *self, double t, dr_coef *c)
     c->dalpha = c->alpha * slope / 2.0;
     c->dsigma = clamped > 0.0 ? -c->alpha * c->alpha * slope / (2.0 * c->sigma) : INFINITY;
     c->c_in = 1.0, c->weight = 1.0;
-    c->time = t / (double)d->T;
+    c->time = d->time == TIME_INDEX ? fmax(t - 1.0, 0.0) : t / (double)d->T;
     set_target((prediction)d->predict, c);
 }
 

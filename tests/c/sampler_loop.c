@@ -70,12 +70,12 @@ static void all_steps_of_continuous_time_is_an_error(void **state)
 
 typedef struct trace { int64_t calls, stop_at; double t[8]; } trace;
 
-static dr_status watch(void *ctx, int64_t step, int64_t steps, double t, dr_tensor *x)
+static dr_status watch(void *ctx, int64_t step, int64_t steps, double t, dr_tensor **x)
 {
     trace *w = ctx;
     assert_int_equal(step, w->calls + 1);
     assert_int_equal(steps, 4);
-    assert_non_null(x);
+    assert_non_null(*x);
     w->t[w->calls++] = t;
     return step == w->stop_at ? DR_EINTERRUPTED : DR_OK;
 }

@@ -11,7 +11,7 @@ typedef struct dr_builder dr_builder; /* during create(): where weights, buffers
 typedef struct dr_module dr_module;   /* a built block with its weights; owned by the host */
 typedef struct dr_ctx dr_ctx;         /* one forward call: training or not, further inputs, random stream */
 typedef struct dr_model dr_model;     /* process + guidance + network, as a sampler or guidance sees it */
-typedef struct dr_cond dr_cond;       /* what a model is conditioned on: label, mask, tokens; opaque, held by the host */
+typedef struct dr_cond dr_cond;       /* what a model is conditioned on: label, tokens, image, each or none; opaque, held by the host */
 typedef struct dr_file dr_file;       /* an open safetensors file, its header checked; held by the host */
 
 /* ---- op/1: a function of tensors ----------------------------------------------------------------------------------
@@ -150,6 +150,8 @@ typedef struct dr_batch_cond { /* what arrives: any may be NULL */
     dr_tensor *label;      /* [B] i32 */
     dr_tensor *mask;       /* [B] f32: 0 drops the condition of that row, NULL keeps all */
     dr_tensor *tokens, *tokens_mask; /* [B,L,D], [B,L] */
+    dr_tensor *image;       /* [B,C,H,W]: joined to x as further channels, as x is: not repeated where images are shared */
+    dr_tensor *image_level; /* [B] f32: the image's noise level, as the network wants to be told */
 } dr_batch_cond;
 typedef struct dr_conditioning {
     uint32_t size;
@@ -235,11 +237,23 @@ enum { DR_SAMPLER_ROW_BY_ROW = 1 /* step is called on each image alone, [1,C,H,W
                                     nothing from step to step */ };
 
 /* ---- guidance/1: a model made of a model ----------------------------------------------------------------------------
- * Returns what the network is asked for (p x0 + q eps) at x, t. Inner estimates: dr_predict(f, x, t, cond). */
+ * Returns what the network is asked for (p x0 + q eps) at x, t. Inner estimates: dr_predict(f, x, t, cond). A network may
+ * return [B,2C,H,W] for x [B,C,H,W]: the second half is its variance output, which dr_variance gives after each estimate;
+ * guidance that makes one estimate of several says by dr_set_variance what the whole has. The model may have several
+ * conditions (dr_cond_count, dr_cond_at); cond is the one that this level is asked about. */
 typedef struct dr_guidance {
     uint32_t size;
     dr_tensor *(*eval)(void *self, dr_model *f, dr_tensor *x, double t, const dr_cond *cond);
 } dr_guidance;
+
+/* ---- clip/1: where an estimate of the data may lie -------------------------------------------------------------------
+ * Applied to every estimate of x0 that a sampler asks for, after guidance; noise and velocity then follow from the result.
+ * So every sampler has it. */
+typedef struct dr_clip {
+    uint32_t size;
+    dr_status (*create)(void *self); /* refuses parameters that cannot be; NULL: nothing to do */
+    dr_tensor *(*apply)(void *self, dr_tensor *x0); /* [B,C,H,W] -> [B,C,H,W]; an image must not depend on its batch */
+} dr_clip;
 
 /* ---- optimizer/1 ---------------------------------------------------------------------------------------------------- */
 typedef struct dr_optim_state {

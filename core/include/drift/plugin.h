@@ -102,6 +102,7 @@ extern const char dr_source_text[] __attribute__((visibility("hidden")));
 #define DR_SAMPLER(name, doc, params, ...) DR_COMPONENT_(dr_sampler, "sampler/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_TIMESTEPS(name, doc, params, ...) DR_COMPONENT_(dr_timesteps, "timesteps/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_GUIDANCE(name, doc, params, ...) DR_COMPONENT_(dr_guidance, "guidance/1", name, doc, params, sizeof(name), __VA_ARGS__)
+#define DR_CLIP(name, doc, params, ...) DR_COMPONENT_(dr_clip, "clip/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_OPTIMIZER(name, doc, params, ...) DR_COMPONENT_(dr_optimizer, "optim/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_DECAY(name, doc, params, ...) DR_COMPONENT_(dr_decay, "decay/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_EMA(name, doc, params, ...) DR_COMPONENT_(dr_ema, "ema/1", name, doc, params, sizeof(name), __VA_ARGS__)
