@@ -152,6 +152,8 @@ static int module_embed(lua_State *L) /* embed(handle, { time =, label =, mask =
         .mask = bind_option_tensor(L, 2, "mask"),
         .tokens = bind_option_tensor(L, 2, "tokens"),
         .tokens_mask = bind_option_tensor(L, 2, "tokens_mask"),
+        .image = bind_option_tensor(L, 2, "image"),
+        .image_level = bind_option_tensor(L, 2, "image_level"),
     };
     dr_embedding e;
     dr_scope_open();

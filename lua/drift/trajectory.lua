@@ -30,13 +30,13 @@ return function(o)
   local sample = {}
   for key, value in pairs(o.sample) do sample[key] = value end
   sample.batch = sample.labels and #sample.labels or sample.n
-  sample.each = function(step, steps, t, x)
+  sample.each = function(step, steps, t, x, first)
     wanted = wanted or chosen(steps, most)
     if wanted[step] then
       local at = chain > 0 and math.floor(t + 0.5) or t
       frames[#frames + 1] = o.grid(x, time:format(before, at))
     end
-    if o.sample.each then o.sample.each(step, steps, t, x) end
+    if o.sample.each then return o.sample.each(step, steps, t, x, first) end
   end
   local images = drift.sample(sample)
   if o.path then drift.animation(frames, o.path, { delay = o.delay or 0.1 }) end
