@@ -43,6 +43,7 @@ static const struct {
     { .kind = "dpmpp2m", .script = "tests/parity/samplers.lua" },
     { .kind = "edm", .script = "tests/parity/samplers.lua" },
     { .kind = "if_unet_forward", .script = "tests/parity/if_unet.lua" },
+    { .kind = "if_ddpm_scheduler", .script = "tests/parity/if_sampling.lua" },
 };
 
 static char devices[256];
