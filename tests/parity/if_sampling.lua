@@ -1,18 +1,21 @@
--- if_sampling.lua: DeepFloyd IF's numbers between the network and the image, from the file's own noise.
+-- if_sampling.lua: DeepFloyd IF's numbers between the network and the image, through drift.sample, with the file's noise.
 --   if_ddpm_scheduler  single steps from given outputs of a network: threshold, estimate, variance, next sample
--- diffusers' timestep i is our t = i + 1, and its -1 our t = 0. Run by parity.c, once for each such file.
+--   if_pipeline        diffusers' pipelines: text to image, image to image, inpainting, super-resolution
+--   if_strided         CS180's loops: from noise, from an image (SDEdit), with known pixels re-noised (RePaint)
+-- The models are the diffusers folders beside the file. diffusers' timestep i is our t = i + 1, and its -1 our t = 0. Run by
+-- parity.c, once for each such file.
 local drift = require "drift"
 local run = assert(loadfile(drift.home .. "/tests/parity/check.lua", "t"))()
 
 local path = os.getenv "DRIFT_PARITY_FILE" or drift.fail "DRIFT_PARITY_FILE must name a file"
+local folder = path:match "^(.*/)" or "./"
 local metadata = drift.open(path).metadata
 local function decoded(name) return metadata[name] and drift.json.decode(metadata[name]) end
 
--- ---- the sampler's step, with the file's noise in place of its own ------------------------------------------------
-
-local rng = { purpose = "parity", seed = 1, step = 0, sample = 0 }
-local sampler = drift.sampler.ddpm { variance = "learned_range" }
 local process = drift.build(drift.process.ddpm { T = 1000, schedule = "cosine", time = "index" })
+local sampler = drift.sampler.ddpm { variance = "learned_range" }
+
+-- ---- the file's noise in place of the sampler's own ---------------------------------------------------------------
 
 -- log s^2 of the noise from t to t_next, with the network's variance output v
 local function log_variance(t, t_next, v)
@@ -22,16 +25,64 @@ local function log_variance(t, t_next, v)
   return v * ((most - least) / 2) + (most + least) / 2
 end
 
-local function step(m, x, t, t_next, z)
-  local y = m:sample { sampler = sampler, x = x, rng = rng, grid = { t, t_next } }
+-- y, where a step from t to t_next came to, with z in place of the noise that rng gave; a last step has none
+local function with_noise(y, t, t_next, v, z, rng)
   if process:coef(t_next).sigma == 0 then return y end
-  local s = (log_variance(t, t_next, m:variance()) * 0.5):exp()
-  local own = drift.randn { x.shape[1], x.shape[2], x.shape[3], x.shape[4], purpose = rng.purpose, seed = rng.seed,
-                            step = rng.step, sample = rng.sample }
-  return y + (z - own) * s
+  local own = drift.randn { y.shape[1], y.shape[2], y.shape[3], y.shape[4], purpose = rng.purpose, seed = rng.seed,
+                            step = rng.step, sample = 0 }
+  return y + (z - own) * (log_variance(t, t_next, v) * 0.5):exp()
 end
 
--- ---- kinds --------------------------------------------------------------------------------------------------------
+-- One step of a model alone.
+local function step(m, x, t, t_next, z)
+  local rng = { purpose = "parity", seed = 1, step = 0, sample = 0 }
+  local y = m:sample { sampler = sampler, x = x, rng = rng, grid = { t, t_next } }
+  return with_noise(y, t, t_next, m:variance(), z, rng)
+end
+
+-- A whole run from x along the grid by drift.sample: noise[k] enters step k, then after(k, y, x before) may change what has
+-- come of it, and watch(k, x, outputs) sees each step's end and what the network said at its beginning (k from 1).
+local function sample(o)
+  local watched, before = drift.model(process, o.net, { guidance = o.guidance, conditions = { o.condition } }), o.x
+  return drift.sample {
+    model = o.net, process = process, sampler = sampler, guidance = o.guidance, clip = o.clip, condition = o.condition,
+    x = o.x, grid = o.grid, seed = 7, quiet = true,
+    each = function(k, _, t, y)
+      if k == 0 then return end
+      local eps = watched:eps(before, o.grid[k])
+      local v = watched:variance()
+      local x = with_noise(y, o.grid[k], t, v, o.noise[k], { purpose = "sample noise", seed = 7, step = k - 1 })
+      if o.after then x = o.after(k, x, before) end
+      if o.watch then o.watch(k, x, drift.concat({ eps, v }, 1)) end
+      before = x:keep()
+      return x
+    end,
+  }
+end
+
+local function network(name)
+  local unet = folder .. name .. "/unet/"
+  local net = drift.build(drift.models.deepfloyd_if { config = unet .. "config.json" })
+  return net:load(unet .. "diffusion_pytorch_model.safetensors"):eval()
+end
+
+local function guidance(scale) return scale > 1 and drift.guidance.cfg { scale = scale } or nil end
+
+-- x0 at t, noised with eps
+local function forward(x0, t, eps)
+  local c = process:coef(t)
+  return x0 * c.alpha + eps * c.sigma
+end
+
+-- diffusers' timesteps and the end
+local function grid_of(timesteps)
+  local grid = {}
+  for i, t in ipairs(timesteps) do grid[i] = t + 1 end
+  grid[#grid + 1] = 0
+  return grid
+end
+
+-- ---- single steps -------------------------------------------------------------------------------------------------
 
 local check = {}
 
@@ -42,14 +93,96 @@ function check.if_ddpm_scheduler(p)
     local function input(name) return p:input(case.name .. ".in." .. name) end
     local function compare(got, name) p:compare(got, case.name .. ".out." .. name) end
     local t, t_next, x, output = case.t + 1, case.prev_t + 1, input "sample", input "model_output"
-    local function network() return output * 1 end        -- a network returns what it has made
-    local plain = drift.model(process, network)
-    local m = drift.model(process, network, { clip = drift.clip.dynamic_threshold { ratio = ratio, max = most } })
+    local function net() return output * 1 end             -- a network returns what it has made
+    local plain = drift.model(process, net)
+    local m = drift.model(process, net, { clip = drift.clip.dynamic_threshold { ratio = ratio, max = most } })
     compare(drift.export.dynamic_thresholds(plain:x0(x, t), ratio, most), "threshold")
     compare(m:x0(x, t), "pred_x0")
     if t_next > 0 then compare(log_variance(t, t_next, m:variance()), "log_variance") end
     compare(step(m, x, t, t_next, input "noise"), "prev_sample")
   end
+end
+
+-- ---- pipelines ----------------------------------------------------------------------------------------------------
+
+local function image01(x) return (x * 0.5 + 0.5):clamp(0, 1) end
+local function image_u8(image) return (image * 255 + 0.5):permute(0, 2, 3, 1):cast "u8" end
+
+-- The stages of diffusers' pipelines: what each starts from, and how many draws come before the steps'.
+local starts = {}
+
+function starts.IFPipeline(p) return { x = p:input "in.noise.0", draws = 1 } end
+
+function starts.IFImg2ImgPipeline(p, grid)
+  return { x = forward(p:input "in.image", grid[1], p:input "in.noise.0"), draws = 1 }
+end
+
+-- The known pixels stay as they are, un-noised, whatever the level.
+function starts.IFInpaintingPipeline(p, grid)
+  local image, mask = p:input "in.image", p:input "in.mask_image"
+  local function put(x, known) return (1 - mask) * known + mask * x end
+  return { x = put(forward(image, grid[1], p:input "in.noise.0"), image), draws = 1,
+           after = function(_, x, before) return put(x, before) end }
+end
+
+function starts.IFSuperResolutionPipeline(p, _, args)
+  local x, level = p:input "in.noise.0", args.noise_level
+  local large = p:input("in.image"):resize { mode = "bilinear", height = x.shape[3], width = x.shape[4], align_corners = true }
+  local image = forward(large, level + 1, p:input "in.noise.1")
+  p:compare(image, "out.upscaled")
+  return { x = x, draws = 2, image = image, image_level = drift.full({ 1 }, level) }
+end
+
+function check.if_pipeline(p)
+  local args, clip, timesteps = decoded "args", decoded "scheduler", decoded "timesteps"
+  local begin = starts[metadata.pipeline] or drift.fail("no check of pipeline %s is built yet", metadata.pipeline)
+  local grid = grid_of(timesteps)
+  local start = begin(p, grid, args)
+  local condition = { tokens = p:input "in.prompt_embeds", null = { tokens = p:input "in.negative_prompt_embeds" },
+                      image = start.image, image_level = start.image_level }
+  local o = { net = network(metadata.model), guidance = guidance(args.guidance_scale), condition = condition, x = start.x,
+              grid = grid, after = start.after, noise = {},
+              clip = drift.clip.dynamic_threshold { ratio = clip.dynamic_thresholding_ratio, max = clip.sample_max_value } }
+  for k = 1, #timesteps - 1 do o.noise[k] = p:input("in.noise." .. start.draws + k - 1) end
+  p:compare(start.x, "out.x_start")
+  function o.watch(k, x, output)
+    p:compare(output, "out.model_output." .. k - 1)
+    p:compare(x, "out.x." .. k - 1)
+  end
+  local image = image01(sample(o))
+  p:compare(image, "out.image01")
+  p:compare(image_u8(image), "out.image_u8")
+
+  for k = 1, #timesteps do                                    -- each step alone, from the file's x
+    local forced = {}
+    for key, value in pairs(o) do forced[key] = value end
+    forced.x = p:input(k == 1 and "out.x_start" or "out.x." .. k - 2)
+    forced.grid, forced.noise = { grid[k], grid[k + 1] }, { o.noise[k] }
+    function forced.watch(_, x, output)
+      p:compare(output, "out.forced.model_output." .. k - 1)
+      p:compare(x, "out.forced.x." .. k - 1)
+    end
+    sample(forced)
+  end
+end
+
+-- ---- CS180's loops ------------------------------------------------------------------------------------------------
+
+-- They end at the last timestep, which is not the data yet.
+function check.if_strided(p)
+  local config = decoded "config"
+  local first = (config.i_start or 0) + 1
+  local grid = table.move(grid_of(config.timesteps), first, #config.timesteps, 1, {})
+  local z, x, after = p:input "in.z", nil, nil
+  if p:has "in.x_T" then x = p:input "in.x_T" else x = forward(p:input "in.im", grid[1], p:input "in.noise") end
+  if p:has "out.x_start" then p:compare(x, "out.x_start") end
+  if p:has "in.mask" then
+    local mask, image, noise = p:input "in.mask", p:input "in.im", p:input "in.zf"
+    function after(k, y) return mask * y + (1 - mask) * forward(image, grid[k + 1], noise[k]) end
+  end
+  sample { net = network(metadata.model), guidance = guidance(config.gamma), x = x, grid = grid, noise = z, after = after,
+           condition = { tokens = p:input "in.cond", null = { tokens = p:input "in.uncond" } },
+           watch = function(k, y) p:compare(y, "out.x." .. k - 1) end }
 end
 
 run(function(p) drift.no_grad(function() check[metadata.kind](p) end) end)

@@ -44,6 +44,8 @@ static const struct {
     { .kind = "edm", .script = "tests/parity/samplers.lua" },
     { .kind = "if_unet_forward", .script = "tests/parity/if_unet.lua" },
     { .kind = "if_ddpm_scheduler", .script = "tests/parity/if_sampling.lua" },
+    { .kind = "if_pipeline", .script = "tests/parity/if_sampling.lua" },
+    { .kind = "if_strided", .script = "tests/parity/if_sampling.lua" },
 };
 
 static char devices[256];
