@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a filled struct points to: copied strings, and instances made for component parameters. */
+/* What a filled struct points to: copied strings, instances made for component parameters, and tensors. */
 typedef struct kept {
     struct kept *next;
     dr_instance *instance;
+    dr_tensor *tensor;
     char text[];
 } kept;
 
@@ -23,6 +24,7 @@ void dr_keeper_free(dr_keeper *k)
     while (k->first) {
         kept *next = k->first->next;
         dr_instance_free(k->first->instance);
+        dr_release(k->first->tensor);
         free(k->first);
         k->first = next;
     }
@@ -88,7 +90,8 @@ typedef struct filling {
 static const char *type_text(int32_t type)
 {
     static const char *const text[] = { "nothing", "a whole number", "a number", "true or false", "a string", "one of its names",
-                                        "a list of whole numbers", "a list of numbers", "a function", "a component" };
+                                        "a list of whole numbers", "a list of numbers", "a function", "a component",
+                                        "a list of components", "a tensor" };
     return (unsigned)type < sizeof text / sizeof *text ? text[type] : "?";
 }
 
@@ -190,6 +193,61 @@ static dr_status set_component(const filling *f, const dr_param *p, const char *
     return e->instance ? DR_OK : dr_failed();
 }
 
+/* What is wrong with an item says so itself ("view flip: axis ..."); here its place is put in front. */
+static dr_status fail_item(const filling *f, const dr_param *p, int64_t i)
+{
+    const dr_status status = dr_failed();
+    char why[1024];
+    snprintf(why, sizeof why, "%s", dr_error_message());
+    dr_error_clear();
+    return dr_fail(status, "%.*s %s: %s[%lld]: %s", kind_length(f->component), f->component->kind, f->component->name, p->name,
+                   (long long)i + 1, why);
+}
+
+/* Items are counted from 1 in messages, as scripts count. */
+static dr_status set_components(const filling *f, const dr_param *p, const dr_arg *a)
+{
+    if (a->type != DR_PARAM_COMPONENTS) return fail_type(f, p, a);
+    const dr_args items = a->children ? *a->children : DR_NO_ARGS;
+    dr_instances *list = (void *)(f->self + p->offset);
+    if (items.n < 0 || items.n > DR_LIST_MAX) {
+        return dr_fail(DR_EINVAL, "%.*s %s: %s has %lld entries; at most %d", kind_length(f->component), f->component->kind,
+                       f->component->name, p->name, (long long)items.n, DR_LIST_MAX);
+    }
+    for (int64_t i = 0; i < items.n; i++) {
+        const dr_arg *item = &items.v[i];
+        if ((item->type != DR_PARAM_COMPONENT && item->type != DR_PARAM_STRING) || !item->text) {
+            return dr_fail(DR_EINVAL, "%.*s %s: %s[%lld] takes a %s, got %s", kind_length(f->component), f->component->kind,
+                           f->component->name, p->name, (long long)i + 1, p->choices, type_text(item->type));
+        }
+        kept *e = keep(f->keeper, 0);
+        if (!e) return dr_failed();
+        e->instance = dr_instance_new(p->choices, item->text, item->children ? *item->children : DR_NO_ARGS);
+        if (!e->instance) return fail_item(f, p, i);
+        list->v[i] = e->instance;
+        list->n = i + 1;
+    }
+    return DR_OK;
+}
+
+static dr_status set_tensor(const filling *f, const dr_param *p, const dr_arg *a)
+{
+    if (a->type != DR_PARAM_TENSOR) return fail_type(f, p, a);
+    dr_tensor *t = (dr_tensor *)(uintptr_t)a->list; /* the argument's list is const for the sake of the other types */
+    const dr_view *v = dr_tensor_view(t);
+    if (!v) return DR_OK;
+    if (strcmp(dr_dtype_name((dr_dtype)v->dtype), p->choices) != 0) {
+        char text[128];
+        return dr_fail(DR_ESHAPE, "%.*s %s: %s takes a tensor of %s, got %s", kind_length(f->component), f->component->kind,
+                       f->component->name, p->name, p->choices, dr_view_text(v, text, sizeof text));
+    }
+    kept *e = keep(f->keeper, 0);
+    if (!e) return dr_failed();
+    e->tensor = dr_retain(t);
+    *(dr_tensor **)(void *)(f->self + p->offset) = t;
+    return DR_OK;
+}
+
 static dr_status set(const filling *f, const dr_param *p, const dr_arg *a)
 {
     switch (p->type) {
@@ -210,6 +268,8 @@ static dr_status set(const filling *f, const dr_param *p, const dr_arg *a)
     case DR_PARAM_COMPONENT:
         if (a->type != DR_PARAM_COMPONENT && a->type != DR_PARAM_STRING) return fail_type(f, p, a);
         return set_component(f, p, a->text, a->children ? *a->children : DR_NO_ARGS);
+    case DR_PARAM_COMPONENTS: return set_components(f, p, a);
+    case DR_PARAM_TENSOR: return set_tensor(f, p, a);
     default: return dr_fail(DR_EABI, "%s: parameter %s has a type that this Drift does not know", f->component->name, p->name);
     }
 }
@@ -223,7 +283,7 @@ static dr_status set_default(const filling *f, const dr_param *p)
     case DR_PARAM_BOOL: *(_Bool *)(void *)(f->self + p->offset) = p->def != 0; return DR_OK;
     case DR_PARAM_STRING: return set_text(f, p, p->def_text);
     case DR_PARAM_COMPONENT: return set_component(f, p, NULL, DR_NO_ARGS);
-    default: return DR_OK; /* empty list, no function */
+    default: return DR_OK; /* empty list, no function, no tensor */
     }
 }
 

@@ -66,7 +66,9 @@ static void read_list(lua_State *L, const dr_component *c, const dr_param *p, in
 
 static dr_args args_of(lua_State *L, const dr_component *c, int index, int keeper);
 
-static void read_component(lua_State *L, const dr_component *c, const dr_param *p, int value, int keeper, dr_arg *to)
+/* place: the parameter's name, or "views[2]" for an item of a list */
+static void read_component(lua_State *L, const dr_component *c, const dr_param *p, const char *place, int value, int keeper,
+                           dr_arg *to)
 {
     char kind[64];
     snprintf(kind, sizeof kind, "%.*s", (int)strcspn(p->choices, ":"), p->choices);
@@ -75,7 +77,11 @@ static void read_component(lua_State *L, const dr_component *c, const dr_param *
         to->text = lua_tostring(L, value);
         return;
     }
-    if (!luaL_testudata(L, value, "drift.spec")) refuse(L, c, p->name, kind, value);
+    if (!luaL_testudata(L, value, "drift.spec")) {
+        char wanted[80];
+        snprintf(wanted, sizeof wanted, "a %s", kind);
+        refuse(L, c, place, wanted, value);
+    }
     lua_getiuservalue(L, value, 1);
     lua_getfield(L, -1, "kind");
     lua_getfield(L, -2, "name");
@@ -83,7 +89,7 @@ static void read_component(lua_State *L, const dr_component *c, const dr_param *
     const char *its_kind = lua_tostring(L, -3);
     to->text = lua_tostring(L, -2);
     if (strcmp(its_kind, kind) != 0) {
-        bind_error(L, "%.*s %s: %s must be a %s, not %s %s", kind_length(c), c->kind, c->name, p->name, kind, its_kind,
+        bind_error(L, "%.*s %s: %s must be a %s, not %s %s", kind_length(c), c->kind, c->name, place, kind, its_kind,
                    to->text);
     }
     const dr_component *inner = bind_check_component(L, kind, to->text);
@@ -91,6 +97,44 @@ static void read_component(lua_State *L, const dr_component *c, const dr_param *
     *children = args_of(L, inner, lua_gettop(L), keeper);
     to->children = children;
     lua_pop(L, 4); /* the spec keeps them */
+}
+
+static void read_components(lua_State *L, const dr_component *c, const dr_param *p, int value, int keeper, dr_arg *to)
+{
+    if (!lua_istable(L, value)) {
+        char wanted[128];
+        snprintf(wanted, sizeof wanted, "a list of the kind %s", p->choices);
+        refuse(L, c, p->name, wanted, value);
+    }
+    const int64_t n = luaL_len(L, value);
+    if (n > DR_LIST_MAX)
+        bind_error(L, "%.*s %s: %s has %lld entries; at most %d", kind_length(c), c->kind, c->name, p->name,
+                   (long long)n, DR_LIST_MAX);
+    lua_pushnil(L);
+    for (int64_t fields = 0; lua_next(L, value); lua_pop(L, 1)) {
+        if (++fields > n || !lua_isinteger(L, -2))
+            bind_error(L, "%.*s %s: %s must be a list without holes or names, such as { %s.NAME { ... }, ... }", kind_length(c),
+                       c->kind, c->name, p->name, p->choices);
+    }
+    dr_arg *items = kept(L, keeper, (size_t)(n > 0 ? n : 1) * sizeof *items);
+    dr_args *children = kept(L, keeper, sizeof *children);
+    *children = (dr_args){ items, n };
+    for (int64_t i = 0; i < n; i++) {
+        char place[128];
+        snprintf(place, sizeof place, "%s[%lld]", p->name, (long long)i + 1);
+        lua_geti(L, value, i + 1);
+        read_component(L, c, p, place, lua_gettop(L), keeper, &items[i]);
+        lua_pop(L, 1); /* the list keeps it, and the keeper the list */
+    }
+    to->type = DR_PARAM_COMPONENTS;
+    to->children = children;
+}
+
+static void read_tensor(lua_State *L, const dr_component *c, const dr_param *p, int value, dr_arg *to)
+{
+    if (!bind_test_handle(L, value)) refuse(L, c, p->name, "a tensor", value);
+    to->type = DR_PARAM_TENSOR;
+    to->list = bind_check_tensor(L, value);
 }
 
 static void read_number(lua_State *L, const dr_component *c, const dr_param *p, int value, dr_arg *to)
@@ -134,7 +178,9 @@ static void read_value(lua_State *L, const dr_component *c, const dr_param *p, i
         to->fn = bind_closure(L, value, p->choices);
         lua_rawseti(L, keeper, (lua_Integer)lua_rawlen(L, keeper) + 1);
         return;
-    case DR_PARAM_COMPONENT: read_component(L, c, p, value, keeper, to); return;
+    case DR_PARAM_COMPONENT: read_component(L, c, p, p->name, value, keeper, to); return;
+    case DR_PARAM_COMPONENTS: read_components(L, c, p, value, keeper, to); return;
+    case DR_PARAM_TENSOR: read_tensor(L, c, p, value, to); return;
     default: bind_error(L, "%s: parameter %s has a type that this program does not know", c->name, p->name);
     }
 }
@@ -189,8 +235,8 @@ dr_args bind_args(lua_State *L, const dr_component *c, int index)
 /* ---- what a component takes, as a Lua table ---------------------------------------------------------------------- */
 static const char *type_name(int32_t type)
 {
-    static const char *const name[] = { "end",  "int",  "real",  "bool",     "string",
-                                        "enum", "ints", "reals", "function", "component" };
+    static const char *const name[] = { "end",   "int",      "real",      "bool",       "string", "enum", "ints",
+                                        "reals", "function", "component", "components", "tensor" };
     return (unsigned)type < sizeof name / sizeof *name ? name[type] : "unknown";
 }
 
@@ -207,7 +253,8 @@ static void push_default(lua_State *L, const dr_param *p)
         lua_pushlstring(L, s, strcspn(s, "|"));
         return;
     case DR_PARAM_INTS:
-    case DR_PARAM_REALS: lua_newtable(L); return;
+    case DR_PARAM_REALS:
+    case DR_PARAM_COMPONENTS: lua_newtable(L); return;
     case DR_PARAM_COMPONENT:
         s = strchr(s, ':');
         lua_pushstring(L, s ? s + 1 : NULL);

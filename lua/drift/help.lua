@@ -7,7 +7,7 @@ local function first_line(text) return (text or ""):match "^[^\n]*" end
 
 local function default_text(row)
     if row.required then return "required" end
-    if row.default == nil then return row.type == "function" and "none" or "-" end
+    if row.default == nil then return (row.type == "function" or row.type == "tensor") and "none" or "-" end
     if type(row.default) == "table" then return "{}" end
     if type(row.default) == "string" then return ("%q"):format(row.default) end
     if math.type(row.default) == "float" then return ("%.10g"):format(row.default) end
@@ -18,6 +18,8 @@ local function range_text(row)
     if row.type == "enum" then return row.choices:gsub("|", ", ") .. "" end
     if row.type == "function" then return row.choices or "" end
     if row.type == "component" then return "a " .. row.choices:match "^[^:]*" end
+    if row.type == "components" then return "a list of the kind " .. row.choices end
+    if row.type == "tensor" then return "of " .. row.choices end
     if not row.min then return "" end
     local function bound(v) return math.abs(v) >= 1e15 and (v < 0 and "-" or "") .. "..." or ("%.10g"):format(v) end
     return ("[%s, %s]"):format(bound(row.min), bound(row.max))

@@ -16,8 +16,19 @@ end
 
 -- ---- making ---------------------------------------------------------------------------------------------------------
 local function copy(value)
+    if core.type(value) == "tensor" then return value:clone():keep() end
     if type(value) ~= "table" then return value end
-    return table.move(value, 1, #value, 1, {})
+    local result = {}
+    for key, item in next, value do result[key] = item end        -- names too: the schema refuses them
+    return result
+end
+
+-- A tensor parameter may be written as a list: { 3, 1, 2 }.
+local function as_tensor(kind, name, row, value)
+    local made, result = pcall(core.tensor, value, row.choices)
+    if made then return result:keep() end
+    core.fail("%s %s: %s must be a tensor of %s, or a list to make one of: %s", kind, name, row.name, row.choices,
+              (tostring(result):gsub("^[^:]*:%d+: ", "")))
 end
 
 local function make(kind, name, given)
@@ -27,15 +38,26 @@ local function make(kind, name, given)
     else
         mine = given == nil and {} or given
     end
+    local rows = core.component(kind, name).params
+    for _, row in ipairs(type(mine) == "table" and rows or {}) do
+        if row.type == "tensor" and type(mine[row.name]) == "table" then
+            mine[row.name] = as_tensor(kind, name, row, mine[row.name])
+        end
+    end
     core.check_spec(kind, name, mine)
     local params = {}
-    for _, row in ipairs(core.component(kind, name).params) do
+    for _, row in ipairs(rows) do
         local value = mine[row.name]
         if value == nil then value = row.default end
         if row.type == "component" and type(value) == "string" then
             value = make(row.choices:match "^[^:]*", value, {})
         end
-        params[row.name] = copy(value)
+        params[row.name] = row.type == "tensor" and value or copy(value)
+        if row.type == "components" then
+            for i, item in ipairs(value) do
+                if type(item) == "string" then params[row.name][i] = make(row.choices, item, {}) end
+            end
+        end
     end
     return core.new_spec { kind = kind, name = name, given = mine, params = params }
 end
@@ -67,6 +89,10 @@ local function hash_of_function(f, depth)
     return core.sha256(table.concat(parts, ";"))
 end
 
+local function text_of_tensor(t)
+    return ("tensor:%s[%s]:%s"):format(t.dtype, table.concat(t.shape, ","), core.sha256(t:tostring_bytes()))
+end
+
 local function canonical_table(t, depth)
     local keys, parts = {}, {}
     for key in next, t do keys[#keys + 1] = key end
@@ -82,6 +108,7 @@ function canonical(value, depth)
     if kind == "string" then return ("%q"):format(value) end
     if kind == "boolean" or kind == "nil" then return tostring(value) end
     if data(value) then return "spec:" .. value:hash() end
+    if depth <= 1 and core.type(value) == "tensor" then return text_of_tensor(value) end
     if depth > 6 then return kind end                             -- far enough: what a function reaches has no end
     if kind == "function" then return "function:" .. hash_of_function(value, depth) end
     if kind == "table" and not getmetatable(value) then return canonical_table(value, depth) end
@@ -103,6 +130,7 @@ local function shown(value)
     if type(value) == "string" then return ("%q"):format(value) end
     if math.type(value) == "float" then return ("%.10g"):format(value) end
     if type(value) == "function" then return "function" end
+    if core.type(value) == "tensor" then return ("%s[%s]"):format(value.dtype, table.concat(value.shape, ",")) end
     if type(value) ~= "table" then return tostring(value) end
     local parts = {}
     for i, item in ipairs(value) do parts[i] = shown(item) end
@@ -132,6 +160,7 @@ end
 local function plain(value)
     if data(value) then return value:table() end
     if type(value) == "function" then return "function:" .. hash_of_function(value, 0) end
+    if core.type(value) == "tensor" then return text_of_tensor(value) end
     if type(value) ~= "table" then return value end
     local result = {}
     for key, item in next, value do result[key] = plain(item) end

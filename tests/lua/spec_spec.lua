@@ -46,6 +46,50 @@ describe("a spec", function()
                 "schedule linear: beta_end")
     end)
 
+    it("takes lists of components, and says which item is wrong", function()
+        local neighbour, linear = drift.decay.neighbour, drift.schedule.linear
+        local s = neighbour { needed = 1, rate = 0, parts = { linear { beta_start = 0.25 }, "linear" } }
+        assert.are.equal(2, #s.params.parts)
+        assert.are.equal("linear", s.params.parts[2].name)
+        assert.are.near(0.0001 + 0.25 + 2 * 0.0001, s:factor(1, 10), 1e-12)          -- in their order: 1 p1 + 2 p2
+        assert.are.equal('decay.neighbour{rate=0, needed=1, parts={schedule.linear{beta_start=0.25}, "linear"}}', tostring(s))
+        assert.are.equal(0.25, s:table().params.parts[1].params.beta_start)
+        assert.are.equal("linear", drift.json.decode(drift.json.encode(s:table())).params.parts[2].name)
+        local function with(...) return neighbour { needed = 1, rate = 0, parts = { ... } } end
+        assert.are.equal(s:hash(), with(linear { beta_start = 0.25 }, linear {}):hash())
+        assert.are_not.equal(s:hash(), with(linear {}, linear { beta_start = 0.25 }):hash())
+        assert.are.equal(neighbour { needed = 1 }:hash(), neighbour { needed = 1, parts = {} }:hash())
+        refused(function() return with(linear {}, drift.sampler.heun {}) end,
+                "decay neighbour: parts[2] must be a schedule, not sampler heun")
+        refused(function() return with(linear {}, 3) end, "parts[2] must be a schedule, not a number")
+        refused(function() return with("linaer") end, "parts[1]: ", "did you mean 'linear'?")
+        refused(function() return neighbour { needed = 1, parts = linear {} } end, "parts must be a list of the kind schedule, not a spec")
+        refused(function() return neighbour { needed = 1, parts = { first = linear {} } } end, "without holes or names")
+        refused(function() return neighbour { needed = 1, parts = { linear {}, nil, linear {} } } end, "parts[2] must be a schedule, not a nil")
+        local many = {}
+        for i = 1, 65 do many[i] = "linear" end
+        refused(function() return neighbour { needed = 1, parts = many } end, "parts has 65 entries; at most 64")
+    end)
+
+    it("takes tensors, also written as lists, and keeps its own copy", function()
+        local neighbour = drift.decay.neighbour
+        local t = drift.tensor { { 1, 2 }, { 3, 4 } }
+        local s = neighbour { needed = 1, rate = 0, table = t }
+        assert.are.near(10.0001, s:factor(1, 10), 1e-6)
+        t[1] = 9
+        assert.are.near(10.0001, drift.build(s):factor(1, 10), 1e-6)
+        local same = neighbour { needed = 1, rate = 0, table = { { 1, 2 }, { 3, 4 } } }
+        assert.are.equal(s:hash(), same:hash())
+        assert.are_not.equal(s:hash(), neighbour { needed = 1, rate = 0, table = { 1, 2, 3, 4 } }:hash())
+        assert.are_not.equal(s:hash(), neighbour { needed = 1, rate = 0, table = { { 1, 2 }, { 3, 5 } } }:hash())
+        assert.is_truthy(s:table().params.table:find "^tensor:f32%[2,2%]:%x+$")
+        assert.is_truthy(tostring(s):find("table=f32[2,2]", 1, true))
+        refused(function() return neighbour { needed = 1, table = 3 } end, "table must be a tensor, not a number")
+        refused(function() return neighbour { needed = 1, table = { 1, "a" } } end, "table must be a tensor of f32", "a string")
+        refused(function() return neighbour { needed = 1, table = drift.tensor({ 1 }, "i32") } end,
+                "table takes a tensor of f32, got i32[1]")
+    end)
+
     it("takes whole numbers written as floats, and numbers as integers", function()
         assert.are.equal(drift.sampler.heun { order = 1 }, drift.sampler.heun { order = 1.0 })
         assert.are.equal(drift.optim.adam { lr = 1 }, drift.optim.adam { lr = 1.0 })
@@ -165,7 +209,7 @@ describe("the registry", function()
         local neighbour
         for _, c in ipairs(drift.components "decay") do if c.name == "neighbour" then neighbour = c end end
         assert.are.equal("good_neighbour", neighbour.plugin)
-        assert.are.equal(10, #neighbour.params)
+        assert.are.equal(12, #neighbour.params)
         local found = false
         for _, p in ipairs(drift.plugins()) do found = found or (p.id == "good_neighbour" and #p.sha256 == 64) end
         assert.is_true(found)

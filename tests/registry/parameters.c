@@ -86,6 +86,53 @@ static void check_list(const dr_component *c, const dr_param *row)
     refuses(c, whole(row->name, 1));
 }
 
+static const dr_component *any_of(const char *kind)
+{
+    for (int64_t i = 0; i < dr_component_count(); i++) {
+        if (is_kind(dr_component_at(i), kind)) return dr_component_at(i);
+    }
+    fail_msg("no component of kind %s", kind);
+    return NULL;
+}
+
+/* A list of components: of any length up to the longest, in order; what is wrong with an item names its place. */
+static void check_components(const dr_component *c, const dr_param *row)
+{
+    const dr_component *some = any_of(row->choices);
+    walk_args inner;
+    default_args(some, &inner);
+    dr_arg item[DR_LIST_MAX + 1];
+    for (int i = 0; i <= DR_LIST_MAX; i++) item[i] = (dr_arg)DR_C(NULL, some->name, inner.args);
+    dr_args items = { item, 0 };
+    const dr_arg list = { .name = row->name, .type = DR_PARAM_COMPONENTS, .children = &items };
+    takes(c, list);
+    items.n = 2;
+    takes(c, list);
+    item[1] = (dr_arg)DR_C(NULL, "no_such_component", DR_NO_ARGS);
+    refuses(c, list);
+    char place[128];
+    walk_args a;
+    default_args(c, &a);
+    add_arg(&a, list);
+    assert_int_not_equal(fill(c, &a), DR_OK);
+    snprintf(place, sizeof place, "%s[2]: ", row->name);
+    assert_error_has(place);
+    item[1] = whole(NULL, 3);
+    refuses(c, list);
+    item[1] = item[0];
+    items.n = DR_LIST_MAX + 1;
+    refuses(c, list);
+    refuses(c, whole(row->name, 1));
+}
+
+static void check_tensor(const dr_component *c, const dr_param *row)
+{
+    const bool ints = strcmp(row->choices, "i32") == 0;
+    takes(c, (dr_arg)DR_T(row->name, dr_tensor_full(ints ? DR_I32 : DR_F32, DR_SHAPE(2, 3), 1.0)));
+    refuses(c, (dr_arg)DR_T(row->name, dr_tensor_full(ints ? DR_F32 : DR_I32, DR_SHAPE(2, 3), 1.0)));
+    refuses(c, whole(row->name, 1));
+}
+
 static void check_parameter(const dr_component *c, const dr_param *row)
 {
     assert_non_null(row->doc);
@@ -99,6 +146,8 @@ static void check_parameter(const dr_component *c, const dr_param *row)
     case DR_PARAM_STRING: takes(c, (dr_arg)DR_S(row->name, "a text")), refuses(c, whole(row->name, 1)); break;
     case DR_PARAM_FUNCTION: refuses(c, whole(row->name, 1)); break;
     case DR_PARAM_COMPONENT: refuses(c, whole(row->name, 1)); break;
+    case DR_PARAM_COMPONENTS: check_components(c, row); break;
+    case DR_PARAM_TENSOR: check_tensor(c, row); break;
     default: fail_msg("%s %s: %s has an unknown type", c->kind, c->name, row->name);
     }
 }

@@ -70,12 +70,15 @@ typedef enum dr_param_type {
     DR_PARAM_INTS,     /* dr_ints */
     DR_PARAM_REALS,    /* dr_reals */
     DR_PARAM_FUNCTION, /* a C function pointer; choices holds its signature, "real(real,int)" */
-    DR_PARAM_COMPONENT /* dr_instance *, owned by the host; choices holds "kind" or "kind:default_name" */
+    DR_PARAM_COMPONENT, /* dr_instance *, owned by the host; choices holds "kind" or "kind:default_name" */
+    DR_PARAM_COMPONENTS, /* dr_instances, owned by the host; choices holds "kind" */
+    DR_PARAM_TENSOR      /* dr_tensor *, a reference held by the host; choices holds its dtype: "i32", "f32" */
 } dr_param_type;
 
 enum { DR_LIST_MAX = 64 };
 typedef struct dr_ints { int64_t n, v[DR_LIST_MAX]; } dr_ints;
 typedef struct dr_reals { int64_t n; double v[DR_LIST_MAX]; } dr_reals;
+typedef struct dr_instances { int64_t n; struct dr_instance *v[DR_LIST_MAX]; } dr_instances; /* in the order given */
 typedef void (*dr_function)(void); /* cast to the real type where it is called */
 
 typedef struct dr_param {
@@ -111,16 +114,21 @@ typedef struct dr_param {
     { .name = #f, .type = DR_PARAM_FUNCTION, .offset = DR_FIELD_(T, f, dr_function), .choices = signature, .doc = text }
 #define DR_COMPONENT_PARAM(T, f, kind_and_default, text) /* "schedule:linear"; NULL where there is neither */ \
     { .name = #f, .type = DR_PARAM_COMPONENT, .offset = DR_FIELD_(T, f, dr_instance *), .choices = kind_and_default, .doc = text }
+#define DR_COMPONENT_LIST(T, f, kind_, text) /* "view": of one kind, in order; empty where the script gives none */ \
+    { .name = #f, .type = DR_PARAM_COMPONENTS, .offset = DR_FIELD_(T, f, dr_instances), .choices = kind_, .doc = text }
+#define DR_TENSOR(T, f, dtype_, text) /* NULL where the script gives none. It may lie on any device */ \
+    { .name = #f, .type = DR_PARAM_TENSOR, .offset = DR_FIELD_(T, f, dr_tensor *), .choices = dtype_, .doc = text }
 #define DR_END { .type = DR_PARAM_END }
 
 /* A parameter given by name from C, as dr_child() and dr_instance_new() take them: DR_ARGS(DR_I("out_channels", 8)). */
 typedef struct dr_arg {
     const char *name;
-    int32_t type; /* DR_PARAM_INT, _REAL, _BOOL, _STRING, _INTS, _REALS, _FUNCTION or _COMPONENT (text is then "name") */
+    int32_t type; /* DR_PARAM_INT, _REAL, _BOOL, _STRING, _INTS, _REALS, _FUNCTION, _COMPONENT (text is then "name"),
+                     _COMPONENTS (children are then its items, each a _COMPONENT) or _TENSOR */
     int64_t i;
     double r;
     const char *text;
-    const void *list; /* dr_ints, dr_reals */
+    const void *list; /* dr_ints, dr_reals; of _TENSOR the dr_tensor */
     dr_function fn;
     const struct dr_args *children; /* parameters of a component given by name */
 } dr_arg;
@@ -129,6 +137,10 @@ typedef struct dr_args { const dr_arg *v; int64_t n; } dr_args;
 #define DR_R(name_, value) { .name = name_, .type = DR_PARAM_REAL, .r = (value) }
 #define DR_B(name_, value) { .name = name_, .type = DR_PARAM_BOOL, .i = (value) }
 #define DR_S(name_, value) { .name = name_, .type = DR_PARAM_STRING, .text = (value) }
+#define DR_C(name_, component_, args_) { .name = name_, .type = DR_PARAM_COMPONENT, .text = component_, .children = &args_ }
+/* a list of components: DR_CS("views", DR_C(NULL, "identity", DR_NO_ARGS), DR_C(NULL, "rotate", DR_ARGS(...))) */
+#define DR_CS(name_, ...) { .name = name_, .type = DR_PARAM_COMPONENTS, .children = &DR_ARGS(__VA_ARGS__) }
+#define DR_T(name_, tensor_) { .name = name_, .type = DR_PARAM_TENSOR, .list = (tensor_) }
 #define DR_ARGS(...) ((dr_args){ (const dr_arg[]){ __VA_ARGS__ }, sizeof((const dr_arg[]){ __VA_ARGS__ }) / sizeof(dr_arg) })
 /* the same where C wants a constant: .example_args = DR_STATIC_ARGS(DR_I("in_channels", 4)) */
 #define DR_STATIC_ARGS(...) { (const dr_arg[]){ __VA_ARGS__ }, sizeof((const dr_arg[]){ __VA_ARGS__ }) / sizeof(dr_arg) }

@@ -13,6 +13,8 @@ typedef struct {
     dr_function curve;
     dr_instance *schedule;
     int64_t needed;
+    dr_instances parts;
+    dr_tensor *table;
     double from_schedule; /* private */
 } neighbour;
 
@@ -27,6 +29,8 @@ static const dr_param params[] = {
     DR_FUNCTION(neighbour, curve, "real(real)", "any form at all"),
     DR_COMPONENT_PARAM(neighbour, schedule, "schedule:linear", "something to hold"),
     DR_INT_REQUIRED(neighbour, needed, 0, 5, "must be given"),
+    DR_COMPONENT_LIST(neighbour, parts, "schedule", "several of them"),
+    DR_TENSOR(neighbour, table, "f32", "numbers in any shape"),
     DR_END
 };
 
@@ -35,7 +39,9 @@ static double factor(void *self, double epoch, int64_t epochs)
     const neighbour *n = self;
     (void)epochs;
     if (n->curve) return ((double (*)(double))n->curve)(epoch);
-    return n->rate + (n->schedule ? dr_schedule_beta(n->schedule, 0, 10) : 0.0);
+    double sum = n->rate + (n->schedule ? dr_schedule_beta(n->schedule, 0, 10) : 0.0);
+    for (int64_t i = 0; i < n->parts.n; i++) sum += (double)(i + 1) * dr_schedule_beta(n->parts.v[i], 0, 10);
+    return n->table ? sum + dr_tensor_item(dr_sum(n->table, 0, NULL, 0)) : sum;
 }
 
 static double blend(double a, double b, double share) { return a + share * (b - a); }
