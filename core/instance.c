@@ -35,6 +35,16 @@ static dr_status start(dr_instance *i)
         }
         return m->reset(i->self);
     }
+    if (is_kind(i->component, "view")) {
+        const dr_image_view *v = i->iface;
+        if (!v->apply || !v->invert) return dr_fail(DR_EABI, "view %s: its table lacks apply or invert", i->component->name);
+        return v->create ? v->create(i->self) : DR_OK;
+    }
+    if (is_kind(i->component, "filter")) {
+        const dr_filter *f = i->iface;
+        if (!f->apply) return dr_fail(DR_EABI, "filter %s: its table lacks apply", i->component->name);
+        return f->create ? f->create(i->self) : DR_OK;
+    }
     return DR_OK;
 }
 
@@ -49,6 +59,9 @@ static void stop(dr_instance *i)
     } else if (is_kind(i->component, "metric")) {
         const dr_metric *m = i->iface;
         if (m->destroy) m->destroy(i->self);
+    } else if (is_kind(i->component, "view")) {
+        const dr_image_view *v = i->iface;
+        if (v->destroy) v->destroy(i->self);
     }
 }
 

@@ -1,5 +1,5 @@
-/* bind_instance.c: built components of the kinds that have no weights: schedules, processes, samplers, guidance,
- * optimizers, decays, data sets, metrics. Methods belong to a kind; a spec stands for its own instance. */
+/* bind_instance.c: built components of the kinds that have no weights: schedules, processes, samplers, guidance, views,
+ * filters, optimizers, decays, data sets, metrics. Methods belong to a kind; a spec stands for its own instance. */
 #include "bind.h"
 
 #include <string.h>
@@ -137,6 +137,43 @@ static int ema_decay(lua_State *L) /* decay(step): of an average of weights, aft
     return 1;
 }
 
+/* ---- pictures: [B,C,H,W], or one alone, [C,H,W] ------------------------------------------------------------------- */
+typedef dr_tensor *picture_fn(const dr_instance *i, dr_tensor *x);
+
+static int push_pictures(lua_State *L, const char *kind, picture_fn *fn)
+{
+    const dr_instance *i = bind_check_instance(L, 1, kind);
+    dr_tensor *x = bind_check_tensor(L, 2);
+    const dr_view *v = dr_tensor_view(x);
+    if (v->rank != 3 && v->rank != 4) {
+        char text[128];
+        return bind_error(L, "%s %s takes images [B,C,H,W] or one, [C,H,W], not %s", kind, i->component->name,
+                          dr_view_text(v, text, sizeof text));
+    }
+    dr_scope_open();
+    if (v->rank == 4) return bind_done(L, fn(i, x));
+    dr_tensor *y = fn(i, dr_reshape(x, DR_SHAPE(1, v->shape[0], v->shape[1], v->shape[2]))); /* [1,C,H',W'] */
+    const dr_view *w = dr_tensor_view(y);
+    return bind_done(L, w && w->rank == 4 ? dr_reshape(y, DR_SHAPE(w->shape[1], w->shape[2], w->shape[3])) : y);
+}
+
+static dr_tensor *seen(const dr_instance *view, dr_tensor *x)
+{
+    const double constant = dr_image_view_constant(view);
+    dr_tensor *y = dr_image_view_apply(view, x);
+    return constant != 0.0 ? dr_affine(1.0, y, constant) : y;
+}
+
+static dr_tensor *unseen(const dr_instance *view, dr_tensor *y)
+{
+    const double constant = dr_image_view_constant(view);
+    return dr_image_view_invert(view, constant != 0.0 ? dr_affine(1.0, y, -constant) : y);
+}
+
+static int view_apply(lua_State *L) { return push_pictures(L, "view", seen); }
+static int view_invert(lua_State *L) { return push_pictures(L, "view", unseen); }
+static int filter_apply(lua_State *L) { return push_pictures(L, "filter", dr_filter_apply); }
+
 void bind_open_instance(lua_State *L)
 {
     static const luaL_Reg functions[] = { { "build_instance", core_build_instance },
@@ -146,6 +183,8 @@ void bind_open_instance(lua_State *L)
     static const luaL_Reg schedule[] = { { "beta", schedule_beta }, { NULL, NULL } };
     static const luaL_Reg decay[] = { { "factor", decay_factor }, { NULL, NULL } };
     static const luaL_Reg ema[] = { { "decay", ema_decay }, { NULL, NULL } };
+    static const luaL_Reg view[] = { { "apply", view_apply }, { "invert", view_invert }, { NULL, NULL } };
+    static const luaL_Reg filter[] = { { "apply", filter_apply }, { NULL, NULL } };
     luaL_setfuncs(L, functions, 0);
     bind_class(L, "drift.instance", NULL, instance_gc);
     luaL_getmetatable(L, "drift.instance");
@@ -156,4 +195,6 @@ void bind_open_instance(lua_State *L)
     bind_instance_methods(L, "schedule", schedule);
     bind_instance_methods(L, "decay", decay);
     bind_instance_methods(L, "ema", ema);
+    bind_instance_methods(L, "view", view);
+    bind_instance_methods(L, "filter", filter);
 }

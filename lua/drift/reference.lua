@@ -6,6 +6,7 @@ local TITLES = {
   { "block", "Blocks" }, { "conditioning", "Conditioning" }, { "process", "Processes" }, { "schedule", "Schedules" },
   { "time_sampling", "Training times" }, { "weighting", "Loss weights" }, { "coupling", "Couplings" },
   { "sampler", "Samplers" }, { "timesteps", "Sampling grids" }, { "guidance", "Guidance" }, { "clip", "Clips" },
+  { "view", "Views" }, { "filter", "Filters" },
   { "optim", "Optimizers" }, { "decay", "Learning-rate decay" }, { "ema", "Averages of weights" },
   { "dataset", "Data sets" }, { "metric", "Metrics" }, { "backend", "Devices" }, { "op", "Ops" },
 }

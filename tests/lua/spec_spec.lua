@@ -65,7 +65,7 @@ describe("a spec", function()
         refused(function() return with("linaer") end, "parts[1]: ", "did you mean 'linear'?")
         refused(function() return neighbour { needed = 1, parts = linear {} } end, "parts must be a list of the kind schedule, not a spec")
         refused(function() return neighbour { needed = 1, parts = { first = linear {} } } end, "without holes or names")
-        refused(function() return neighbour { needed = 1, parts = { linear {}, nil, linear {} } } end, "parts[2] must be a schedule, not a nil")
+        refused(function() return neighbour { needed = 1, parts = { linear {}, nil, linear {} } } end, "without holes or names")
         local many = {}
         for i = 1, 65 do many[i] = "linear" end
         refused(function() return neighbour { needed = 1, parts = many } end, "parts has 65 entries; at most 64")

@@ -49,6 +49,18 @@ void add_arg(walk_args *a, dr_arg arg)
 
 static double even_beta(int64_t i, int64_t T) { return 0.01 + 0.2 * (double)i / (double)T; }
 
+static int64_t turned_by_half(int64_t row, int64_t column, int64_t H, int64_t W) { return (H - 1 - row) * W + W - 1 - column; }
+static dr_tensor *negative(dr_tensor *x) { return dr_scale(-1.0, x); }
+
+/* A function of that signature; NULL: none here. */
+static dr_function example_function(const char *signature)
+{
+    if (strcmp(signature, "real(int,int)") == 0) return (dr_function)even_beta;
+    if (strcmp(signature, "int(int,int,int,int)") == 0) return (dr_function)turned_by_half;
+    if (strcmp(signature, "tensor(tensor)") == 0) return (dr_function)negative;
+    return NULL;
+}
+
 static dr_arg least_value(const dr_param *row)
 {
     static const dr_ints widths = { .n = 2, .v = { 4, 3 } };
@@ -61,7 +73,7 @@ static dr_arg least_value(const dr_param *row)
     case DR_PARAM_ENUM: arg.type = DR_PARAM_INT; break;
     case DR_PARAM_INTS: arg.list = &widths; break;
     case DR_PARAM_REALS: arg.list = &numbers; break;
-    case DR_PARAM_FUNCTION: arg.fn = (dr_function)even_beta; break;
+    case DR_PARAM_FUNCTION: arg.fn = example_function(row->choices); break;
     default: break;
     }
     return arg;
@@ -73,7 +85,7 @@ void default_args(const dr_component *c, walk_args *a)
     *a = (walk_args){ .args = { .v = a->v, .n = 0 } };
     for (int i = 0; (row = dr_param_at(c, i)); i++) {
         const bool sites = is_kind(c, "conditioning") && strcmp(row->name, "channels") == 0;
-        const bool function = row->type == DR_PARAM_FUNCTION && strcmp(row->choices, "real(int,int)") == 0;
+        const bool function = row->type == DR_PARAM_FUNCTION && example_function(row->choices);
         if (row->required || sites || function) add_arg(a, least_value(row));
     }
     if (!is_kind(c, "block")) return;

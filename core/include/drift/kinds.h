@@ -255,6 +255,29 @@ typedef struct dr_clip {
     dr_tensor *(*apply)(void *self, dr_tensor *x0); /* [B,C,H,W] -> [B,C,H,W]; an image must not depend on its batch */
 } dr_clip;
 
+/* ---- view/1: another way to look at an image -------------------------------------------------------------------------
+ * For anagrams: one picture that shows one thing as it is and another thing under the view. apply and invert are linear,
+ * each other's inverse, and take images [B,C,H,W] of any C; a view may change H and W. They should be orthogonal as well:
+ * noise seen under the view must still be normal noise. An image x0 is seen as apply(x0) + constant. */
+typedef struct dr_image_view {
+    uint32_t size;
+    dr_tensor *(*apply)(void *self, dr_tensor *x);
+    dr_tensor *(*invert)(void *self, dr_tensor *x);
+    dr_tensor *(*invert_variance)(void *self, dr_tensor *v); /* of a network's variance output; NULL: as invert */
+    double (*constant)(void *self);  /* what is added to every pixel; NULL: 0 */
+    dr_status (*create)(void *self); /* parameters checked, tables made; NULL: nothing to do */
+    void (*destroy)(void *self);     /* also after a create that failed; NULL: nothing to do */
+} dr_image_view;
+
+/* ---- filter/1: a linear map of images, such as a blur. What it leaves out is x - apply(x). ----------------------------- */
+typedef struct dr_filter {
+    uint32_t size;
+    uint32_t flags; /* DR_FILTER_... */
+    dr_tensor *(*apply)(void *self, dr_tensor *x); /* [B,C,H,W] -> the same shape */
+    dr_status (*create)(void *self); /* parameters checked; NULL: nothing to do */
+} dr_filter;
+enum { DR_FILTER_KEEPS_CONSTANTS = 1 /* an image of one value stays as it is */ };
+
 /* ---- optimizer/1 ---------------------------------------------------------------------------------------------------- */
 typedef struct dr_optim_state {
     int64_t n;             /* weights */

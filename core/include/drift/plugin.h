@@ -103,6 +103,8 @@ extern const char dr_source_text[] __attribute__((visibility("hidden")));
 #define DR_TIMESTEPS(name, doc, params, ...) DR_COMPONENT_(dr_timesteps, "timesteps/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_GUIDANCE(name, doc, params, ...) DR_COMPONENT_(dr_guidance, "guidance/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_CLIP(name, doc, params, ...) DR_COMPONENT_(dr_clip, "clip/1", name, doc, params, sizeof(name), __VA_ARGS__)
+#define DR_VIEW(name, doc, params, ...) DR_COMPONENT_(dr_image_view, "view/1", name, doc, params, sizeof(name), __VA_ARGS__)
+#define DR_FILTER(name, doc, params, ...) DR_COMPONENT_(dr_filter, "filter/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_OPTIMIZER(name, doc, params, ...) DR_COMPONENT_(dr_optimizer, "optim/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_DECAY(name, doc, params, ...) DR_COMPONENT_(dr_decay, "decay/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_EMA(name, doc, params, ...) DR_COMPONENT_(dr_ema, "ema/1", name, doc, params, sizeof(name), __VA_ARGS__)
@@ -148,6 +150,34 @@ static inline double dr_schedule_beta(const dr_instance *s, int64_t i, int64_t T
 static inline double dr_process_draw_t(const dr_instance *process, double u)
 {
     return ((const dr_process *)process->iface)->draw_t(process->self, u);
+}
+
+/* A view's linear part, its inverse, its inverse for a variance output, and what it adds to every pixel of an image. */
+static inline dr_tensor *dr_image_view_apply(const dr_instance *view, dr_tensor *x)
+{
+    return ((const dr_image_view *)view->iface)->apply(view->self, x);
+}
+
+static inline dr_tensor *dr_image_view_invert(const dr_instance *view, dr_tensor *x)
+{
+    return ((const dr_image_view *)view->iface)->invert(view->self, x);
+}
+
+static inline dr_tensor *dr_image_view_invert_variance(const dr_instance *view, dr_tensor *v)
+{
+    const dr_image_view *api = (const dr_image_view *)view->iface;
+    return api->invert_variance ? api->invert_variance(view->self, v) : api->invert(view->self, v);
+}
+
+static inline double dr_image_view_constant(const dr_instance *view)
+{
+    const dr_image_view *api = (const dr_image_view *)view->iface;
+    return api->constant ? api->constant(view->self) : 0.0;
+}
+
+static inline dr_tensor *dr_filter_apply(const dr_instance *filter, dr_tensor *x)
+{
+    return ((const dr_filter *)filter->iface)->apply(filter->self, x);
 }
 
 #endif
