@@ -298,11 +298,29 @@ static dr_status run_in_f32(call *c, dr_kernel kernel)
     return status;
 }
 
+/* A weight as its file has it, in f16 or bf16, beside something of another dtype: ops take it in f32. */
+static dr_status widen_frozen(call *c)
+{
+    for (int i = 0; i < c->n_in && !(c->op->flags & DR_OP_MUTATES); i++) {
+        if (!c->in[i] || !is_half(c->view[i].dtype) || !dr_tensor_is_frozen(c->in[i])) continue;
+        bool beside = false;
+        for (int k = 0; k < c->n_in; k++) {
+            beside = beside || (c->in[k] && is_float(c->view[k].dtype) && c->view[k].dtype != c->view[i].dtype);
+        }
+        if (!beside) continue;
+        c->in[i] = dr_cast(c->in[i], DR_F32);
+        if (!c->in[i]) return dr_failed();
+        c->view[i] = c->in[i]->view;
+    }
+    return DR_OK;
+}
+
 static dr_status run(call *c)
 {
     const dr_op *op = c->op;
     if (op->flags & DR_OP_VIEW) return make_view(c);
     int64_t offset = 0;
+    if (widen_frozen(c) != DR_OK) return dr_failed();
     if (op->infer(c->view, c->n_in, c->attr, c->out_view, &offset) != DR_OK || dr_failed()) return dr_failed();
     if ((op->flags & DR_OP_ONE_DTYPE) && unify_dtypes(c) != DR_OK) return dr_failed();
     choose_dtype(c);
