@@ -45,6 +45,10 @@ static dr_status start(dr_instance *i)
         if (!f->apply) return dr_fail(DR_EABI, "filter %s: its table lacks apply", i->component->name);
         return f->create ? f->create(i->self) : DR_OK;
     }
+    if (is_kind(i->component, "tokenizer")) {
+        const dr_tokenizer *t = i->iface;
+        return t->open ? t->open(i->self) : DR_OK;
+    }
     return DR_OK;
 }
 
@@ -62,6 +66,9 @@ static void stop(dr_instance *i)
     } else if (is_kind(i->component, "view")) {
         const dr_image_view *v = i->iface;
         if (v->destroy) v->destroy(i->self);
+    } else if (is_kind(i->component, "tokenizer")) {
+        const dr_tokenizer *t = i->iface;
+        if (t->close) t->close(i->self);
     }
 }
 

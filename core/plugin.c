@@ -21,7 +21,7 @@ static int64_t count;
 static const char *const KINDS[] = { "op/1", "backend/1", "block/1", "conditioning/1", "schedule/1", "process/1", "coupling/1",
                                      "time_sampling/1", "weighting/1", "sampler/1", "timesteps/1", "guidance/1", "optim/1",
                                      "decay/1", "ema/1", "dataset/1", "metric/2",
-                                     "clip/1", "view/1", "filter/1" };
+                                     "clip/1", "view/1", "filter/1", "tokenizer/1" };
 
 static dr_status check_abi(const dr_plugin *p, const char *path)
 {

@@ -8,7 +8,8 @@ local TITLES = {
   { "sampler", "Samplers" }, { "timesteps", "Sampling grids" }, { "guidance", "Guidance" }, { "clip", "Clips" },
   { "view", "Views" }, { "filter", "Filters" },
   { "optim", "Optimizers" }, { "decay", "Learning-rate decay" }, { "ema", "Averages of weights" },
-  { "dataset", "Data sets" }, { "metric", "Metrics" }, { "backend", "Devices" }, { "op", "Ops" },
+  { "dataset", "Data sets" }, { "metric", "Metrics" }, { "tokenizer", "Tokenizers" },
+  { "backend", "Devices" }, { "op", "Ops" },
 }
 
 local function cell(v)

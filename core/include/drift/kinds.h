@@ -355,4 +355,21 @@ typedef struct dr_metric {
     void (*destroy)(void *self);
 } dr_metric;
 
+/* ---- tokenizer/1: text as the ids of a vocabulary's pieces -----------------------------------------------------------
+ * Text is bytes: UTF-8, and whatever else arrives; what becomes of bytes that are not UTF-8 is the component's own affair,
+ * but they are no error. What a function returns stays the component's and holds until the next call of any. */
+typedef struct dr_tokenizer_info {
+    int64_t pieces;        /* ids are 0 .. pieces - 1 */
+    int64_t pad, eos, unk; /* special ids; -1: the vocabulary has none */
+} dr_tokenizer_info;
+typedef struct dr_tokenizer {
+    uint32_t size;
+    dr_status (*open)(void *self); /* reads the vocabulary */
+    void (*close)(void *self);     /* also after an open that failed */
+    dr_status (*info)(void *self, dr_tokenizer_info *info);
+    const int32_t *(*encode)(void *self, const char *text, size_t bytes, int64_t *n); /* n ids, without eos; NULL after dr_fail */
+    const char *(*decode)(void *self, const int32_t *ids, int64_t n, size_t *bytes);  /* ids are in range: the host checks */
+    const char *(*normalize)(void *self, const char *text, size_t bytes, size_t *length); /* the text that is cut into pieces */
+} dr_tokenizer;
+
 #endif

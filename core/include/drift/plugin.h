@@ -110,6 +110,7 @@ extern const char dr_source_text[] __attribute__((visibility("hidden")));
 #define DR_EMA(name, doc, params, ...) DR_COMPONENT_(dr_ema, "ema/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_DATASET(name, doc, params, ...) DR_COMPONENT_(dr_dataset, "dataset/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_METRIC(name, doc, params, ...) DR_COMPONENT_(dr_metric, "metric/2", name, doc, params, sizeof(name), __VA_ARGS__)
+#define DR_TOKENIZER(name, doc, params, ...) DR_COMPONENT_(dr_tokenizer, "tokenizer/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_BACKEND(name, doc, params, ...) DR_COMPONENT_(dr_backend, "backend/1", name, doc, params, sizeof(name), __VA_ARGS__)
 
 /* DR_EXPORT(blend, "tensor(tensor,tensor,real)", "a weighted mean"): Lua may then call drift.export.blend(a, b, 0.5) */
