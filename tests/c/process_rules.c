@@ -3,6 +3,8 @@
  *   x_t = x0 + t eps,  target eps,  c_in = 1/2,  weight = t */
 #include "../host.h"
 
+#include <math.h>
+
 static void coef(void *self, double t, dr_coef *c)
 {
     (void)self;
@@ -79,6 +81,66 @@ static void ddpm_asks_for_what_predict_says(void **state)
     }
 }
 
+static void ddpm_tells_the_network_a_fraction_or_an_index(void **state)
+{
+    static const struct { const char *time; double t, told; } cases[] = {
+        { "fraction", 300, 1.0 }, { "fraction", 75, 0.25 }, { "index", 300, 299 }, { "index", 1, 0 }, { "index", 10.5, 9.5 },
+        { "index", 0.25, 0 }, /* below the first step there is none */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dr_instance *process = dr_instance_new("process", "ddpm", DR_ARGS(DR_S("time", cases[i].time)));
+        dr_coef c;
+        dr_process_coef(process, cases[i].t, &c);
+        assert_true(c.time == cases[i].told);
+        dr_instance_free(process);
+    }
+}
+
+/* ---- back to more noise ------------------------------------------------------------------------------------------ */
+
+static double first(dr_tensor *x) { return dr_tensor_item(dr_slice(x, 0, 0, 1)); }
+
+/* One step back is one step of the chain itself: sqrt(1 - beta) x + sqrt(beta) z. */
+static void renoising_goes_back_along_the_chain(void **state)
+{
+    (void)state;
+    dr_instance *schedule = dr_instance_new("schedule", "linear", DR_NO_ARGS);
+    dr_instance *process = dr_instance_new("process", "ddpm", DR_NO_ARGS);
+    for (int t = 0; t < 300; t += 50) {
+        const double beta = dr_schedule_beta(schedule, t, 300);
+        dr_tensor *y = dr_renoise(process, filled(3.0), t, t + 1, filled(2.0));
+        assert_true(fabs(first(y) - (sqrt(1.0 - beta) * 3.0 + sqrt(beta) * 2.0)) < 1e-6);
+    }
+    dr_tensor *x = filled(3.0);
+    assert_ptr_equal(dr_renoise(process, x, 20, 20, filled(2.0)), x);
+    assert_null(dr_renoise(process, x, 20, 19, filled(2.0)));
+    assert_error_has("renoise: t = 20 to 19 does not go towards the noise");
+    dr_instance_free(process);
+    dr_instance_free(schedule);
+}
+
+/* From the data, it is the forward process; from anywhere, what is at t' has the law of the forward process there. */
+static void renoising_has_the_forward_process_s_law(void **state)
+{
+    static const struct { const char *process; double data, from, to; } cases[] = {
+        { "ddpm", 0, 100, 250 }, { "flow_matching", 1, 0.75, 0.25 }, { "edm", 0, 0.5, 7 }, { "vp", 0, 0.25, 1 }, { "ve", 0, 0.25, 1 } };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dr_instance *process = dr_instance_new("process", cases[i].process, DR_NO_ARGS);
+        dr_coef from, to;
+        dr_process_coef(process, cases[i].from, &from);
+        dr_process_coef(process, cases[i].to, &to);
+        const double x = first(dr_renoise(process, filled(3.0), cases[i].data, cases[i].to, filled(2.0)));
+        assert_true(fabs(x - (to.alpha * 3.0 + to.sigma * 2.0)) < 1e-5 * (1.0 + fabs(x)));
+        const double a = first(dr_renoise(process, filled(1.0), cases[i].from, cases[i].to, filled(0.0)));
+        const double b = first(dr_renoise(process, filled(0.0), cases[i].from, cases[i].to, filled(1.0)));
+        assert_true(fabs(a * from.alpha - to.alpha) < 1e-6);
+        assert_true(fabs(hypot(a * from.sigma, b) - to.sigma) < 1e-6 * (1.0 + to.sigma));
+        dr_instance_free(process);
+    }
+}
+
 /* ---- guidance on guidance: the one given last is outermost ------------------------------------------------------- */
 
 static dr_tensor *plus_one(void *self, dr_model *f, dr_tensor *x, double t, const dr_cond *cond)
@@ -116,6 +178,9 @@ int main(void)
         cmocka_unit_test(a_sampler_s_network_sees_the_scaled_input),
         cmocka_unit_test(a_target_that_is_not_finite_is_refused),
         cmocka_unit_test(ddpm_asks_for_what_predict_says),
+        cmocka_unit_test(ddpm_tells_the_network_a_fraction_or_an_index),
+        cmocka_unit_test(renoising_goes_back_along_the_chain),
+        cmocka_unit_test(renoising_has_the_forward_process_s_law),
         cmocka_unit_test(guidance_given_last_is_outermost),
     };
     return cmocka_run_group_tests(tests, open_ref, close_all);

@@ -113,6 +113,51 @@ static void a_callback_stops_the_run(void **state)
     close_setup(&s);
 }
 
+/* Sets x to the step's number, so that the last step begins at 3; step 4 gives another shape. */
+typedef struct swap { int64_t wrong_at; } swap;
+
+static dr_status replace_x(void *ctx, int64_t step, int64_t steps, double t, dr_tensor **x)
+{
+    const swap *w = ctx;
+    (void)steps, (void)t;
+    *x = dr_tensor_full(DR_F32, DR_SHAPE(B, 1, 3, step == w->wrong_at ? 4 : 3), (double)step);
+    return DR_OK;
+}
+
+static void a_callback_may_put_another_x_in_place(void **state)
+{
+    (void)state;
+    setup s = open_setup("flow_matching", DR_NO_ARGS, "euler", DR_ARGS(DR_I("steps", 4)));
+    const double grid[5] = { 0.0, 0.25, 0.5, 0.75, 1.0 }; /* x' = x + x/8 from there on, were it not for the last callback */
+    float got[B * PIXELS];
+    for (int n = 3; n <= 4; n++) {
+        swap w = { .wrong_at = -1 };
+        dr_tensor *y = dr_sample(s.f, s.sampler, start(), (dr_rng){ 0 }, grid, n, replace_x, &w);
+        assert_int_equal(dr_tensor_read(y, DR_F32, got), DR_OK);
+        for (int i = 0; i < B * PIXELS; i++) assert_true(got[i] == (float)n);
+    }
+    swap w = { .wrong_at = 2 };
+    assert_null(dr_sample(s.f, s.sampler, start(), (dr_rng){ 0 }, grid, 4, replace_x, &w));
+    assert_error_has("what goes on in place of x f32[2,1,3,3] is f32[2,1,3,4]");
+    close_setup(&s);
+}
+
+static dr_status replace_first(void *ctx, int64_t step, int64_t steps, double t, dr_tensor **x)
+{
+    (void)ctx, (void)steps, (void)t;
+    if (step == 1) *x = dr_tensor_full(DR_F32, DR_SHAPE(B, 1, 3, 3), 8.0);
+    return DR_OK;
+}
+
+static void the_next_step_begins_with_it(void **state)
+{
+    (void)state;
+    setup s = open_setup("flow_matching", DR_NO_ARGS, "euler", DR_ARGS(DR_I("steps", 2)));
+    dr_tensor *y = dr_sample(s.f, s.sampler, start(), (dr_rng){ 0 }, NULL, 0, replace_first, NULL);
+    assert_true(dr_tensor_item(dr_slice(dr_reshape(y, DR_SHAPE(B * PIXELS)), 0, 0, 1)) == 10.0); /* 8 + 8/2 dt */
+    close_setup(&s);
+}
+
 static void a_run_leaves_only_its_result(void **state)
 {
     (void)state;
@@ -233,6 +278,8 @@ int main(void)
         cmocka_unit_test(all_steps_of_continuous_time_is_an_error),
         cmocka_unit_test(callbacks_follow_the_steps),
         cmocka_unit_test(a_callback_stops_the_run),
+        cmocka_unit_test(a_callback_may_put_another_x_in_place),
+        cmocka_unit_test(the_next_step_begins_with_it),
         cmocka_unit_test(a_run_leaves_only_its_result),
         cmocka_unit_test(the_ancestral_step_is_the_papers),
         cmocka_unit_test(the_estimate_can_be_clipped),

@@ -183,7 +183,8 @@ static void light_components_are_built_with_defaults(void **state)
 {
     (void)state;
     static const char *const kinds[] = { "schedule", "process", "sampler", "guidance", "optim", "decay", "metric", "ema",
-                                         "time_sampling", "weighting", "coupling", "timesteps", "view", "filter" };
+                                         "time_sampling", "weighting", "coupling", "timesteps", "view", "filter",
+                                         "clip" };
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) for_each(kinds[k], 1, build);
 }
 

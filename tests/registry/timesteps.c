@@ -92,6 +92,10 @@ static void whole_steps_are_those_of_the_paper(void **state)
     (void)state;
     check_chain("leading", DR_NO_ARGS, 1000, 4, (double[]){ 751, 501, 251, 1, 0 });
     check_chain("leading", DR_ARGS(DR_I("offset", 1)), 1000, 3, (double[]){ 668, 335, 2, 0 });
+    check_chain("leading", DR_ARGS(DR_I("stride", 30)), 1000, 3, (double[]){ 61, 31, 1, 0 });
+    check_chain("leading", DR_ARGS(DR_I("stride", 30), DR_I("offset", 9)), 1000, 34,
+                (double[]){ 1000, 970, 940, 910, 880, 850, 820, 790, 760, 730, 700, 670, 640, 610, 580, 550, 520, 490,
+                            460, 430, 400, 370, 340, 310, 280, 250, 220, 190, 160, 130, 100, 70, 40, 10, 0 });
     check_chain("trailing", DR_NO_ARGS, 1000, 4, (double[]){ 1000, 750, 500, 250, 0 });
     check_chain("trailing", DR_NO_ARGS, 1000, 7, (double[]){ 1000, 857, 714, 571, 429, 286, 143, 0 });
     check_chain("linspace", DR_NO_ARGS, 1000, 8, (double[]){ 1000, 875, 750, 625, 501, 376, 251, 126, 0 });
@@ -168,6 +172,7 @@ static void what_cannot_be_laid_is_refused(void **state)
     (void)state;
     check_refused("ddpm", "trailing", DR_NO_ARGS, 301, "301 steps cannot be chosen from a chain of 300");
     check_refused("ddpm", "leading", DR_ARGS(DR_I("offset", 7)), 50, "past the chain's T = 300");
+    check_refused("ddpm", "leading", DR_ARGS(DR_I("stride", 30)), 11, "stride = 30 begin at t = 301");
     check_refused("flow_matching", "linspace", DR_NO_ARGS, 10, "continuous");
     check_refused("fixed_noise", "karras", DR_ARGS(DR_R("sigma_max", 80)), 10, "sigma_max = 80 is above");
     check_refused("fixed_noise", "log_snr", DR_ARGS(DR_R("sigma_min", 0.5)), 10, "not towards the data");
