@@ -297,7 +297,9 @@ static int model_variance(lua_State *L)
 {
     model *m = check_model(L);
     dr_scope_open();
-    return bind_done(L, dr_variance(m->model));
+    bind_push_borrowed(L, dr_variance(m->model)); /* nil where there is none */
+    dr_scope_close();
+    return 1;
 }
 
 static int model_renoise(lua_State *L) /* renoise(x, from, to, noise) */

@@ -84,13 +84,25 @@ local function noise(o, count, seed, number, t)
   return sigma > 1 and x * sigma or x                          -- where noise outgrows the data (EDM, VE): x_t ~ N(0, sigma^2)
 end
 
+-- The start, or what each has given in its place.
+local function start_from(x, other)
+  if other == nil then return x end
+  if drift.type(other) ~= "tensor" then drift.fail("sample: each returned a %s; give a tensor, or nothing", drift.type(other)) end
+  for i = 1, math.max(x.rank, other.rank) do
+    if x.shape[i] ~= other.shape[i] then
+      drift.fail("sample: what each returned has shape [%s], but x [%s]", table.concat(other.shape, ","), table.concat(x.shape, ","))
+    end
+  end
+  return other
+end
+
 local function sample_batch(o, model, conditions, first, count, progress)
   local seed = o.seed or drift.seed()
   local number = (o.first or 0) + first - 1
   model:condition { conditions = conditions:rows(first, count) }
   local grid = o.grid or model:grid(o.sampler)
   local x = o.x and o.x:narrow(0, first - 1, count) or noise(o, count, seed, number, grid[1])
-  if o.each then x = o.each(0, #grid - 1, grid[1], x, first) or x end
+  if o.each then x = start_from(x, o.each(0, #grid - 1, grid[1], x, first)) end
   return model:sample {
     sampler = o.sampler, x = x, grid = o.grid,
     rng = { purpose = "sample noise", seed = seed, sample = number, step = o.step or 0 },
