@@ -1,7 +1,9 @@
 /* condition.c: what a model is conditioned on. A condition is a label, tokens and an image, any of them; beside each is its
  * null condition, in which label and tokens are dropped: by mask 0, or by tokens that stand for none (T5 of "") where the
- * network has no mask. A model has one condition or several, all for the same images. Tensors have a row for each image, or
- * one for all. */
+ * network has no mask. Tensors have a row for each image, or one for all.
+ * A model has one condition or several, all for the same images. What guidance is given stands for all of them (dr_cond.part);
+ * guidance that asks for several estimates shares them out: its i-th of n estimates gets the i-th of n equal parts, which
+ * guidance further inside may share out again. The network takes one. */
 #include "model.h"
 #include "tensor.h"
 
@@ -18,7 +20,17 @@ static void free_pair(cond_pair *p)
     if (!p) return;
     values_of(&p->given.v, t);
     for (int i = 0; i < VALUES; i++) dr_release(t[i]);
+    for (int i = 0; p->made && i < p->given.parts; i++) free_pair(p->made[i]);
+    free(p->made);
     free(p);
+}
+
+/* The pair stands for these n. */
+static void set_parts(cond_pair *p, cond_pair *const *part, int n, bool is_part)
+{
+    p->given.part = p->null.part = n > 1 ? part : NULL;
+    p->given.parts = p->null.parts = n;
+    p->given.is_part = p->null.is_part = is_part;
 }
 
 static cond_pair *new_pair(const dr_cond_values *v)
@@ -33,7 +45,17 @@ static cond_pair *new_pair(const dr_cond_values *v)
     for (int i = 0; i < VALUES; i++) dr_retain(t[i]);
     p->null = (dr_cond){ .v = *v, .dropped = true, .null = &p->null };
     p->given = (dr_cond){ .v = *v, .null = &p->null };
+    set_parts(p, NULL, 1, true);
     return p;
+}
+
+/* After f->cond has changed. */
+static void set_own(dr_model *f)
+{
+    const dr_cond_values v = f->conds > 0 ? f->cond[0]->given.v : (dr_cond_values){ 0 };
+    f->own.null = (dr_cond){ .v = v, .dropped = true, .null = &f->own.null };
+    f->own.given = (dr_cond){ .v = v, .null = &f->own.null };
+    set_parts(&f->own, f->cond, f->conds, false);
 }
 
 /* ---- giving them ------------------------------------------------------------------------------------------------ */
@@ -90,6 +112,7 @@ void dr_model_drop_conditions(dr_model *f)
     dr_model_all_rows(f);
     free_all(f->cond, f->conds);
     f->conds = 0;
+    set_own(f);
 }
 
 dr_status dr_model_conditions(dr_model *f, const dr_cond_values *c, int n)
@@ -109,6 +132,7 @@ dr_status dr_model_conditions(dr_model *f, const dr_cond_values *c, int n)
     dr_model_drop_conditions(f);
     memcpy(f->cond, fresh, sizeof fresh);
     f->conds = n;
+    set_own(f);
     return DR_OK;
 }
 
@@ -128,21 +152,81 @@ const dr_cond *dr_cond_at(dr_model *f, int i)
     return NULL;
 }
 
-const dr_cond *dr_cond_null_of(dr_model *f, const dr_cond *cond) { return cond ? cond->null : &f->cond[0]->null; }
+const dr_cond *dr_cond_null_of(dr_model *f, const dr_cond *cond) { return cond ? cond->null : &f->own.null; }
 const dr_cond *dr_cond_null(dr_model *f) { return dr_cond_null_of(f, NULL); }
 dr_tensor *dr_cond_image(const dr_cond *cond) { return cond ? cond->v.image : NULL; }
+int dr_cond_size(const dr_cond *cond) { return cond ? cond->parts : 0; }
 
-const dr_cond *dr_cond_with_image(dr_model *f, const dr_cond *cond, dr_tensor *image)
+/* Lasts for the step; the given or the null one, as `like` is. */
+static const dr_cond *for_this_step(dr_model *f, cond_pair *p, const dr_cond *like)
 {
-    const dr_cond *from = cond ? cond : &f->cond[0]->given;
-    if (dr_failed() || !image || check_form("an image that is a condition", image, 4, -1, "[B,C,H,W]") != DR_OK) return NULL;
-    dr_cond_values v = from->v;
-    v.image = image;
-    cond_pair *p = new_pair(&v);
     if (!p) return NULL;
     p->next = f->step_conds;
     f->step_conds = p;
-    return from->dropped ? &p->null : &p->given;
+    return like->dropped ? &p->null : &p->given;
+}
+
+const dr_cond *dr_cond_part(dr_model *f, const dr_cond *cond, int i, int n)
+{
+    const dr_cond *all = cond ? cond : &f->own.given;
+    if (dr_failed()) return NULL;
+    if (n < 1 || i < 0 || i >= n || all->parts % n != 0) {
+        dr_fail(DR_EINVAL, "%d condition%s cannot be shared out to %d estimates, each its equal part", all->parts,
+                all->parts == 1 ? "" : "s", n);
+        return NULL;
+    }
+    if (n == 1) return all;
+    const int size = all->parts / n;
+    cond_pair *first = all->part[i * size];
+    if (size == 1) return all->dropped ? &first->null : &first->given;
+    cond_pair *p = new_pair(&first->given.v);
+    if (p) set_parts(p, all->part + i * size, size, true);
+    return for_this_step(f, p, all);
+}
+
+static cond_pair *mapped(const dr_cond_values *of, dr_image_map_fn *map, void *ctx)
+{
+    dr_cond_values v = *of;
+    v.image = map(ctx, of->image);
+    if (dr_failed()) return NULL;
+    if (of->image && !v.image) {
+        dr_fail(DR_EINTERNAL, "the image of a condition became nothing, and it was not said why");
+        return NULL;
+    }
+    return check_form("an image that is a condition", v.image, 4, -1, "[B,C,H,W]") == DR_OK ? new_pair(&v) : NULL;
+}
+
+const dr_cond *dr_cond_map_image(dr_model *f, const dr_cond *cond, dr_image_map_fn *map, void *ctx)
+{
+    const dr_cond *from = cond ? cond : &f->own.given;
+    if (dr_failed()) return NULL;
+    if (from->parts == 1) return for_this_step(f, mapped(&from->v, map, ctx), from);
+    cond_pair **made = calloc((size_t)from->parts, sizeof *made);
+    if (!made) {
+        dr_fail(DR_ENOMEM, "no memory for conditions");
+        return NULL;
+    }
+    for (int i = 0; i < from->parts && !dr_failed(); i++) made[i] = mapped(&from->part[i]->given.v, map, ctx);
+    cond_pair *p = dr_failed() ? NULL : new_pair(&made[0]->given.v);
+    if (!p) {
+        free_all(made, from->parts);
+        free(made);
+        return NULL;
+    }
+    p->made = made;
+    set_parts(p, made, from->parts, from->is_part);
+    return for_this_step(f, p, from);
+}
+
+static dr_tensor *this_one(void *ctx, dr_tensor *image)
+{
+    (void)image;
+    return ctx;
+}
+
+const dr_cond *dr_cond_with_image(dr_model *f, const dr_cond *cond, dr_tensor *image)
+{
+    return image ? dr_cond_map_image(f, cond, this_one, image) : NULL;
 }
 
 /* ---- some rows alone -------------------------------------------------------------------------------------------- */
@@ -179,6 +263,7 @@ void dr_model_all_rows(dr_model *f)
     f->narrowed = false;
     free_all(f->cond, f->conds);
     memcpy(f->cond, f->whole, sizeof f->whole);
+    set_own(f);
 }
 
 dr_status dr_model_rows(dr_model *f, int64_t first, int64_t n, int64_t of)
@@ -192,6 +277,7 @@ dr_status dr_model_rows(dr_model *f, int64_t first, int64_t n, int64_t of)
     }
     memcpy(f->whole, f->cond, sizeof f->whole);
     memcpy(f->cond, some, sizeof some);
+    set_own(f);
     f->narrowed = true;
     return DR_OK;
 }
@@ -224,6 +310,10 @@ dr_status dr_cond_batch(const dr_cond *c, int64_t B, dr_batch_cond *out)
     const dr_cond_values *v = &c->v;
     const bool null_tokens = c->dropped && v->null_tokens; /* then tokens need no mask to be dropped */
     const bool masked = c->dropped && (v->label || !null_tokens);
+    if (c->parts > 1 && c->is_part) {
+        return dr_fail(DR_EINVAL, "%d conditions reached the network, which takes one: more were given than the guidance uses",
+                       c->parts);
+    }
     *out = (dr_batch_cond){ .label = to_rows(names[0], v->label, B),
                             .tokens = null_tokens ? to_rows(names[5], v->null_tokens, B) : to_rows(names[1], v->tokens, B),
                             .image = to_rows(names[3], v->image, B),

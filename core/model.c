@@ -79,10 +79,10 @@ void dr_set_variance(dr_model *f, dr_tensor *v)
     f->variance = v;
 }
 
-static const dr_cond *given_or_own(const dr_model *f, const dr_cond *cond) 
-{
-    return cond ? cond : &f->cond[0]->given;
-}
+static const dr_cond *given_or_own(const dr_model *f, const dr_cond *cond) { return cond ? cond : &f->own.given; }
+
+int64_t dr_step(const dr_model *f) { return f->step; }
+void dr_model_set_step(dr_model *f, int64_t step) { f->step = step; }
 
 dr_tensor *dr_predict(dr_model *f, dr_tensor *x, double t, const dr_cond *cond)
 {

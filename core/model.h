@@ -16,12 +16,16 @@ typedef struct network {
 struct dr_cond {
     dr_cond_values v;
     bool dropped;
-    const dr_cond *null; /* itself where it is dropped */
+    const dr_cond *null;             /* itself where it is dropped */
+    struct cond_pair *const *part;   /* where it stands for several: these, of which v is the first one's */
+    int parts;                       /* 1: it is one, and part is NULL */
+    bool is_part;                    /* of what the model was given: all of its conditions are meant to be used */
 };
 
 typedef struct cond_pair { /* a condition and its null one, which borrows the same tensors */
     dr_cond given, null;
-    struct cond_pair *next; /* among those that last for a step */
+    struct cond_pair *next;  /* among those that last for a step */
+    struct cond_pair **made; /* what `part` points to, where it belongs to this one: given.parts of them */
 } cond_pair;
 
 typedef struct memory { /* what a sampler keeps from one step to the next */
@@ -38,11 +42,12 @@ struct dr_model {
     int guidances, level; /* level: how many of them the next dr_predict runs through */
     cond_pair *cond[MAX_CONDITIONS];
     int conds;                        /* one at least */
+    cond_pair own;                    /* all of them, as guidance is given it first; borrows what cond[0] has */
     cond_pair *whole[MAX_CONDITIONS]; /* the same of all rows, while `narrowed` to some */
     bool narrowed;
     cond_pair *step_conds; /* made by guidance for this step */
     dr_tensor *variance;   /* of the last prediction; NULL: it has none */
-    int64_t calls;
+    int64_t calls, step; /* step: what dr_step tells */
     memory *kept;
     int64_t kept_count;
 };

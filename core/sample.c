@@ -191,6 +191,7 @@ static dr_tensor *step(const run *r, int64_t i, dr_tensor *x, dr_rng rng)
 static dr_tensor *one_step(const run *r, int64_t i, dr_tensor *x, dr_rng rng)
 {
     rng.step += (uint32_t)i;
+    dr_model_set_step(r->f, rng.step);
     dr_scope_open();
     dr_tensor *next = dr_retain(step(r, i, x, rng));
     if (!next && !dr_failed()) {
@@ -228,6 +229,7 @@ dr_tensor *dr_sample(dr_model *f, dr_instance *sampler, dr_tensor *x, dr_rng rng
     const bool recording = dr_grad_mode(false);
     dr_model_forget(f);
     dr_tensor *result = walk(&r, x, rng);
+    dr_model_set_step(f, 0);
     dr_model_forget(f);
     dr_grad_mode(recording);
     free(grid);

@@ -236,6 +236,8 @@ enum { DR_SAMPLER_ROW_BY_ROW = 1 /* step is called on each image alone, [1,C,H,W
                                     sampler whose own decisions (a step's size) must not depend on the batch. It remembers
                                     nothing from step to step */ };
 
+typedef dr_tensor *dr_image_map_fn(void *ctx, dr_tensor *image); /* for dr_cond_map_image */
+
 /* ---- guidance/1: a model made of a model ----------------------------------------------------------------------------
  * Returns what the network is asked for (p x0 + q eps) at x, t. Inner estimates: dr_predict(f, x, t, cond). A network may
  * return [B,2C,H,W] for x [B,C,H,W]: the second half is its variance output, which dr_variance gives after each estimate;
