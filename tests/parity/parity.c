@@ -43,6 +43,7 @@ static const struct {
     { .kind = "dpmpp2m", .script = "tests/parity/samplers.lua" },
     { .kind = "edm", .script = "tests/parity/samplers.lua" },
     { .kind = "if_unet_forward", .script = "tests/parity/if_unet.lua" },
+    { .kind = "if_anagram_hybrid", .script = "tests/parity/if_anagram.lua" },
     { .kind = "if_ddpm_scheduler", .script = "tests/parity/if_sampling.lua" },
     { .kind = "if_pipeline", .script = "tests/parity/if_sampling.lua" },
     { .kind = "if_strided", .script = "tests/parity/if_sampling.lua" },
