@@ -284,7 +284,12 @@ dr_status dr_model_rows(dr_model *f, int64_t first, int64_t n, int64_t of)
 
 /* ---- for a call of the network ---------------------------------------------------------------------------------- */
 
-bool dr_cond_is_given(const dr_cond *c) { return c->v.label || c->v.tokens; }
+bool dr_cond_is_given(const dr_cond *c)
+{
+    bool given = c->v.label || c->v.tokens;
+    for (int i = 0; c->parts > 1 && i < c->parts && !given; i++) given = dr_cond_is_given(&c->part[i]->given);
+    return given;
+}
 
 /* B rows of what has B or one. */
 static dr_tensor *to_rows(const char *what, dr_tensor *t, int64_t B)
