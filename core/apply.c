@@ -298,21 +298,35 @@ static dr_status run_in_f32(call *c, dr_kernel kernel)
     return status;
 }
 
-/* A weight as its file has it, in f16 or bf16, beside something of another dtype: ops take it in f32. */
+static bool is_frozen_half(const call *c, int i)
+{
+    return c->in[i] && is_half(c->view[i].dtype) && dr_tensor_is_frozen(c->in[i]);
+}
+
+/* A weight as its file has it, in f16 or bf16, counts as f32 where it meets others: it is widened, unless it stands beside
+ * activations of its own dtype. Where an op only picks rows of it, those are: DR_OP_PICKS. */
 static dr_status widen_frozen(call *c)
 {
-    for (int i = 0; i < c->n_in && !(c->op->flags & DR_OP_MUTATES); i++) {
-        if (!c->in[i] || !is_half(c->view[i].dtype) || !dr_tensor_is_frozen(c->in[i])) continue;
-        bool beside = false;
+    if (c->n_in < 2 || (c->op->flags & (DR_OP_MUTATES | DR_OP_PICKS))) return DR_OK;
+    for (int i = 0; i < c->n_in; i++) {
+        if (!is_frozen_half(c, i)) continue;
+        bool beside_its_own = false;
         for (int k = 0; k < c->n_in; k++) {
-            beside = beside || (c->in[k] && is_float(c->view[k].dtype) && c->view[k].dtype != c->view[i].dtype);
+            beside_its_own = beside_its_own || (c->in[k] && c->view[k].dtype == c->view[i].dtype && !dr_tensor_is_frozen(c->in[k]));
         }
-        if (!beside) continue;
+        if (beside_its_own) continue;
         c->in[i] = dr_cast(c->in[i], DR_F32);
         if (!c->in[i]) return dr_failed();
         c->view[i] = c->in[i]->view;
     }
     return DR_OK;
+}
+
+static dr_status widen_picked(call *c)
+{
+    if (!(c->op->flags & DR_OP_PICKS) || !is_frozen_half(c, 0) || !c->out[0]) return dr_failed();
+    c->out[0] = dr_cast(c->out[0], DR_F32);
+    return dr_failed();
 }
 
 static dr_status run(call *c)
@@ -347,7 +361,8 @@ static dr_status run_recorded(call *c, dr_tensor *const *in)
         return run(c);
     }
     const bool recording = dr_grad_mode(false);
-    const dr_status status = run(c);
+    dr_status status = run(c);
+    if (status == DR_OK) status = widen_picked(c);
     dr_grad_mode(recording);
     if (status == DR_OK && wanted) dr_tape_record(c->component, c->attr, in, c->in, c->n_in, c->out, op->n_out);
     return dr_failed();

@@ -21,7 +21,7 @@ static dr_status backward(const dr_backward_args *b)
     return dr_yield(&b->din[0], dr_apply1("embedding_backward", (dr_tensor *[]){ b->dout[0], b->in[1] }, 2, &attr));
 }
 
-DR_OP_COMPONENT(embedding, "embedding(weight, ids): rows of weight", NULL, .n_in = 2, .n_out = 1, .infer = infer,
+DR_OP_COMPONENT(embedding, "embedding(weight, ids): rows of weight", NULL, .flags = DR_OP_PICKS, .n_in = 2, .n_out = 1, .infer = infer,
                 .backward = backward, .save_in = 2)
 
 static const dr_param backward_params[] = {

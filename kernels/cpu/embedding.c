@@ -1,4 +1,4 @@
-/* embedding.c: y = the rows of a table that ids name; the gradient adds up where an id is repeated. f32 or bf16. */
+/* embedding.c: y = the rows of a table that ids name; the gradient adds up where an id is repeated. f32, bf16, f16. */
 #include "bf16.h"
 #include "memory_order.h"
 #include <stdbool.h>
@@ -78,5 +78,6 @@ static void embedding_backward(const dr_kargs *a) /* dy [..,D], ids i32 [..] -> 
 
 DR_KERNEL(embedding, DR_F32, embedding)
 DR_KERNEL(embedding, DR_BF16, embedding)
+DR_KERNEL(embedding, DR_F16, embedding)
 DR_KERNEL(embedding_backward, DR_F32, embedding_backward)
 DR_KERNEL(embedding_backward, DR_BF16, embedding_backward)

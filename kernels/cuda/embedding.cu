@@ -89,5 +89,6 @@ template <typename T> static void embedding_backward(const dr_kargs *a) /* dy [.
 
 DR_KERNEL(embedding, DR_F32, embedding<float>)
 DR_KERNEL(embedding, DR_BF16, embedding<bf16>)
+DR_KERNEL(embedding, DR_F16, embedding<bf16>) /* moves 16 bits, whatever they mean */
 DR_KERNEL(embedding_backward, DR_F32, embedding_backward<float>)
 DR_KERNEL(embedding_backward, DR_BF16, embedding_backward<bf16>)

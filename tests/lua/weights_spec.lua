@@ -301,6 +301,42 @@ describe("weights under other names", function()
     end)
 end)
 
+-- Every model of the repository from a file in f16: as with the same numbers in f32.
+local function small_models()
+    local m = drift.models
+    return {
+        cs180_unet = m.cs180_unet { hidden = 4, conditioning = "film", classes = 10 },
+        improved_unet = m.improved_unet { hidden = 8, classes = 10, width = 16 },
+        adm_unet = m.adm_unet { hidden = 8, mult = { 1, 2, 2 }, size = 16, attention = { 4, 8 }, heads = 2, classes = 10 },
+        dit = m.dit { hidden = 16, depth = 2, heads = 2, patch = 4, size = 16, classes = 10 },
+    }
+end
+
+for name, model in pairs(small_models()) do
+    it("halved weights of a " .. name .. " compute what their numbers in f32 do", function()
+        local net = drift.build(model, { seed = 5 })
+        local state = {}
+        for path, t in pairs(net:state_dict()) do
+            if t.dtype == "f32" and #t.shape >= 2 and t:abs():amax():item() == 0 then                -- a gate that starts shut
+                t = t + drift.randn { t.shape[1], purpose = path }:reshape(table.pack(t.shape[1], table.unpack({ 1, 1, 1 }, 1, #t.shape - 1))) * 0.1
+            end
+            state[path] = t.dtype == "f32" and t:cast "f16" or t
+        end
+        drift.save_tensors("half.safetensors", state)
+        local size = name == "cs180_unet" and 28 or 16
+        local input = drift.randn { 2, 1, size, size, purpose = "image" }
+        local c = { time = drift.tensor { 0.25, 0.75 }, label = drift.tensor({ 1, 2 }, "i32") }
+        local function of(trainable)
+            local built = drift.build(model, { weights = "half.safetensors", trainable = trainable }):eval()
+            return drift.no_grad(function() return built(input, c) end)
+        end
+        local half, full = of(false), of(true)
+        assert.are.equal("f32", half.dtype)
+        assert.is_true(full:abs():amax():item() > 1e-3)
+        assert.is_true((half - full):abs():amax():item() <= 2e-5 * full:abs():amax():item(), name)
+    end)
+end
+
 it("weights at odd places of a file are copied, to the same values", function()
     local header = '{"weight":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"bias":{"dtype":"F32","shape":[1],'
         .. '"data_offsets":[8,12]}}'

@@ -34,7 +34,8 @@ enum { DR_OP_NONDIFF = 1,   /* has no gradient, by nature */
        DR_OP_MUTATES = 8,   /* writes to inputs (optimizer steps, running statistics); has no outputs that need gradients.
                                No input is copied to another layout: infer refuses what kernels cannot take as it is */
        DR_OP_CREATES = 16,  /* no tensor inputs decide dtype and device: attr and the current device do */
-       DR_OP_ONE_DTYPE = 32 /* where f32 inputs stand beside bf16 or f16 ones, the host casts those in f32 first */ };
+       DR_OP_ONE_DTYPE = 32, /* where f32 inputs stand beside bf16 or f16 ones, the host casts those in f32 first */
+       DR_OP_PICKS = 128 /* output 0 is made of elements of input 0 as they are: those of a frozen half one are cast to f32 */ };
 enum { DR_OP_MAX_IN = 16, DR_OP_MAX_OUT = 6 };
 
 /* What backward sees. in[i], out[j] are NULL unless their bit is set in save_in, save_out. */
