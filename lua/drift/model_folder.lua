@@ -62,22 +62,18 @@ local function need_part(file, index, path, part, classes)
 end
 
 -- ---- unet/ ----------------------------------------------------------------------------------------------------------
--- The channels decide the stage: half of stage II's input is the small image.
+-- A network that is told the noise level of a second image is stage II, and half of its input is that image.
 local function check_stage(from, config, class)
-    local C, C_out, levels = config.in_channels, config.out_channels, config.class_embed_type
-    if math.type(C) ~= "integer" or math.type(C_out) ~= "integer" then
-        core.fail("%s: %s = %s must be an integer", from, math.type(C) and "out_channels" or "in_channels",
-            shown(math.type(C) and C_out or C))
+    local C, C_out = config.in_channels, config.out_channels
+    local stage = config.image_level and 2 or 1
+    if class and stages[class] ~= stage then
+        core.fail("%s: class_embed_type %s makes a network of stage %d, but %s is of stage %d", from,
+            config.image_level and "= \"timestep\"" or "= null", stage, class, stages[class])
     end
-    local second = levels ~= nil and levels ~= null
-    if second and C % 2 ~= 0 then
+    if stage == 2 and C % 2 ~= 0 then
         core.fail("%s: in_channels = %d must be even: half of them are the small image of stage II", from, C)
     end
-    local stage, image = second and 2 or 1, second and C // 2 or C
-    if class and stages[class] ~= stage then
-        core.fail("%s: class_embed_type = %s makes a network of stage %d, but %s is of stage %d", from, shown(levels), stage,
-            class, stages[class])
-    end
+    local image = C // stage
     if C_out ~= image and C_out ~= 2 * image then
         core.fail("%s: out_channels = %d does not fit images of %d channels: it must be as many, or twice that with a variance",
             from, C_out, image)
@@ -85,14 +81,21 @@ local function check_stage(from, config, class)
     return stage, image
 end
 
-local function read_unet(self, path, class)
+-- unet: { path =, config =, config_path = of config.json, nil where the weights told it }
+local function read_unet(self, unet, class)
+    self.unet = unet
+    self.stage, self.image_channels = check_stage(unet.config_path or unet.path,
+        drift.unet_config("deepfloyd_if", unet.config_path or unet.config), class)
+end
+
+local function read_unet_folder(self, path, class)
     local file = path .. "/config.json"
-    self.unet = { path = path, config_path = file, config = drift.read_json(file) }
-    if core.type(self.unet.config) ~= "table" then core.fail("%s: is no JSON object", file) end
-    if self.unet.config._class_name ~= "UNet2DConditionModel" then
-        core.fail("%s: _class_name = %s; UNet2DConditionModel is what can be read", file, shown(self.unet.config._class_name))
+    local config = drift.read_json(file)
+    if core.type(config) ~= "table" then core.fail("%s: is no JSON object", file) end
+    if config._class_name ~= "UNet2DConditionModel" then
+        core.fail("%s: _class_name = %s; UNet2DConditionModel is what can be read", file, shown(config._class_name))
     end
-    self.stage, self.image_channels = check_stage(file, self.unet.config, class)
+    read_unet(self, { path = path, config_path = file, config = config }, class)
 end
 
 -- ---- scheduler/, image_noising_scheduler/ ---------------------------------------------------------------------------
@@ -145,7 +148,7 @@ local function read_pipeline(self)
     local index, file = read_index(self.path)
     self.class = index._class_name
     need_part(file, index, self.path, "unet", { UNet2DConditionModel = true })
-    read_unet(self, self.path .. "/unet", self.class)
+    read_unet_folder(self, self.path .. "/unet", self.class)
     read_schedulers(self, file, index)
     read_text_encoder(self, file, index)
     read_tokenizer(self, file, index)
@@ -158,7 +161,7 @@ local function with_released_schedulers(self)
 end
 
 local function read_unet_alone(self)
-    read_unet(self, self.path, nil)
+    read_unet_folder(self, self.path, nil)
     with_released_schedulers(self)
 end
 
@@ -166,8 +169,7 @@ local function read_file(self)
     local names = drift.deepfloyd_if_names
     local W = drift.weights(self.path)
     if names.is_original(W) then W = names.renamed(W) end
-    self.unet = { path = self.path, config = names.config(W), weights = W }
-    self.stage, self.image_channels = check_stage(self.path, self.unet.config, nil)
+    read_unet(self, { path = self.path, config = names.config(W), weights = W }, nil)
     with_released_schedulers(self)
 end
 
