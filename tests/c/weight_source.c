@@ -37,10 +37,9 @@ enum { IN = 3, OUT = 4 };
 /* A linear layer's weights; rows 2i of `both` are its weight, as another release might store it. */
 static dr_file *file_of(const char *path, int64_t out)
 {
-    float weight[2 * OUT * IN], bias[OUT];
+    float weight[2 * OUT * IN];
     uint16_t half[OUT * IN];
     for (int i = 0; i < 2 * OUT * IN; i++) weight[i] = (float)i;
-    for (int i = 0; i < OUT; i++) bias[i] = (float)-i;
     dr_convert(DR_F16, half, DR_F32, weight, OUT * IN);
     dr_save *s = dr_save_begin();
     dr_save_data(s, "weight", DR_F16, 2, (int64_t[]){ out, IN }, half);
