@@ -240,6 +240,16 @@ static uint64_t frozen_inputs(const call *c)
     return bits;
 }
 
+/* DR_OP_ANY_WEIGHT, on a device whose kernels want the weight in f32 or as x. */
+static dr_status widen_weight(call *c)
+{
+    const bool wide = c->view[1].dtype == DR_F32 || c->view[1].dtype == c->view[0].dtype;
+    if (wide || (c->device->api->flags & DR_BACKEND_ANY_WEIGHT)) return DR_OK;
+    c->in[1] = dr_cast(c->in[1], DR_F32);
+    if (c->in[1]) c->view[1] = c->in[1]->view;
+    return dr_failed();
+}
+
 static dr_status launch(call *c, dr_kernel kernel) /* inputs and out_view are laid out */
 {
     for (int j = 0; j < c->op->n_out; j++) {
@@ -309,7 +319,7 @@ static dr_status widen_frozen(call *c)
 {
     if (c->n_in < 2 || (c->op->flags & (DR_OP_MUTATES | DR_OP_PICKS))) return DR_OK;
     for (int i = 0; i < c->n_in; i++) {
-        if (!is_frozen_half(c, i)) continue;
+        if (!is_frozen_half(c, i) || (i == 1 && (c->op->flags & DR_OP_ANY_WEIGHT))) continue; /* see widen_weight */
         bool beside_its_own = false;
         for (int k = 0; k < c->n_in; k++) {
             beside_its_own = beside_its_own || (c->in[k] && c->view[k].dtype == c->view[i].dtype && !dr_tensor_is_frozen(c->in[k]));
@@ -337,6 +347,7 @@ static dr_status run(call *c)
     if (widen_frozen(c) != DR_OK) return dr_failed();
     if (op->infer(c->view, c->n_in, c->attr, c->out_view, &offset) != DR_OK || dr_failed()) return dr_failed();
     if ((op->flags & DR_OP_ONE_DTYPE) && unify_dtypes(c) != DR_OK) return dr_failed();
+    if ((op->flags & DR_OP_ANY_WEIGHT) && widen_weight(c) != DR_OK) return dr_failed();
     choose_dtype(c);
     const bool composed = op->compose && c->compose;
     dr_kernel kernel = composed ? NULL : dr_device_kernel(c->device, c->component->name, c->dtype);

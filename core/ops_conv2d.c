@@ -1,7 +1,8 @@
 /* ops_conv2d.c: y[b,co,i,j] = bias[co] + sum over ci,u,v of weight[co,ci,u,v] x[b,ci, i s - p + u, j s - p + v]
  * (cross-correlation, zeros outside x). x [B,Ci,H,W], weight [Co,Ci,k,k], y [B,Co,H',W'], H' = (H + 2p - k)/s + 1.
  * Its gradients are ops of their own; a transposed convolution is made of the same three.
- * Beside a half x, weight and bias may be f32: kernels read the weights that the optimizer writes. */
+ * Beside a half x, weight and bias may be f32: kernels read the weights that the optimizer writes. Beside any x the
+ * weight of conv2d may be f32, f16 or bf16, as a file has it: the result is of x's dtype. */
 #include "ops_conv2d.h"
 
 #define LARGEST 1048576 /* 2^20: a stride, padding or image side beyond this is a mistake */
@@ -37,7 +38,7 @@ dr_status dr_conv2d_infer(const char *op, const dr_view *in, int n_in, const dr_
 {
     const dr_infer c = { op, "x,weight,bias", in, n_in };
     const dr_view *x = &in[0], *weight = &in[1];
-    if (dr_need_weights(&c) != DR_OK || dr_need_rank(&c, 0, 4) != DR_OK || check_weight(&c, 1) != DR_OK)
+    if (dr_need_any_weight(&c) != DR_OK || dr_need_rank(&c, 0, 4) != DR_OK || check_weight(&c, 1) != DR_OK)
         return DR_ESHAPE;
     if (check_steps(&c, a->stride, a->padding) != DR_OK || dr_need_shape(&c, 2, 1, weight->shape) != DR_OK)
         return DR_ESHAPE;
@@ -68,7 +69,7 @@ static dr_status backward(const dr_backward_args *b)
     const bool has_bias = dr_given(b->in_view, b->n_in, 2) && b->need[2];
     if (b->need[0]) {
         const dr_conv2d_backward_data_attr data = { a->stride, a->padding, x->shape[2], x->shape[3] };
-        b->din[0] = dr_apply1("conv2d_backward_data", (dr_tensor *[]){ dy, b->in[1] }, 2, &data);
+        b->din[0] = dr_apply1("conv2d_backward_data", (dr_tensor *[]){ dy, dr_weight_beside(b->in[1], x->dtype) }, 2, &data);
     }
     if (b->need[1]) {
         const dr_conv2d_backward_weight_attr w = { a->stride, a->padding, weight->shape[2], has_bias };
@@ -82,7 +83,8 @@ static dr_status backward(const dr_backward_args *b)
     return dr_failed();
 }
 
-DR_OP_COMPONENT(conv2d, "conv2d(x, weight, bias): cross-correlation; bias may be nil", params, .n_in = 3,
+DR_OP_COMPONENT(conv2d, "conv2d(x, weight, bias): cross-correlation; bias may be nil", params,
+                .flags = DR_OP_ANY_WEIGHT, .n_in = 3,
                 .n_optional = 1, .n_out = 1, .in_layout = { DR_LAYOUT_CL, DR_LAYOUT_ROW, DR_LAYOUT_ROW },
                 .out_layout = { DR_LAYOUT_CL }, .infer = infer, .backward = backward, .save_in = 1 | 2)
 

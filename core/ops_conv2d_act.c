@@ -55,8 +55,8 @@ static dr_status compose(dr_tensor *const *in, int n_in, const void *attr, dr_te
     return dr_yield(out, dr_activate(with_add(sums, in[3]), a->act));
 }
 
-DR_OP_COMPONENT(conv2d_act, "act(conv2d(x, weight, bias) + add); bias and add may be nil", params, .n_in = 4,
-                .n_optional = 2, .n_out = 1,
+DR_OP_COMPONENT(conv2d_act, "act(conv2d(x, weight, bias) + add); bias and add may be nil", params,
+                .flags = DR_OP_ANY_WEIGHT, .n_in = 4, .n_optional = 2, .n_out = 1,
                 .in_layout = { DR_LAYOUT_CL, DR_LAYOUT_ROW, DR_LAYOUT_ROW, DR_LAYOUT_CL },
                 .out_layout = { DR_LAYOUT_CL }, .infer = infer, .compose = compose)
 

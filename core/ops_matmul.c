@@ -71,7 +71,7 @@ static dr_status linear_infer(const dr_view *in, int n_in, const void *attr, dr_
     const dr_infer c = { "linear", "x,weight,bias", in, n_in };
     const dr_view *x = &in[0], *weight = &in[1];
     (void)attr, (void)offset;
-    if (dr_need_weights(&c) != DR_OK || dr_need_rank(&c, 1, 2) != DR_OK ||
+    if (dr_need_any_weight(&c) != DR_OK || dr_need_rank(&c, 1, 2) != DR_OK ||
         dr_need_shape(&c, 2, 1, weight->shape) != DR_OK)
         return DR_ESHAPE;
     if (x->rank < 1) return dr_refuse(&c, "x must have an axis of features");
@@ -98,7 +98,7 @@ static dr_status linear_compose(dr_tensor *const *in, int n_in, const void *attr
 {
     (void)n_in, (void)attr;
     const dr_view *x = dr_tensor_view(in[0]), *weight = dr_tensor_view(in[1]);
-    dr_tensor *y = dr_matmul(rows_of(in[0]), in[1], false, true); /* [M,N] */
+    dr_tensor *y = dr_matmul(rows_of(in[0]), dr_weight_beside(in[1], x->dtype), false, true); /* [M,N] */
     if (in[2]) y = dr_add(y, in[2]);
     dr_view full = *x;
     full.shape[x->rank - 1] = weight->shape[0];
@@ -108,7 +108,7 @@ static dr_status linear_compose(dr_tensor *const *in, int n_in, const void *attr
 static dr_status linear_backward(const dr_backward_args *b)
 {
     dr_tensor *dy = rows_of(b->dout[0]); /* [M,N] */
-    if (b->need[0]) b->din[0] = dr_reshape_like(dr_matmul(dy, b->in[1], false, false), &b->in_view[0]);
+    if (b->need[0]) b->din[0] = dr_reshape_like(dr_matmul(dy, dr_weight_beside(b->in[1], b->in_view[0].dtype), false, false), &b->in_view[0]);
     if (b->need[1]) b->din[1] = product_like(dy, rows_of(b->in[0]), true, false, &b->in_view[1]);
     if (dr_given(b->in_view, b->n_in, 2) && b->need[2])
         b->din[2] = dr_to_dtype(dr_sum(dy, 1, (int64_t[]){ 0 }, false), b->in_view[2].dtype);
@@ -116,5 +116,5 @@ static dr_status linear_backward(const dr_backward_args *b)
 }
 
 DR_OP_COMPONENT(linear, "linear(x, weight, bias) = x weight^T + bias over the last axis; bias may be nil", NULL,
-                .n_in = 3, .n_optional = 1, .n_out = 1, .in_layout = { DR_LAYOUT_ROW, DR_LAYOUT_ROW, DR_LAYOUT_ROW },
+                .flags = DR_OP_ANY_WEIGHT, .n_in = 3, .n_optional = 1, .n_out = 1, .in_layout = { DR_LAYOUT_ROW, DR_LAYOUT_ROW, DR_LAYOUT_ROW },
                 .infer = linear_infer, .compose = linear_compose, .backward = linear_backward, .save_in = 1 | 2)

@@ -83,6 +83,16 @@ dr_status dr_need_weights(const dr_infer *c)
     return DR_OK;
 }
 
+dr_status dr_need_any_weight(const dr_infer *c)
+{
+    dr_view as_x[3]; /* the weight as it will be seen */
+    dr_infer seen = { c->op, c->names, as_x, c->n_in };
+    for (int i = 0; i < c->n_in && i < 3; i++) as_x[i] = c->in[i];
+    const int32_t weight = c->in[1].dtype;
+    if (c->in[0].dtype != DR_F64 && (weight == DR_F32 || dr_is_half(weight))) as_x[1].dtype = c->in[0].dtype;
+    return dr_need_weights(&seen);
+}
+
 dr_status dr_need_mixable(const dr_infer *c, int32_t *dtype)
 {
     int first = 0; /* the input that decides: the first half one, or else the first */
@@ -219,6 +229,12 @@ dr_tensor *dr_per_channel(dr_tensor *v, int rank)
     int64_t shape[DR_MAX_RANK] = { 1, 1, 1, 1, 1 };
     shape[1] = view->shape[0];
     return dr_reshape(v, rank, shape);
+}
+
+dr_tensor *dr_weight_beside(dr_tensor *w, int32_t dtype)
+{
+    const dr_view *v = dr_tensor_view(w);
+    return !v || v->dtype == dtype || v->dtype == DR_F32 ? w : dr_cast(w, DR_F32);
 }
 
 dr_tensor *dr_to_dtype(dr_tensor *x, int32_t dtype)

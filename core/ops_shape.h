@@ -23,6 +23,7 @@ dr_dtype dr_stat_dtype(int32_t dtype);             /* of statistics and losses: 
 bool dr_is_half(int32_t dtype);                    /* bf16 or f16 */
 dr_status dr_need_floats(const dr_infer *c);       /* all given inputs are floating and of the first one's dtype */
 dr_status dr_need_weights(const dr_infer *c);      /* the same, but inputs beside a half first one may be f32 */
+dr_status dr_need_any_weight(const dr_infer *c);   /* the same, but input 1 may be f32, f16 or bf16 beside any but f64 */
 dr_status dr_need_mixable(const dr_infer *c, int32_t *dtype); /* the same, but any may be f32: dtype is the half one */
 dr_status dr_need_float(const dr_infer *c, int i); /* input i is floating */
 dr_status dr_need_dtype(const dr_infer *c, int i, dr_dtype dtype);
@@ -46,6 +47,7 @@ dr_tensor *dr_scalar_like(dr_tensor *x, double value);  /* [] of x's dtype */
 dr_tensor *dr_sum_like(dr_tensor *x, const dr_view *v); /* undoes broadcasting, in v's dtype; x itself where it fits */
 dr_tensor *dr_reshape_like(dr_tensor *x, const dr_view *v);
 dr_tensor *dr_per_channel(dr_tensor *v, int rank);                         /* [C] -> [1,C,1,..] of that rank */
+dr_tensor *dr_weight_beside(dr_tensor *w, int32_t dtype);              /* w, or w in f32 where dr_need_weights asks for it */
 dr_tensor *dr_to_dtype(dr_tensor *x, int32_t dtype);                       /* x itself where it is of that dtype */
 dr_tensor *dr_activate(dr_tensor *x, int64_t act);                         /* DR_ACT_... */
 dr_tensor *dr_activate_backward(dr_tensor *x, dr_tensor *dy, int64_t act); /* x: the input of the activation */

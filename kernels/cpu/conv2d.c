@@ -15,6 +15,8 @@
 #include "onednn.h"
 #include <string.h>
 
+enum { PIXELS_PER_LAYOUT = 4096 };
+
 static conv_shape shape_between(const dr_view *x, const dr_view *y, int64_t k, int64_t stride, int64_t padding,
                                 bool bias)
 {
@@ -164,19 +166,28 @@ static dr_onednn_plan *conv_plan(const dr_kargs *a, dr_onednn_kind kind, const c
         dnnl_primitive_desc_destroy(pd);
         return NULL;
     }
+    const bool widens = s->weight_dtype == DR_F16 || (s->weight_dtype == DR_BF16 && s->dtype == DR_F32);
     const dr_onednn_arg args[DR_ONEDNN_ARGS] = {
-        { to_x ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, to_x, plain.x },
-        { forward || to_x ? DNNL_ARG_WEIGHTS : DNNL_ARG_DIFF_WEIGHTS, !forward && !to_x, plain.weight },
-        { forward ? DNNL_ARG_BIAS : DNNL_ARG_DIFF_BIAS, !forward, plain.bias },
-        { forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, forward, plain.y },
+        { to_x ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, to_x, plain.x, 0, 0 },
+        { forward || to_x ? DNNL_ARG_WEIGHTS : DNNL_ARG_DIFF_WEIGHTS, !forward && !to_x, plain.weight,
+          widens ? s->weight_dtype : 0, s->Co * s->Ci * s->k * s->k },
+        { forward ? DNNL_ARG_BIAS : DNNL_ARG_DIFF_BIAS, !forward, plain.bias, 0, 0 },
+        { forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, forward, plain.y, 0, 0 },
     };
     return dr_onednn_add(o, a, &key, pd, args, DR_ONEDNN_ARGS);
+}
+
+/* Where many pixels share a weight in f32, laying it out at each call costs little, and a second one is much memory. */
+static dr_onednn_weight weight_use(const conv_shape *s)
+{
+    const bool cheap = s->dtype == DR_F32 && s->weight_dtype == DR_F32 && s->B * s->Ho * s->Wo >= PIXELS_PER_LAYOUT;
+    return !s->frozen ? DR_WEIGHT_CHANGES : cheap ? DR_WEIGHT_FROZEN : DR_WEIGHT_KEPT;
 }
 
 static void run(const dr_kargs *a, dr_onednn_kind kind, const conv_shape *s, void *x, void *weight, void *bias, void *y)
 {
     dr_onednn_plan *plan = conv_plan(a, kind, s);
-    if (plan) dr_onednn_run(((cpu *)a->backend)->onednn, a, plan, (void *[]){ x, weight, bias, y });
+    if (plan) dr_onednn_run(((cpu *)a->backend)->onednn, a, plan, (void *[]){ x, weight, bias, y }, weight_use(s));
 }
 
 /* oneDNN sums db in float. Over few values that nearly cancel this shows, and summing them again in double costs nothing:
@@ -244,13 +255,14 @@ static void convolve(const dr_kargs *a, int64_t stride, int64_t padding, int64_t
     const dr_view *x = &a->in[0], *weight = &a->in[1], *bias = bias_view(a), *y = &a->out[0];
     conv_shape s = with_weights(shape_between(x, y, weight->shape[2], stride, padding, bias != NULL), weight, bias);
     dr_conv2d_epilogue(a, &s, act);
+    s.frozen = a->frozen >> 1 & 1;
     if (dr_numel(y) == 0) return;
     if (finishes_by_itself(&s) && dr_conv2d_whole_suits(&s)) {
         dr_conv2d_whole_gather(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
         dr_conv2d_finish(&s, dr_out(a, 0), s.Ho * s.Wo * s.Co);
         return;
     }
-    if (s.dtype == DR_F32 && dr_conv2d_thin_forward_suits(&s)) {
+    if (s.dtype == DR_F32 && s.weight_dtype == DR_F32 && dr_conv2d_thin_forward_suits(&s)) {
         dr_conv2d_thin_forward(a, &s, dr_in(a, 0), dr_in(a, 1), dr_optional(a, 2), dr_out(a, 0));
         dr_conv2d_finish(&s, dr_out(a, 0), s.Ho * s.Wo * s.Co);
         return;

@@ -8,7 +8,7 @@ typedef struct conv_shape {
     int64_t B, Ci, H, W;   /* of the image on the convolution's input side */
     int64_t Co, Ho, Wo, k; /* of the one on its output side, and the kernel */
     int64_t stride, padding;
-    bool bias;
+    bool bias, frozen; /* frozen: the weight never changes */
     /* forward: act(sums + bias + add), add NULL or add_rows of the images that are written, one after the other */
     int64_t act, add_rows;
     const void *add; /* of y's dtype */

@@ -1,4 +1,5 @@
-/* embedding.c: y = the rows of a table that ids name; the gradient adds up where an id is repeated. f32, bf16, f16. */
+/* embedding.c: y = the rows of a table that ids name; the gradient adds up where an id is repeated. f32 or
+ * bf16, and rows of f16 as they are. */
 #include "bf16.h"
 #include "memory_order.h"
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* matmul.c: products by oneDNN: matmul [..,M,K] [..,K,N], leading axes broadcast, and linear y = x W^T + bias. In bf16
- * linear takes its weights in f32 (the optimizer's) and rounds them on the way in. */
+ * linear takes its weights in f32 (the optimizer's) and rounds them on the way in; f16 or bf16 ones are widened. */
 #include "matmul.h"
 #include "bf16.h"
 #include "onednn.h"
@@ -23,6 +23,16 @@ static dnnl_status_t matrix_desc(dnnl_memory_desc_t *d, int32_t dtype, int leadi
     return dnnl_memory_desc_create_with_strides(d, leading + 2, dims, dtype == DR_BF16 ? dnnl_bf16 : dnnl_f32, strides);
 }
 
+/* A frozen weight that has to be rounded, widened or in bf16 arranged anyway is kept as oneDNN likes it best. One in
+ * f32 is read where it lies, which costs it no second memory. */
+static bool is_kept(const dr_product *p) { return p->frozen && (p->dtype == DR_BF16 || p->b_dtype != DR_F32); }
+
+static dnnl_status_t best_desc(dnnl_memory_desc_t *d, const dr_product *p)
+{
+    const dnnl_dims_t dims = { p->K, p->N };
+    return dnnl_memory_desc_create_with_tag(d, 2, dims, p->dtype == DR_BF16 ? dnnl_bf16 : dnnl_f32, dnnl_format_tag_any);
+}
+
 static dr_onednn_plan *product_plan(const dr_kargs *a, const dr_product *p, bool has_bias)
 {
     dr_onednn *o = ((cpu *)a->backend)->onednn;
@@ -36,6 +46,7 @@ static dr_onednn_plan *product_plan(const dr_kargs *a, const dr_product *p, bool
     }
     const int32_t dtypes[] = { p->dtype, p->b_dtype, p->bias_dtype, p->y_dtype };
     for (int i = 0; i < 4; i++) key.v[14 + i] = dtypes[i];
+    key.v[18] = is_kept(p);
     dr_onednn_plan *plan = dr_onednn_find(o, &key);
     if (plan) return plan;
 
@@ -44,7 +55,8 @@ static dr_onednn_plan *product_plan(const dr_kargs *a, const dr_product *p, bool
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t s = matrix_desc(&A, p->dtype, p->leading, p->lead_a, p->M, p->K, p->transpose_a);
     if (s == dnnl_success) s = matrix_desc(&B, p->b_dtype, p->leading, p->lead_b, p->K, p->N, p->transpose_b);
-    if (s == dnnl_success) s = matrix_desc(&inner_B, p->dtype, p->leading, p->lead_b, p->K, p->N, p->transpose_b);
+    if (s == dnnl_success && is_kept(p)) s = best_desc(&inner_B, p);
+    else if (s == dnnl_success) s = matrix_desc(&inner_B, p->dtype, p->leading, p->lead_b, p->K, p->N, p->transpose_b);
     if (s == dnnl_success && has_bias) s = matrix_desc(&bias, p->bias_dtype, p->leading, ones, 1, p->N, false);
     if (s == dnnl_success) s = matrix_desc(&y, p->y_dtype, p->leading, lead_y, p->M, p->N, false);
     if (s == dnnl_success)
@@ -57,17 +69,19 @@ static dr_onednn_plan *product_plan(const dr_kargs *a, const dr_product *p, bool
         }
         return NULL;
     }
-    const dr_onednn_arg args[] = { { DNNL_ARG_SRC, false, A },
-                                   { DNNL_ARG_WEIGHTS, false, B },
-                                   { DNNL_ARG_BIAS, false, bias },
-                                   { DNNL_ARG_DST, true, y } };
+    const int32_t narrow = p->b_dtype == DR_F16 || (p->b_dtype == DR_BF16 && p->dtype == DR_F32) ? p->b_dtype : 0;
+    const dr_onednn_arg args[] = { { DNNL_ARG_SRC, false, A, 0, 0 },
+                                   { DNNL_ARG_WEIGHTS, false, B, narrow, p->K * p->N },
+                                   { DNNL_ARG_BIAS, false, bias, 0, 0 },
+                                   { DNNL_ARG_DST, true, y, 0, 0 } };
     return dr_onednn_add(o, a, &key, pd, args, 4);
 }
 
 dr_status dr_multiply(const dr_kargs *a, const dr_product *p, void *A, void *B, void *bias, void *y)
 {
     dr_onednn_plan *plan = product_plan(a, p, bias != NULL);
-    return plan ? dr_onednn_run(((cpu *)a->backend)->onednn, a, plan, (void *[]){ A, B, bias, y }) : dr_failed();
+    const dr_onednn_weight weight = is_kept(p) ? DR_WEIGHT_KEPT : p->frozen ? DR_WEIGHT_FROZEN : DR_WEIGHT_CHANGES;
+    return plan ? dr_onednn_run(((cpu *)a->backend)->onednn, a, plan, (void *[]){ A, B, bias, y }, weight) : dr_failed();
 }
 
 /* Leading axes as few as possible: where B is repeated along all of them, they are more rows of A; where A and B have
@@ -131,7 +145,8 @@ static dr_product linear_product(const dr_kargs *a)
                          .dtype = x->dtype,
                          .b_dtype = weight->dtype,
                          .bias_dtype = dr_optional(a, 2) ? a->in[2].dtype : DR_F32,
-                         .y_dtype = a->out[0].dtype };
+                         .y_dtype = a->out[0].dtype,
+                         .frozen = a->frozen >> 1 & 1 };
 }
 
 static void linear_f32(const dr_kargs *a) /* x [..,K], weight [N,K], bias [N] or NULL -> y [..,N] */

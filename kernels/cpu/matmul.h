@@ -12,7 +12,9 @@ typedef struct dr_product {
     int leading;
     int64_t lead_a[3], lead_b[3];
     int32_t dtype;                              /* DR_F32 or DR_BF16: of A, and of what is multiplied */
-    int32_t b_dtype, bias_dtype, y_dtype;       /* as the caller has them; B in f32 is rounded to bf16 on the way in */
+    int32_t b_dtype, bias_dtype, y_dtype;       /* as the caller has them; B in f32 is rounded to bf16 on the way in,
+                                                   B in f16 or bf16 made wider */
+    _Bool frozen;                               /* B is a weight that never changes: what is kept of it serves again */
 } dr_product;
 dr_status dr_multiply(const dr_kargs *a, const dr_product *p, void *A, void *B, void *bias, void *y);
 

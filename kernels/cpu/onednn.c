@@ -1,6 +1,7 @@
 /* onednn.c: the table of plans, and running one. All memory that plans need for reordered arguments and for scratch is
  * shared by them, since one runs at a time. */
 #include "onednn.h"
+#include "weight_pack.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,9 @@ typedef struct plan_arg {
     dnnl_memory_t plain;      /* the caller's memory */
     dnnl_memory_t own;        /* in the primitive's layout; NULL where that is the caller's */
     dnnl_primitive_t reorder; /* plain to own, or back for an output */
-    size_t own_bytes;
+    size_t own_bytes, plain_bytes;
+    int32_t narrow, own_dtype; /* see dr_onednn_arg; DR_F32 or DR_BF16 */
+    int64_t count;
 } plan_arg;
 
 struct dr_onednn_plan {
@@ -29,13 +32,14 @@ typedef struct buffer {
     size_t bytes;
 } buffer;
 
-enum { SLOTS = 512, MOST_PLANS = 2048 };
+enum { SLOTS = 512, MOST_PLANS = 2048, MOST_HELD = 256 << 20 }; /* bytes */
 
 struct dr_onednn {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     dnnl_primitive_attr_t attr;
-    buffer scratch, own[DR_ONEDNN_ARGS];
+    buffer scratch, own[DR_ONEDNN_ARGS], wide;
+    dr_weight_packs *packs;
     int64_t plans;
     dr_onednn_plan *slot[SLOTS];
 };
@@ -74,6 +78,8 @@ dr_onednn *dr_onednn_open(void)
     if (s == DR_OK)
         s = dr_onednn_check(NULL, dnnl_primitive_attr_set_scratchpad_mode(o->attr, dnnl_scratchpad_mode_user),
                             "scratchpad");
+    o->packs = s == DR_OK ? dr_weight_packs_new() : NULL;
+    if (s == DR_OK && !o->packs) s = dr_fail(DR_ENOMEM, "backend cpu: no memory for oneDNN's table");
     if (s == DR_OK) return o;
     dr_onednn_close(o);
     return NULL;
@@ -109,6 +115,8 @@ void dr_onednn_close(dr_onednn *o)
     forget_plans(o);
     for (int i = 0; i < DR_ONEDNN_ARGS; i++) free(o->own[i].data);
     free(o->scratch.data);
+    free(o->wide.data);
+    dr_weight_packs_free(o->packs);
     if (o->attr) dnnl_primitive_attr_destroy(o->attr);
     if (o->stream) dnnl_stream_destroy(o->stream);
     if (o->engine) dnnl_engine_destroy(o->engine);
@@ -148,12 +156,18 @@ static dr_status make_arg(dr_onednn *o, const dr_kargs *a, plan_arg *to, const d
 {
     to->name = from->name;
     to->output = from->output;
+    to->narrow = from->narrow;
+    to->count = from->count;
+    to->plain_bytes = dnnl_memory_desc_get_size(from->plain) / (from->narrow == DR_F16 ? 2 : 1);
     dr_status s =
         dr_onednn_check(a, dnnl_memory_create(&to->plain, from->plain, o->engine, DNNL_MEMORY_NONE), "memory");
     if (s != DR_OK) return s;
     const_dnnl_memory_desc_t best = dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, from->name);
     if (!best || dnnl_memory_desc_equal(best, from->plain)) return DR_OK;
 
+    dnnl_data_type_t type = dnnl_f32;
+    dnnl_memory_desc_query(best, dnnl_query_data_type, &type);
+    to->own_dtype = type == dnnl_bf16 ? DR_BF16 : DR_F32;
     to->own_bytes = dnnl_memory_desc_get_size(best);
     s = dr_onednn_check(a, dnnl_memory_create(&to->own, best, o->engine, DNNL_MEMORY_NONE), "memory");
     if (s != DR_OK) return s;
@@ -232,19 +246,83 @@ static dr_status reorder(dr_onednn *o, const dr_kargs *a, const plan_arg *arg)
     return dr_onednn_check(a, dnnl_primitive_execute(arg->reorder, o->stream, 2, args), "reorder");
 }
 
-dr_status dr_onednn_run(dr_onednn *o, const dr_kargs *a, dr_onednn_plan *p, void *const *data)
+/* An input's numbers in f32 where the caller has them in f16, else as he has them. NULL after dr_fail */
+static void *widened(dr_onednn *o, const dr_kargs *a, const plan_arg *arg, void *data)
+{
+    if (arg->narrow != DR_F16) return data;
+    if (!reserve(a, &o->wide, (size_t)arg->count * sizeof(float))) return NULL;
+    dr_widen(DR_F16, data, o->wide.data, arg->count);
+    return o->wide.data;
+}
+
+/* data -> to, as the primitive wants it */
+static dr_status lay_out(dr_onednn *o, const dr_kargs *a, plan_arg *arg, void *data, void *to)
+{
+    void *from = widened(o, a, arg, data);
+    if (!from) return DR_ENOMEM;
+    dr_status s = dr_onednn_check(a, dnnl_memory_set_data_handle(arg->plain, from), "memory");
+    if (s == DR_OK) s = dr_onednn_check(a, dnnl_memory_set_data_handle(arg->own, to), "memory");
+    return s == DR_OK ? reorder(o, a, arg) : s;
+}
+
+/* What is kept of a weight, as the primitive wants it: as it is, or made wider into `room`. */
+static dr_status unpack(const dr_kargs *a, plan_arg *arg, const dr_weight_pack *p, void *room)
+{
+    const bool narrow = p->dtype != arg->own_dtype;
+    if (narrow) dr_widen(p->dtype, p->data, room, p->count);
+    return dr_onednn_check(a, dnnl_memory_set_data_handle(arg->own, narrow ? room : p->data), "memory");
+}
+
+static dr_status run_weight(dr_onednn *o, const dr_kargs *a, plan_arg *arg, void *data, buffer *room)
+{
+    const_dnnl_memory_desc_t layout;
+    bool make;
+    dr_status s = dr_onednn_check(a, dnnl_memory_get_memory_desc(arg->own, &layout), "memory");
+    if (s != DR_OK) return s;
+    const int32_t dtype = arg->narrow && arg->own_dtype == DR_F32 ? arg->narrow : arg->own_dtype;
+    const bool narrow = dtype != arg->own_dtype;
+    dr_weight_pack *p = dr_weight_pack_find(o->packs, data, layout, &make);
+    if ((!p || narrow) && !reserve(a, room, arg->own_bytes)) return DR_ENOMEM;
+    if (p) return unpack(a, arg, p, room->data);
+    if (make) p = dr_weight_pack_add(o->packs, data, layout, dtype, (int64_t)arg->own_bytes / (arg->own_dtype == DR_F32 ? 4 : 2));
+    s = lay_out(o, a, arg, data, p && !narrow ? p->data : room->data);
+    if (p && narrow && s == DR_OK) dr_narrow(dtype, room->data, p->data, p->count);
+    if (p && s != DR_OK) dr_weight_packs_forget(o->packs, data, 1);
+    dr_weight_packed(data, arg->plain_bytes);
+    return s;
+}
+
+static dr_status run_argument(dr_onednn *o, const dr_kargs *a, plan_arg *arg, int i, void *data, dr_onednn_weight weight)
+{
+    if (i == 1 && arg->own && weight == DR_WEIGHT_KEPT) return run_weight(o, a, arg, data, &o->own[i]);
+    if (arg->own) {
+        if (!reserve(a, &o->own[i], arg->own_bytes)) return DR_ENOMEM;
+        if (!arg->output) return lay_out(o, a, arg, data, o->own[i].data);
+        const dr_status s = dr_onednn_check(a, dnnl_memory_set_data_handle(arg->plain, data), "memory");
+        return s == DR_OK ? dr_onednn_check(a, dnnl_memory_set_data_handle(arg->own, o->own[i].data), "memory") : s;
+    }
+    void *as_it_is = widened(o, a, arg, data);
+    return as_it_is ? dr_onednn_check(a, dnnl_memory_set_data_handle(arg->plain, as_it_is), "memory") : DR_ENOMEM;
+}
+
+void dr_onednn_forget(dr_onednn *o, const void *memory, size_t bytes) { dr_weight_packs_forget(o->packs, memory, bytes); }
+
+/* Memory for layouts and scratch that only a huge weight needs is not held for it. */
+static void give_back(buffer *b)
+{
+    if (b->bytes <= MOST_HELD) return;
+    free(b->data);
+    *b = (buffer){ 0 };
+}
+
+dr_status dr_onednn_run(dr_onednn *o, const dr_kargs *a, dr_onednn_plan *p, void *const *data, dr_onednn_weight weight)
 {
     dnnl_exec_arg_t args[DR_ONEDNN_ARGS + 1];
     int n = 0;
     for (int i = 0; i < p->n; i++) {
         plan_arg *arg = &p->arg[i];
         if (!arg->plain) continue;
-        dr_status s = dr_onednn_check(a, dnnl_memory_set_data_handle(arg->plain, data[i]), "memory");
-        if (s == DR_OK && arg->own) {
-            if (!reserve(a, &o->own[i], arg->own_bytes)) return DR_ENOMEM;
-            s = dr_onednn_check(a, dnnl_memory_set_data_handle(arg->own, o->own[i].data), "memory");
-            if (s == DR_OK && !arg->output) s = reorder(o, a, arg);
-        }
+        const dr_status s = run_argument(o, a, arg, i, data[i], weight);
         if (s != DR_OK) return s;
         args[n++] = (dnnl_exec_arg_t){ arg->name, arg->own ? arg->own : arg->plain };
     }
@@ -259,5 +337,8 @@ dr_status dr_onednn_run(dr_onednn *o, const dr_kargs *a, dr_onednn_plan *p, void
         if (p->arg[i].own && p->arg[i].output) s = reorder(o, a, &p->arg[i]);
     }
     if (s == DR_OK) s = dr_onednn_check(a, dnnl_stream_wait(o->stream), "wait");
+    if (weight == DR_WEIGHT_FROZEN && p->n > 1 && p->arg[1].plain) dr_weight_packed(data[1], p->arg[1].plain_bytes);
+    for (int i = 0; i < DR_ONEDNN_ARGS; i++) give_back(&o->own[i]);
+    give_back(&o->wide);
     return s;
 }

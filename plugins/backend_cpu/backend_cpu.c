@@ -75,6 +75,12 @@ static dr_kernel kernel(void *self, const char *op, dr_dtype dtype)
     return dr_kernel_find(op, dtype);
 }
 
+static void forget(void *self, const void *memory, size_t bytes)
+{
+    cpu *c = self;
+    if (c->onednn) dr_onednn_forget(c->onednn, memory, bytes);
+}
+
 static const char *describe(void *self)
 {
     cpu *c = self;
@@ -83,9 +89,9 @@ static const char *describe(void *self)
     return c->text;
 }
 
-DR_BACKEND(cpu, "The processor: oneDNN and own vector kernels, f32 and bf16", params, .flags = DR_BACKEND_HOST_MEMORY,
-           .open = open_device, .close = close_device, .alloc = allocate, .free = release, .copy = copy, .sync = sync,
-           .kernel = kernel, .describe = describe)
+DR_BACKEND(cpu, "The processor: oneDNN and own vector kernels, f32 and bf16", params,
+           .flags = DR_BACKEND_HOST_MEMORY | DR_BACKEND_ANY_WEIGHT, .open = open_device, .close = close_device, .alloc = allocate, .free = release, .copy = copy, .sync = sync,
+           .kernel = kernel, .describe = describe, .forget = forget)
 
 static dr_status load(void)
 {

@@ -35,6 +35,8 @@ enum { DR_OP_NONDIFF = 1,   /* has no gradient, by nature */
                                No input is copied to another layout: infer refuses what kernels cannot take as it is */
        DR_OP_CREATES = 16,  /* no tensor inputs decide dtype and device: attr and the current device do */
        DR_OP_ONE_DTYPE = 32, /* where f32 inputs stand beside bf16 or f16 ones, the host casts those in f32 first */
+       DR_OP_ANY_WEIGHT = 64, /* input 1, a weight, may be f32, f16 or bf16 beside any x but f64; for a backend without
+                               DR_BACKEND_ANY_WEIGHT the host widens it to f32 first */
        DR_OP_PICKS = 128 /* output 0 is made of elements of input 0 as they are: those of a frozen half one are cast to f32 */ };
 enum { DR_OP_MAX_IN = 16, DR_OP_MAX_OUT = 6 };
 
@@ -122,7 +124,8 @@ typedef struct dr_backend {
 } dr_backend;
 enum { DR_BACKEND_HOST_MEMORY = 1, /* its memory can be read in place */
        DR_BACKEND_SHAPES_ONLY = 2, /* computes nothing */
-       DR_BACKEND_KEEPS_RESULTS = 4 /* memory is plenty, time is not: what backward could make again is kept */ };
+       DR_BACKEND_KEEPS_RESULTS = 4, /* memory is plenty, time is not: what backward could make again is kept */
+       DR_BACKEND_ANY_WEIGHT = 8 /* kernels of ops with DR_OP_ANY_WEIGHT take input 1 in f32, f16 or bf16 */ };
 
 /* ---- block/1: a part of a network ---------------------------------------------------------------------------------- */
 typedef struct dr_block {
