@@ -50,4 +50,6 @@ static dr_status compose(dr_tensor *const *in, int n_in, const void *attr, dr_te
 }
 
 DR_OP_COMPONENT(attention, "attention(q, k, v, mask): softmax(q k^T scale + mask) v; mask may be nil", params,
-                .n_in = 4, .n_optional = 1, .n_out = 1, .infer = infer, .compose = compose)
+                .n_in = 4, .n_optional = 1, .n_out = 1,
+                .in_layout = { DR_LAYOUT_ANY, DR_LAYOUT_ANY, DR_LAYOUT_ANY, DR_LAYOUT_ANY },
+                .out_layout = { DR_LAYOUT_DENSE }, .infer = infer, .compose = compose)
