@@ -49,6 +49,7 @@ static const struct {
     { .kind = "if_strided", .script = "tests/parity/if_sampling.lua" },
     { .kind = "sentencepiece", .script = "tests/parity/text.lua" },
     { .kind = "if_prompt", .script = "tests/parity/text.lua" },
+    { .kind = "t5_encoder", .script = "tests/parity/t5.lua" },
 };
 
 static char devices[256];
