@@ -1,55 +1,16 @@
 /* main.c: the program.
- *   drift run SCRIPT [key=value ...] | bench [WHAT] | devices | diff-devices SCRIPT | list [KIND] | help [NAME]
+ *   drift run SCRIPT [key=value ...] | sample --model FOLDER ... | bench [WHAT] | devices | diff-devices SCRIPT |
+ *   list [KIND] | help [NAME]
  * It opens the registry, loads the plugins, opens the device and runs the script; what went wrong is one message on
  * stderr and exit status 1. */
 #include "bind.h"
+#include "command_line.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-typedef struct settings {
-    const char *device, *against, *precision, *out, *resume, *script, *profile;
-    const char *set[256]; /* key=value */
-    int n_set;
-    int64_t seed, threads, steps; /* threads 0: the backend's own choice; steps: of diff-devices */
-    bool seeded, debug, strict, no_plan, json, peers, bench;
-} settings;
-
-static const char usage[] = "drift run SCRIPT [key=value ...]   runs an experiment\n"
-                            "drift bench [train|sample|ops]     measures speed and memory: --set hidden=64 batch=128\n"
-                            "drift devices                      which devices there are, and why others are not\n"
-                            "drift diff-devices SCRIPT          the first steps on --device (default cuda) and, op by op, on\n"
-                            "                                   --against (default cpu): which layer differs?\n"
-                            "drift list [KIND]                  what there is: blocks, samplers, data sets, ...\n"
-                            "drift help [NAME]                  what NAME does and takes\n"
-                            "drift test [NAME...]               runs the tests (./drift only)\n"
-                            "drift version\n"
-                            "\n"
-                            "  --set key=value   the same as key=value: a parameter of the script\n"
-                            "  --device NAME     cpu (default), ref, null, cuda, cuda:1, ...; with options of the backend\n"
-                            "                    (drift help cuda): cuda:1,deterministic=false\n"
-                            "  --precision P     what networks compute in: f32 (default), bf16 where the device has it, or\n"
-                            "                    tf32: f32 whose products round their factors to 10 bits, on cuda\n"
-                            "  --seed N          of weights, noise and data order (default 0)\n"
-                            "  --threads N       threads of the device\n"
-                            "  --out DIR         folder of the run's files\n"
-                            "  --resume DIR      goes on with the run in DIR\n"
-                            "  --no-plan         every step runs as written; the numbers are the same\n"
-                            "  --profile FILE    writes a Chrome trace of the run's kernels and phases\n"
-                            "  --json            bench: figures as JSON\n"
-                            "  --peers           bench: against PyTorch, in turn (tests/bench/compare.py --all)\n"
-                            "  --against NAME    diff-devices: the device to compare with\n"
-                            "  --steps N         diff-devices: the optimizer's steps to compare (default 2)\n"
-                            "  --no-strict       undefined globals are nil, as in plain Lua\n"
-                            "  --debug           errors with their traceback\n"
-                            "\n"
-                            "  DRIFT_DATA        a folder of data sets, asked before the cache and the net\n"
-                            "  DRIFT_PLUGINS     folders of plugins of your own, FOLDER[:FOLDER...]\n"
-                            "  DRIFT_DEVICE      the device where --device names none\n";
 
 /* ---- Ctrl-C: the first asks the script to come to an end, the second ends it ------------------------------------- */
 volatile int bind_interrupted;
@@ -71,124 +32,6 @@ static void catch_interrupts(void)
     struct sigaction action = { .sa_handler = interrupt, .sa_flags = SA_RESTART };
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
-}
-
-/* ---- the command line -------------------------------------------------------------------------------------------- */
-static int complain(const char *text, const char *detail)
-{
-    fprintf(stderr, "drift: %s%s\n", text, detail ? detail : "");
-    return 1;
-}
-
-static int unknown_option(char **argv, const struct option *known)
-{
-    const char *given = argv[optind - 1];
-    const char *names[32];
-    int64_t n = 0;
-    for (; known[n].name && n < 32; n++) names[n] = known[n].name;
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(given + (strncmp(given, "--", 2) == 0 ? 2 : 0), "="),
-             given + (strncmp(given, "--", 2) == 0 ? 2 : 0));
-    for (int64_t i = 0; i < n; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            fprintf(stderr, "drift: option --%s %s\n", name, known[i].has_arg ? "needs a value" : "takes no value");
-            return 1;
-        }
-    }
-    const char *near = dr_nearest(name, names, n);
-    fprintf(stderr, "drift: unknown option %s%s%s (see: drift help)\n", given, near ? "; did you mean --" : "",
-            near ? near : "");
-    return 1;
-}
-
-static bool read_whole(const char *text, int64_t least, int64_t *value)
-{
-    char *end;
-    *value = strtoll(text, &end, 10);
-    return *text && !*end && *value >= least;
-}
-
-static bool add_set(settings *s, const char *text)
-{
-    const char *equals = strchr(text, '=');
-    if (!equals || equals == text || s->n_set == (int)(sizeof s->set / sizeof *s->set)) return false;
-    s->set[s->n_set++] = text;
-    return true;
-}
-
-static int read_argument(settings *s, const char *text, const char *rest[], int *n_rest)
-{
-    if ((*n_rest > 0 || s->bench) && strchr(text, '=')) {
-        return add_set(s, text) ? 0 : complain("expected key=value, not ", text);
-    }
-    if (*n_rest >= 2) return complain("one argument too many: ", text);
-    rest[(*n_rest)++] = text;
-    return 0;
-}
-
-/* Options and key=value may stand in any order after the command. Leaves the other arguments in rest. */
-static int read_options(int argc, char **argv, settings *s, const char *rest[], int *n_rest)
-{
-    static const struct option known[] = {
-        { "set", required_argument, NULL, 's' },
-        { "device", required_argument, NULL, 'd' },
-        { "against", required_argument, NULL, 'a' },
-        { "steps", required_argument, NULL, 'N' },
-        { "precision", required_argument, NULL, 'p' },
-        { "seed", required_argument, NULL, 'n' },
-        { "threads", required_argument, NULL, 't' },
-        { "out", required_argument, NULL, 'o' },
-        { "resume", required_argument, NULL, 'r' },
-        { "profile", required_argument, NULL, 'F' },
-        { "json", no_argument, NULL, 'J' },
-        { "peers", no_argument, NULL, 'V' },
-        { "debug", no_argument, NULL, 'D' },
-        { "no-strict", no_argument, NULL, 'S' },
-        { "no-plan", no_argument, NULL, 'P' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
-    };
-    opterr = 0;
-    for (int c;
-         (c = getopt_long(argc, argv, "-:", known, NULL)) != -1;) { /* "-": arguments are given in their order, as 1 */
-        switch (c) {
-        case 1:
-            if (read_argument(s, optarg, rest, n_rest) != 0) return 1;
-            break;
-        case 's':
-            if (!add_set(s, optarg)) return complain("--set takes key=value, not ", optarg);
-            break;
-        case 'd': s->device = optarg; break;
-        case 'a': s->against = optarg; break;
-        case 'N':
-            if (!read_whole(optarg, 1, &s->steps))
-                return complain("--steps takes a whole number above 0, not ", optarg);
-            break;
-        case 'p': s->precision = optarg; break;
-        case 'o': s->out = optarg; break;
-        case 'r': s->resume = optarg; break;
-        case 'F': s->profile = optarg; break;
-        case 'J': s->json = true; break;
-        case 'V': s->peers = true; break;
-        case 'D': s->debug = true; break;
-        case 'S': s->strict = false; break;
-        case 'P': s->no_plan = true; break;
-        case 'h': fputs(usage, stdout); return -1;
-        case 'n':
-            if (!read_whole(optarg, INT64_MIN, &s->seed)) return complain("--seed takes a whole number, not ", optarg);
-            s->seeded = true;
-            break;
-        case 't':
-            if (!read_whole(optarg, 1, &s->threads))
-                return complain("--threads takes a whole number above 0, not ", optarg);
-            break;
-        default: return unknown_option(argv, known);
-        }
-    }
-    for (; optind < argc; optind++) { /* behind "--" */
-        if (read_argument(s, argv[optind], rest, n_rest) != 0) return 1;
-    }
-    return 0;
 }
 
 /* ---- registry, plugins, device ----------------------------------------------------------------------------------- */
@@ -251,6 +94,13 @@ static void push_settings(lua_State *L, const settings *s)
     lua_setfield(L, -2, "json");
     lua_pushboolean(L, s->strict);
     lua_setfield(L, -2, "strict");
+    lua_newtable(L);
+    for (int i = 0; i < s->n_sample; i++) set_string(L, s->sample[i].name, s->sample[i].value);
+    if (s->steps > 0) {
+        lua_pushinteger(L, s->steps);
+        lua_setfield(L, -2, "steps");
+    }
+    lua_setfield(L, -2, "sample");
     lua_setfield(L, -2, "options");
     lua_newtable(L);
     lua_newtable(L);
@@ -349,8 +199,9 @@ static int report(void)
 
 static int unknown_command(const char *command)
 {
-    static const char *const known[] = { "run", "bench", "devices", "diff-devices", "list", "help", "test", "version" };
-    const char *near = dr_nearest(command, known, 8);
+    static const char *const known[] = { "run",  "sample", "bench", "devices", "diff-devices",
+                                         "list", "help",   "test",  "version" };
+    const char *near = dr_nearest(command, known, sizeof known / sizeof *known);
     fprintf(stderr, "drift: there is no command \"%s\"%s%s (see: drift help)\n", command,
             near ? "; did you mean drift " : "", near ? near : "");
     return 1;
@@ -389,19 +240,19 @@ static bool is_precision(const char *name)
 static int run_command(const char *command, settings *s, const char *rest[], int n_rest)
 {
     const bool diff = strcmp(command, "diff-devices") == 0, script = diff || strcmp(command, "run") == 0;
-    const bool run = script || s->bench;
+    const bool run = script || s->bench || s->sampling;
     bool reference = false;
     if (!s->device) s->device = diff ? "cuda" : "cpu";
     if (s->peers && s->bench) return compare_with_peers();
     if (script && n_rest == 0) return complain("run which script?  drift run SCRIPT [key=value ...]", NULL);
-    if (n_rest > 1) return complain("one argument too many: ", rest[1]);
+    if (n_rest > (s->sampling ? 0 : 1)) return complain("one argument too many: ", rest[n_rest - 1]);
     if (s->precision && !is_precision(s->precision))
         return complain("--precision is f32, bf16 or tf32, not ", s->precision);
     if (load_plugins() != DR_OK) return report();
     if (strcmp(command, "devices") == 0) {
         return n_rest > 0 ? complain("one argument too many: ", rest[0]) : bind_list_devices();
     }
-    if (diff && !(s->out = bind_diff_begin(&reference, s->steps))) return report();
+    if (diff && !(s->out = bind_diff_begin(&reference, s->steps > 0 ? s->steps : 2))) return report();
     const char *device = s->device;
     if (reference) {
         s->device = s->against;
@@ -420,27 +271,28 @@ static int run_command(const char *command, settings *s, const char *rest[], int
 
 int main(int argc, char **argv)
 {
-    settings s = { .device = environment("DRIFT_DEVICE", NULL), .against = "cpu", .steps = 2, .strict = true };
+    settings s = { .device = environment("DRIFT_DEVICE", NULL), .against = "cpu", .strict = true };
     const char *rest[2] = { NULL, NULL };
     int n_rest = 0;
     hold_standard_files();
     shorten_spinning();
     if (argc < 2) {
-        fputs(usage, stderr);
+        fputs(command_line_usage, stderr);
         return 1;
     }
     const char *command = argv[1];
     if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) return puts("drift " DR_VERSION) < 0;
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) command = "help";
-    static const char *const commands[] = { "run", "bench", "devices", "diff-devices", "list", "help" };
+    static const char *const commands[] = { "run", "sample", "bench", "devices", "diff-devices", "list", "help" };
     bool known = false;
-    for (int i = 0; i < 6; i++) known = known || strcmp(command, commands[i]) == 0;
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) known = known || strcmp(command, commands[i]) == 0;
     if (!known) return unknown_command(command);
     dr_set_home(environment("DRIFT_HOME", DRIFT_HOME_DIR));
     s.bench = strcmp(command, "bench") == 0;
-    const int options = read_options(argc - 1, argv + 1, &s, rest, &n_rest);
+    s.sampling = strcmp(command, "sample") == 0;
+    const int options = command_line_read(argc - 1, argv + 1, &s, rest, &n_rest);
     if (options != 0) return options < 0 ? 0 : 1;
-    if (strcmp(command, "help") == 0 && n_rest == 0) return flush_output(fputs(usage, stdout) < 0);
+    if (strcmp(command, "help") == 0 && n_rest == 0) return flush_output(fputs(command_line_usage, stdout) < 0);
     const int status = run_command(command, &s, rest, n_rest);
     dr_scope_close(); /* tensors give their memory back to devices that are still open */
     dr_device_close_all();

@@ -54,19 +54,32 @@ function methods:pictures(image, where)
 end
 
 -- ---- times ----------------------------------------------------------------------------------------------------------
--- The times of sampling, from noise to data: those of `grid`, of `steps` steps of the sampler, or, of a chain, every
--- `stride`-th down to t = 1, as "990, 960, ..., 0" counts them.
-local function strided(self, stride)
+-- The time that DeepFloyd's course calls `index`: of a chain of 1000 steps t = index + 1, and the same share of the way
+-- from data to noise for any other process.
+function methods:time_at(index)
+  if type(index) ~= "number" or not (index >= 0 and index < 1000) then
+    drift.fail("time_at: index = %s is outside [0, 1000)", tostring(index))
+  end
   local t_noise, t_data, chain = drift.instance(self.process, "process"):range()
-  if chain == 0 or t_data ~= 0 then drift.fail "stride is for chains of steps; this process's time is continuous: say steps" end
-  if math.type(stride) ~= "integer" or stride < 1 or stride >= t_noise then
-    drift.fail("stride = %s should be a whole number from 1 to %d", tostring(stride), t_noise - 1)
+  if chain > 0 and t_data == 0 then return 1.0 + index * chain // 1000 end
+  return t_data + index / 1000 * (t_noise - t_data)
+end
+
+-- At 990, 960, ..., 0 for a stride of 30.
+local function strided(self, stride)
+  if math.type(stride) ~= "integer" or stride < 1 or stride > 999 then
+    drift.fail("stride = %s should be a whole number from 1 to 999", tostring(stride))
   end
   local grid = {}
-  for i = (chain - 1) // stride, 0, -1 do grid[#grid + 1] = 1.0 + i * stride end
+  for index = 999 // stride * stride, 0, -stride do grid[#grid + 1] = self:time_at(index) end
+  for i = 2, #grid do
+    if grid[i] == grid[i - 1] then drift.fail("stride = %d is less than a step of this process's chain", stride) end
+  end
   return grid
 end
 
+-- The times of sampling, from noise to data: those of `grid`, of `steps` steps of the sampler, or every `stride`-th of a
+-- thousand, as the course has it.
 function methods:times(o)
   local given = (o.grid and 1 or 0) + (o.steps and 1 or 0) + (o.stride and 1 or 0)
   if given > 1 then drift.fail "say one of steps, stride and grid" end

@@ -57,7 +57,14 @@ describe("a generator", function()
     local strided = text:times { stride = 30 }
     assert.same({ 34, 991, 961, 1 }, { #strided, strided[1], strided[2], strided[34] })
     assert.same({ 0.5, 1 }, digits:times { grid = { 0.5, 1 } })
-    assert.error_matches(function() digits:times { stride = 30 } end, "time is continuous: say steps")
+    assert.same({ 251, 751, 1 }, { text:time_at(250), text:time_at(750), text:time_at(0) })
+    local even = digits:times { stride = 250 }                     -- a flow: the same shares of the way
+    assert.same({ 0.25, 0.5, 0.75, 1 }, even)
+    local short = drift.generator { net = digits.net, process = drift.process.ddpm { T = 300 }, sampler = digits.sampler,
+                                    shape = { 1, 8, 8 }, range = { 0, 1 }, condition = digits.condition }
+    assert.same({ 226, 151, 76, 1 }, short:times { stride = 250 })
+    assert.error_matches(function() short:times { stride = 1 } end, "stride = 1 is less than a step")
+    assert.error_matches(function() text:time_at(1000) end, "outside")
     assert.error_matches(function() text:times { stride = 0 } end, "stride = 0")
     assert.error_matches(function() text:times { stride = 30, steps = 3 } end, "one of steps, stride and grid")
     assert.error_matches(function() text:times { grid = { 3 } } end, "two times or more")

@@ -13,7 +13,7 @@ local drift = require "drift"
 return function(o)
   if type(o) ~= "table" or type(o.conditions) ~= "table" then drift.fail "edit.anagram: conditions is a list, one for each view" end
   if type(o.views) ~= "table" then drift.fail "edit.anagram: views is a list, one for each condition" end
-  if #o.views ~= #o.conditions then
+  if #o.views == 0 or #o.conditions % #o.views ~= 0 then              -- several for each where guidance inside shares them out
     drift.fail("edit.anagram: %d views for %d conditions", #o.views, #o.conditions)
   end
   return drift.edit_with_guidance(o, drift.guidance.anagram { views = o.views, combine = o.combine },

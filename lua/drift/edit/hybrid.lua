@@ -10,7 +10,7 @@ local drift = require "drift"
 
 return function(o)
   if type(o) ~= "table" or type(o.conditions) ~= "table" then drift.fail "edit.hybrid: conditions is a list, one for each filter and the last" end
-  local filters = o.filters or { drift.filter.gaussian_blur { sigma = 2, kernel = 33, scaled = true } }
+  local filters = o.filters or { drift.filter.gaussian_blur {} }
   if type(filters) ~= "table" then drift.fail "edit.hybrid: filters is a list" end
   return drift.edit_with_guidance(o, drift.guidance.hybrid { filters = filters }, { "filters" })
 end

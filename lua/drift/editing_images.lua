@@ -1,0 +1,13 @@
+-- editing_images.lua: the pictures that an experiment is to edit, its parameter `image`: paths, several with "|".
+--   for _, path in ipairs(drift.editing_images(run)) do ... end
+local drift = require "drift"
+
+return function(run)
+  local list = {}
+  for part in run.image:gmatch "[^|]+" do list[#list + 1] = part:match "^%s*(.-)%s*$" end
+  if #list == 0 then drift.fail "image names no file" end
+  for _, path in ipairs(list) do
+    if not drift.exists(path) then drift.fail("image = %s: there is no such file", path) end
+  end
+  return list
+end
