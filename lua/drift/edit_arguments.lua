@@ -36,40 +36,37 @@ end
 
 local function is_generator(v) return type(v) == "table" and getmetatable(v) and getmetatable(v).__name == "drift.generator" end
 
--- The condition(s) as drift.sample takes them, with `more` (a picture to be enlarged) in each.
-local function resolve(self, o, more)
+-- { condition = } or { conditions = } as drift.sample takes them, with `more` (a picture to be enlarged) in each. Only edits
+-- that ask the network call this: what a prompt says may cost a text encoder.
+function methods:conditions(more)
   local function one(what)
     local c = {}
     for key, value in pairs(self.generator:conditioned(what, self.n) or {}) do c[key] = value end
     for key, value in pairs(more or {}) do c[key] = value end
-    return c
+    return next(c) and c or nil
   end
-  if o.conditions == nil then
-    self.condition = one(o.condition)
-    if next(self.condition) == nil then self.condition = nil end
-    return
-  end
-  self.conditions = {}
-  for i, what in ipairs(o.conditions) do self.conditions[i] = one(what) end
+  if self.given.conditions == nil then return { condition = one(self.given.condition) } end
+  local list = {}
+  for i, what in ipairs(self.given.conditions) do list[i] = one(what) end
+  return { conditions = list }
 end
 
 -- drift.model's options: guidance, and what it is conditioned on, its rows as many as there are pictures.
 function methods:model(options)
   local g = self.generator
-  local all = { guidance = self.guidance, networks = g.networks, conditions = self.conditions }
-  local function whole(t) return drift.type(t) == "tensor" and self:rows(t) or t end
-  for key, value in pairs(self.condition or {}) do all[key] = whole(value) end
+  local under = self:conditions()
+  local all = { guidance = self.guidance, networks = g.networks, conditions = under.conditions }
+  for key, value in pairs(under.condition or {}) do all[key] = value end
   for key, value in pairs(options) do all[key] = value end
   return drift.model(drift.instance(g.process, "process"), drift.instance(g.net, "net"), all)
 end
-
-function methods:with_image(more) resolve(self, self.given, more) end
 
 -- drift.sample for these n pictures; x stays in the model's range.
 function methods:sample(changes)
   local o = self.given
   local all = { n = self.n, seed = o.seed, first = o.first, batch = o.batch, clip = o.clip, quiet = o.quiet ~= false }
-  all.condition, all.conditions, all.guidance = self.condition, self.conditions, self.guidance
+  if not self.under then self.under = self:conditions() end
+  all.condition, all.conditions, all.guidance = self.under.condition, self.under.conditions, self.guidance
   for key, value in pairs(changes) do all[key] = value end
   return self.generator:sample(all)
 end
@@ -118,6 +115,5 @@ return function(where, o, required, optional)
   self.guidance = o.guidance
   if o.guidance == nil then self.guidance = o.generator.guidance end
   if self.guidance == false then self.guidance = nil end
-  resolve(self, o)
   return self
 end

@@ -27,6 +27,6 @@ return function(o)
   end
   local noisy = drift.edit.noised(with { image = o.image })
   return drift.edit.iterative(with {
-    image = noisy, condition = a.condition, conditions = a.conditions, guidance = a.guidance or false, clip = o.clip,
+    image = noisy, condition = o.condition, conditions = o.conditions, guidance = a.guidance or false, clip = o.clip,
     batch = o.batch, quiet = o.quiet, every = o.every, each = o.each })
 end

@@ -28,8 +28,8 @@ return function(o)
     drift.fail("edit.upscale: %s does not enlarge: it sees no picture beside its noise", g.name or "this model")
   end
   local x = a:rows(g:from_picture(enlarged(o.image, g)))                                    -- [n,C,H,W]
-  a:with_image(g:image_condition(x, o.level or g.level, a:noise "upscale picture"))
+  local under = a:conditions(g:image_condition(x, o.level or g.level, a:noise "upscale picture"))
   return drift.edit.iterative {
-    generator = g, condition = a.condition, conditions = a.conditions, guidance = a.guidance or false, clip = o.clip,
+    generator = g, condition = under.condition, conditions = under.conditions, guidance = a.guidance or false, clip = o.clip,
     grid = a.grid, n = a.n, seed = o.seed, first = o.first, batch = o.batch, quiet = o.quiet, every = o.every }
 end
