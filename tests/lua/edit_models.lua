@@ -69,4 +69,26 @@ function models.text(size)
     condition = function(_, what) return { tokens = tokens(what and #what or 0), null = { tokens = tokens(0) } } end }
 end
 
+-- As the one before, but it sees a smaller picture beside its noise (stage II). A 1x1 convolution: what it makes of a picture in
+-- a view of its pixels is what it makes of the picture, in that view.
+function models.enlarger(size)
+  size = size or 16
+  local net = drift.net {
+    name = "enlarger", children = { a = drift.block.conv2d { in_channels = 6, out_channels = 6, kernel_size = 1 },
+                                    b = drift.block.linear { in_features = 4, out_features = 6 } },
+    forward = function(net, x, c)
+      local text = net.b(c.tokens:mean({ 1 })):reshape(-1, 6, 1, 1)
+      return net.a(drift.concat({ x, c.image }, 1)) + text + c.image_level:reshape(-1, 1, 1, 1) * 1e-3
+    end }
+  local process = drift.process.ddpm { T = 1000, schedule = drift.schedule.cosine {}, time = "index" }
+  local g = models.text(size)
+  return drift.generator {
+    name = "enlarger", net = net, process = process, sampler = g.sampler, clip = drift.clip.range {}, shape = { 3, size, size },
+    range = { -1, 1 }, condition = g.condition, level = 250,
+    image_condition = function(_, x, level, eps)
+      local at = drift.instance(process, "process"):coef(level + 1)
+      return { image = x * at.alpha + eps * at.sigma, image_level = drift.full({ x.shape[1] }, level) }
+    end }
+end
+
 return models
