@@ -89,6 +89,17 @@ static bool choice_suits(const dr_cudnn *d, const dr_conv_call *c, const dr_conv
     return choice->form == DR_CONV_TILE ? tile_suits(d, c, choice->index) : suits(c, choice->form);
 }
 
+/* The first way of a tile that suits, which the batch has no part in, or the direct kernel: each adds up a pixel's sum in an
+ * order that follows from the weight alone. */
+static bool invariant(const dr_cudnn *d, const dr_conv_call *c, dr_conv_choice *to)
+{
+    if (!d->cuda->batch_invariant || c->kind == DR_CONV_WEIGHT) return false;
+    *to = (dr_conv_choice){ .form = DR_CONV_DIRECT };
+    for (int way = 0; way < tile_ways(c) && to->form == DR_CONV_DIRECT; way++)
+        if (tile_suits(d, c, way)) *to = (dr_conv_choice){ .form = DR_CONV_TILE, .index = way };
+    return true;
+}
+
 /* DRIFT_CUDA_CONV=direct; =tile, and tile0, tile1, ... for one way of it: false where nothing is asked for, or a tile that
  * does not suit. */
 static bool forced(const dr_cudnn *d, const dr_conv_call *c, dr_conv_choice *to)
@@ -437,7 +448,7 @@ void dr_conv_run(const dr_kargs *a, const dr_conv_call *call, dr_conv_runner run
     const dr_conv_choice direct = { .form = DR_CONV_DIRECT };
     dr_cudnn *d = dr_cuda_of(a)->cudnn;
     dr_conv_choice asked;
-    if (forced(d, call, &asked)) {
+    if (forced(d, call, &asked) || invariant(d, call, &asked)) {
         (void)run(a, call, &asked);
         return;
     }

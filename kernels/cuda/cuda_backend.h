@@ -32,6 +32,7 @@ typedef struct cuda { /* the component's struct; kernels find it in dr_kargs.bac
     int64_t index;      /* parameter: which device */
     bool deterministic; /* parameter: only engines and kernels whose results do not change from run to run */
     bool tf32;          /* parameter: f32 products may round their factors to 10 bits */
+    bool batch_invariant; /* parameter: forward, only kernels that add up an image's sums in an order of its own */
     bool sync;          /* DRIFT_SYNC=1: wait after each launch, so that an error names its kernel */
     const dr_cuda_calls *calls;
     struct CUstream_st *stream; /* all work; while a graph is captured, that of the lane */

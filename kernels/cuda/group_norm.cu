@@ -317,9 +317,16 @@ static column_cut cut_of(group_shape s, int N, int64_t blocks, int threads)
 
 static dim3 grid_of(group_shape s, column_cut cut) { return dim3((unsigned)(s.B * cut.chunks), (unsigned)cut.tiles); }
 
+/* batch_invariant: cut as an image alone would be. */
+static column_cut cut_of_sums(const dr_kargs *a, group_shape s, int N)
+{
+    if (dr_cuda_of(a)->batch_invariant) s.B = 1;
+    return cut_of(s, N, BLOCKS, COLUMN_THREADS);
+}
+
 template <typename T, int N, int ACT> static void forward(const dr_kargs *a, group_shape s)
 {
-    const column_cut sums = cut_of(s, N, BLOCKS, COLUMN_THREADS), cut = cut_of(s, N, 4 * BLOCKS, THREADS);
+    const column_cut sums = cut_of_sums(a, s, N), cut = cut_of(s, N, 4 * BLOCKS, THREADS);
     float *part = (float *)dr_cuda_workspace(a, dr_column_bytes(sums, N, s.B));
     if (!part) return;
     DR_LAUNCH(a, (group_moments<T, N>), grid_of(s, sums), dr_column_block(sums), 0, (const T *)dr_in(a, 0), s, sums,

@@ -6,10 +6,11 @@
 static size_t size_of(int32_t dtype) { return dtype == DR_BF16 ? 2 : sizeof(float); }
 static size_t whole_lines(int64_t bytes) { return ((size_t)bytes + 255) / 256 * 256; }
 
-/* Is the kernel of our own done sooner? It has no tensor cores, and goes through K in one block. bias: y in bf16 takes a
- * second launch with cuBLASLt. */
-static bool is_small(const dr_kargs *a, const dr_cuda_product *p, bool bias)
+/* Does the kernel of our own take it: since it is done sooner, or since its sums have one order whatever M is? It has no
+ * tensor cores, and goes through K in one block. bias: y in bf16 takes a second launch with cuBLASLt. */
+static bool is_own(const dr_kargs *a, const dr_cuda_product *p, bool bias)
 {
+    if (dr_cuda_of(a)->batch_invariant) return true;
     const bool tensor_cores = p->dtype == DR_BF16 || dr_cuda_of(a)->tf32;
     const double terms = (double)p->M * (double)p->N * (double)p->K * (double)p->batch;
     const bool second_launch = p->dtype == DR_BF16 && bias;
@@ -19,7 +20,7 @@ static bool is_small(const dr_kargs *a, const dr_cuda_product *p, bool bias)
 /* By cuBLASLt where it can and should, else by the kernel of our own. bias: NULL where y is bf16 */
 static dr_status multiply(const dr_kargs *a, const dr_cuda_product *p, const void *A, const void *B, const void *bias, void *y)
 {
-    const bool own = is_small(a, p, false);
+    const bool own = is_own(a, p, false);
     const dr_cublaslt_plan *plan = own ? NULL : dr_cublaslt_find(a, p, A, B, bias, y);
     if (!own && !plan) return dr_failed();
     if (own || plan->refused) {
@@ -169,7 +170,7 @@ static void linear(const dr_kargs *a) /* x [..,K], weight [N,K], bias [N] or NUL
                                 .b_dtype = weight->dtype,
                                 .bias_dtype = bias ? a->in[2].dtype : x->dtype };
     if (dr_numel(&a->out[0]) == 0) return;
-    if (is_small(a, &p, bias != NULL)) dr_matmul_direct(a, &p, x->data, weight->data, bias, dr_out(a, 0));
+    if (is_own(a, &p, bias != NULL)) dr_matmul_direct(a, &p, x->data, weight->data, bias, dr_out(a, 0));
     else if (x->dtype == DR_BF16 && (bias || weight->dtype == DR_F32)) linear_in_parts(a, p, bias);
     else multiply(a, &p, x->data, weight->data, bias, dr_out(a, 0));
 }

@@ -275,7 +275,8 @@ static int64_t cuts_for(int64_t blocks, int64_t n)
     return cuts > 1 && blocks <= DR_ARRIVALS ? cuts : 1;
 }
 
-static columns columns_of(const split *s, int V, size_t element)
+/* batch_invariant: neither the number of groups nor what else is reduced beside them changes the order of a sum. */
+static columns columns_of(const split *s, int V, size_t element, bool invariant)
 {
     columns k = {};
     const int64_t packs = s->inner.n / V;
@@ -287,15 +288,15 @@ static columns columns_of(const split *s, int V, size_t element)
         k.tiles = dr_blocks_for(packs, k.tx);
         k.items = s->groups * k.tiles;
         blocks = dr_blocks_for(k.items, THREADS / (k.tx * k.ty));
-        if (blocks >= BLOCKS_ENOUGH || (size_t)k.tx * (size_t)V * element <= 64 || k.tx == 1) break;
+        if ((blocks >= BLOCKS_ENOUGH && !invariant) || (size_t)k.tx * (size_t)V * element <= 64 || k.tx == 1) break;
     }
-    k.cuts = cuts_for(blocks, dr_blocks_for(s->rows, k.ty));
+    k.cuts = invariant ? 1 : cuts_for(blocks, dr_blocks_for(s->rows, k.ty));
     k.rows_of_cut = dr_blocks_for(s->rows, k.cuts);
     k.cuts = dr_blocks_for(s->rows, k.rows_of_cut);
     return k;
 }
 
-static runs runs_of(const split *s, int V)
+static runs runs_of(const split *s, int V, bool invariant)
 {
     runs k = {};
     k.s = *s;
@@ -303,7 +304,7 @@ static runs runs_of(const split *s, int V)
     k.packs = s->rows * k.packs_of_row;
     k.lanes = k.packs > 512 ? (int32_t)THREADS : power_of_two(k.packs, 32);
     const int64_t blocks = dr_blocks_for(s->groups, THREADS / k.lanes);
-    k.cuts = k.lanes == THREADS ? cuts_for(blocks, dr_blocks_for(k.packs, k.lanes)) : 1;
+    k.cuts = k.lanes == THREADS && !invariant ? cuts_for(blocks, dr_blocks_for(k.packs, k.lanes)) : 1;
     k.packs_of_cut = dr_blocks_for(k.packs, k.cuts);
     if (k.cuts > 1) k.cuts = dr_blocks_for(k.packs, k.packs_of_cut);
     return k;
@@ -323,7 +324,7 @@ static bool make_parts(const dr_kargs *a, target *to, int64_t n, int64_t cuts)
 template <typename T, int V, bool MAX>
 static void launch_columns(const dr_kargs *a, const split *s, const T *x, target to)
 {
-    const columns k = columns_of(s, V, sizeof(T));
+    const columns k = columns_of(s, V, sizeof(T), dr_cuda_of(a)->batch_invariant);
     const unsigned blocks = (unsigned)(dr_blocks_for(k.items, THREADS / (k.tx * k.ty)) * k.cuts);
     if (!make_parts(a, &to, s->groups * s->inner.n, k.cuts)) return;
     DR_LAUNCH(a, (reduce_columns<T, V, MAX>), blocks, THREADS, 0, k, x, to);
@@ -331,7 +332,7 @@ static void launch_columns(const dr_kargs *a, const split *s, const T *x, target
 
 template <typename T, int V, bool MAX> static void launch_runs(const dr_kargs *a, const split *s, const T *x, target to)
 {
-    const runs k = runs_of(s, V);
+    const runs k = runs_of(s, V, dr_cuda_of(a)->batch_invariant);
     const unsigned blocks = (unsigned)(dr_blocks_for(s->groups, THREADS / k.lanes) * k.cuts);
     if (!make_parts(a, &to, s->groups, k.cuts)) return;
     DR_LAUNCH(a, (reduce_runs<T, V, MAX>), blocks, THREADS, 0, k, x, to);
@@ -340,7 +341,8 @@ template <typename T, int V, bool MAX> static void launch_runs(const dr_kargs *a
 template <typename T, bool MAX> static void reduce_split(const dr_kargs *a, const split *s, const T *x, target to)
 {
     constexpr int V = widest<T>();
-    const bool kept = s->inner.out != 0, packs = fits_packs<T>(s, x, !kept && s->rows == 1 && s->groups == 1);
+    const bool whole = s->rows == 1 && s->groups == 1 && !dr_cuda_of(a)->batch_invariant;
+    const bool kept = s->inner.out != 0, packs = fits_packs<T>(s, x, !kept && whole);
     if (kept && packs) launch_columns<T, V, MAX>(a, s, x, to);
     else if (kept) launch_columns<T, 1, MAX>(a, s, x, to);
     else if (packs) launch_runs<T, V, MAX>(a, s, x, to);

@@ -13,6 +13,7 @@ static const dr_param params[] = {
     DR_INT(cuda, index, 0, 0, 1023, "which device; drift devices lists them"),
     DR_BOOL(cuda, deterministic, 1, "only engines and kernels whose results do not change from run to run"),
     DR_BOOL(cuda, tf32, 0, "products and convolutions of f32 may round their factors to 10 bits (TF32)"),
+    DR_BOOL(cuda, batch_invariant, 0, "an image's bits do not depend on its batch: no library chooses by it; slower"),
     DR_END
 };
 

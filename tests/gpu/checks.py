@@ -71,14 +71,15 @@ def parity(run):
     run.numbers["summary"] = out.strip().split("\n")[-1]
 
 
-def specs(*names):
-    """tests/lua/NAME_spec.lua on the device, all of them, also where one fails."""
+def specs(*names, option=None):
+    """tests/lua/NAME_spec.lua on the device, opened with that option, all of them, also where one fails."""
     def body(run):
+        device = run.machine.device + (f",{option}" if option else "")
         test, passed, failed = HOME / "tests" / "lua", [], []
         for name in names:
             env = {"DRIFT_SPEC": str(test / f"{name}_spec.lua"), "TMPDIR": str(run.work)}
             try:
-                out = run.call(run.drift("run", test / "run.lua"), env, f"spec-{name}")
+                out = run.call(run.drift("run", test / "run.lua", device=device), env, f"spec-{name}")
                 passed.append(f"{name}: " + re.search(r"# (\d+ passed.*)", out).group(1))
             except Failed:
                 if "module 'busted" in run.log_path.read_text(errors="replace"):
@@ -178,7 +179,9 @@ CHECKS = [
     Check("plans.f32", "graphs give the bytes of the steps as written", plans("f32"), quick=True),
     Check("plans.bf16", "the same in bf16", plans("bf16"), quick=True),
     Check("specs", "Lua specs of tensors, networks and training on the device",
-          specs("tensor", "net", "average", "train_step", "sample_batches"), limit=200),
+          specs("tensor", "net", "average", "train_step"), limit=200),
+    Check("batch_invariant", "an image's bits in any batch, with cuda,batch_invariant=true",
+          specs("sample_batches", option="batch_invariant=true"), quick=True),
     Check("cpu_vs_cuda", "the same script and seed: losses", cpu_vs_cuda, quick=True),
     Check("diff_devices", "drift diff-devices: the first layer that parts", diff_devices),
     Check("determinism.f32", "two runs, the same bytes", determinism("f32"), quick=True),

@@ -170,8 +170,11 @@ static int64_t place(const matrix *m, int64_t b, int64_t r, int64_t c) { return 
 static float part_of(const task *t, int64_t b, int64_t m, int64_t n, int64_t from, int64_t to)
 {
     float sum = 0.0f;
-    for (int64_t k = from; k < to; k++)
+    const bool backward = (t->M + t->N) % 3 == 2; /* as the size decides on what is best */
+    for (int64_t i = from; i < to; i++) {
+        const int64_t k = backward ? from + to - 1 - i : i;
         sum += fake_load(t->A.data, t->A.bf16, place(&t->A, b, m, k)) * fake_load(t->B.data, t->B.bf16, place(&t->B, b, k, n));
+    }
     return sum;
 }
 
