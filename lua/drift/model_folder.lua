@@ -187,15 +187,6 @@ local function variant_of(self, part)
     return variant
 end
 
--- Some published files hold the embedding twice, some under its second name alone, some with the decoder.
-local function text_names(W)
-    local shared, again = "shared.weight", "encoder.embed_tokens.weight"
-    return W:renamed(function(name)
-        if name == again then return not W:has(shared) and shared end
-        if name:find "^decoder%." or name == "lm_head.weight" then return false end
-    end)
-end
-
 function methods:weights(part)
     if part ~= "unet" and part ~= "text_encoder" then
         core.fail("a model folder has weights of 'unet' and 'text_encoder', not of '%s'", tostring(part))
@@ -207,7 +198,7 @@ function methods:weights(part)
     if entry.weights then return entry.weights end
     local W = drift.weights(entry.path, { variant = variant_of(self, part) })
     if part == "text_encoder" then
-        W = text_names(W)
+        W = drift.t5_names(W)
     elseif drift.deepfloyd_if_names.is_original(W) then
         local head = entry.config.attention_head_dim
         W = drift.deepfloyd_if_names.renamed(W, { head_dim = math.type(head) == "integer" and head or nil })

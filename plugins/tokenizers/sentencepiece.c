@@ -1,6 +1,6 @@
 /* sentencepiece.c: the vocabulary of a SentencePiece model, such as T5's spiece.model.     Kudo & Richardson 2018
- * Text is normalised by the model's own rules (T5: NFKC, spaces as U+2581), then cut into the pieces whose log
- * probabilities have the largest sum. All of it is the library's: malformed UTF-8 becomes U+FFFD byte by byte, NUL is a
+ *   ids = argmax over all ways to cut the text into pieces of sum_i log p(piece_i)
+ * after the text was normalised by the model's own rules (T5: NFKC, spaces as U+2581). All of it is the library's: malformed UTF-8 becomes U+FFFD byte by byte, NUL is a
  * control character like others, and "</s>" in a text is text, as is every special piece. */
 #include "vocabulary.h"
 

@@ -1,7 +1,8 @@
-/* unigram.c: a Hugging Face tokenizer.json of Unigram type (T5's, mT5's): the same vocabulary, score by score, as the
- * SentencePiece model that it was made from. A SentencePiece model is put together from it in memory (unigram_json.c) and
- * given to SentencePiece's library, so ids are those of sentencepiece, to the last one: special pieces in a text are text.
- * What would tokenize differently (other models, normalizers, pre-tokenizers) is refused by its name. */
+/* unigram.c: a Hugging Face tokenizer.json of Unigram type (T5's, mT5's) -> the same vocabulary, score by score, as the
+ * SentencePiece model that it was made from:  ids = argmax sum_i log p(piece_i) over all ways to cut a text.
+ * A SentencePiece model is put together in memory (unigram_json.c) and given to SentencePiece's library, so ids are those of
+ * sentencepiece, to the last one: special pieces in a text are text. What would tokenize differently (other models,
+ * normalizers, pre-tokenizers) is refused by its name. */
 #include "unigram_json.h"
 #include "vocabulary.h"
 
