@@ -231,8 +231,8 @@ const dr_cond *dr_cond_with_image(dr_model *f, const dr_cond *cond, dr_tensor *i
 
 /* ---- some rows alone -------------------------------------------------------------------------------------------- */
 
-static const char *const names[VALUES] = { "labels", "tokens", "masks of tokens", "images", "image levels", "null tokens",
-                                           "masks of null tokens" };
+static const char *const names[VALUES] = { "labels", "tokens", "masks of tokens", "images", "image levels",
+                                           "null tokens", "masks of null tokens" };
 
 static dr_status check_rows(const char *what, dr_tensor *t, int64_t B)
 {
@@ -307,7 +307,8 @@ static dr_tensor *mask_of_tokens(const dr_cond_values *c, bool null, int64_t B)
 {
     dr_tensor *own = null ? c->null_tokens_mask : c->tokens_mask, *other = null ? c->tokens_mask : c->null_tokens_mask;
     if (own || !other || !c->tokens) return to_rows(names[null ? 6 : 2], own, B);
-    return dr_tensor_full((dr_dtype)dr_tensor_view(other)->dtype, 2, (int64_t[]){ B, dr_tensor_view(c->tokens)->shape[1] }, 1.0);
+    const int64_t shape[2] = { B, dr_tensor_view(c->tokens)->shape[1] };
+    return dr_tensor_full((dr_dtype)dr_tensor_view(other)->dtype, 2, shape, 1.0);
 }
 
 dr_status dr_cond_batch(const dr_cond *c, int64_t B, dr_batch_cond *out)
@@ -320,7 +321,8 @@ dr_status dr_cond_batch(const dr_cond *c, int64_t B, dr_batch_cond *out)
                        c->parts);
     }
     *out = (dr_batch_cond){ .label = to_rows(names[0], v->label, B),
-                            .tokens = null_tokens ? to_rows(names[5], v->null_tokens, B) : to_rows(names[1], v->tokens, B),
+                            .tokens = null_tokens ? to_rows(names[5], v->null_tokens, B)
+                                                  : to_rows(names[1], v->tokens, B),
                             .image = to_rows(names[3], v->image, B),
                             .image_level = to_rows(names[4], v->image_level, B) };
     if (!dr_failed()) out->tokens_mask = mask_of_tokens(v, null_tokens, B);

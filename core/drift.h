@@ -329,13 +329,13 @@ void dr_model_clip(dr_model *f, dr_instance *clip); /* of estimates of x0; NULL:
 typedef struct dr_cond_values { /* of B rows each, or of one that holds for all; any may be NULL */
     dr_tensor *label, *tokens, *tokens_mask;   /* [B] i32, [B,L,D], [B,L] */
     dr_tensor *image, *image_level;            /* [B,C,H,W], [B] f32 */
-    dr_tensor *null_tokens, *null_tokens_mask; /* [B,L,D], [B,L]: what dropped rows get in place of tokens; without null_tokens
-                                                  such rows have mask 0 */
+    dr_tensor *null_tokens, *null_tokens_mask; /* [B,L,D], [B,L]: what dropped rows get in place of tokens; without
+                                                  null_tokens such rows have mask 0 */
 } dr_cond_values;
 dr_status dr_model_conditions(dr_model *f, const dr_cond_values *c, int n); /* n >= 1; the model keeps what it is given */
 dr_status dr_model_condition(dr_model *f, dr_tensor *label, dr_tensor *tokens, dr_tensor *tokens_mask); /* one, of these alone */
 int64_t dr_model_calls(const dr_model *f); /* network evaluations so far, a batch of both halves counted once */
-/* After each step; not DR_OK stops. It may put another tensor of x's shape and dtype in *x, which goes on in its place. */
+/* After each step; not DR_OK stops. It may put another tensor of x's shape and dtype in *x, which goes on in x's place. */
 typedef dr_status (*dr_sample_step_fn)(void *ctx, int64_t step, int64_t steps, double t, dr_tensor **x);
 /* The loop: x at t_noise (NULL grid) or along t[0..n]; returns the last x in the caller's scope. */
 dr_tensor *dr_sample(dr_model *f, dr_instance *sampler, dr_tensor *x, dr_rng rng, const double *t, int64_t n, dr_sample_step_fn each, void *ctx);

@@ -1,8 +1,8 @@
 /* model.c: a process, guidance and a network as one thing that samplers evaluate.
  *   network -> guidance[0] -> ... -> guidance[n-1] -> velocity, data or noise by the process's coefficients
- * Each guidance sees the level below it through dr_predict; what it gets and returns is p x0 + q eps (noising.c). Where the
- * model has a clip, it is applied to the estimate of the data, and noise and velocity follow from that. Conditions are in
- * condition.c, the network's evaluation in network_call.c. */
+ * Each guidance sees the level below it through dr_predict; what it gets and returns is p x0 + q eps (noising.c). Where
+ * the model has a clip, it is applied to the estimate of the data, and noise and velocity follow from that. Conditions are
+ * in condition.c, the network's evaluation in network_call.c. */
 #include "model.h"
 #include "tensor.h"
 
@@ -104,7 +104,8 @@ dr_tensor *dr_predict_by(dr_model *f, const char *name, dr_tensor *x, double t, 
     if (dr_failed() || !x) return NULL;
     for (int i = 1; i < f->networks; i++) {
         dr_tensor *variance; /* another network's: not what belongs to the model's own prediction */
-        if (strcmp(f->net[i].name, name) == 0) return dr_network_one(f, &f->net[i], x, t, given_or_own(f, cond), &variance);
+        if (strcmp(f->net[i].name, name) != 0) continue;
+        return dr_network_one(f, &f->net[i], x, t, given_or_own(f, cond), &variance);
     }
     dr_fail(DR_ENOTFOUND, "the model has no network \"%s\"; give it one: networks = { %s = net }", name, name);
     return NULL;
@@ -143,12 +144,13 @@ static dr_tensor *clipped(const dr_model *f, dr_tensor *x0)
 {
     if (!x0) return NULL;
     dr_tensor *y = ((const dr_clip *)f->clip->iface)->apply(f->clip->self, x0);
-    if (!y && !dr_failed()) dr_fail(DR_EINTERNAL, "clip %s returned nothing and did not say why", f->clip->component->name);
-    return y;
+    if (y || dr_failed()) return y;
+    dr_fail(DR_EINTERNAL, "clip %s returned nothing and did not say why", f->clip->component->name);
+    return NULL;
 }
 
-/* Knowing x0 is a prediction with p = 1, q = 0. What is wanted of a clipped x0 follows from it; x0 itself is never taken
- * back out of eps, which would lose its digits where there is little signal. */
+/* Knowing x0 is a prediction with p = 1, q = 0. What is wanted of a clipped x0 follows from it; x0 itself is never
+ * taken back out of eps, which would lose its digits where there is little signal. */
 static dr_tensor *estimate(dr_model *f, dr_tensor *x, double t, double wx0, double weps)
 {
     dr_coef c;

@@ -58,10 +58,11 @@ void dr_model_drop_conditions(dr_model *f);
 /* What the network gets of c for B images, but the time; every tensor has B rows. */
 dr_status dr_cond_batch(const dr_cond *c, int64_t B, dr_batch_cond *out);
 
-/* network_call.c: x [B,C,H,W] at t; the result is the first C channels of what the network returns, *variance the others
- * (NULL: there are none). Both belong to the current scope. */
+/* network_call.c: x [B,C,H,W] at t; the result is the first C channels of what the network returns, *variance the
+ * others (NULL: there are none). Both belong to the current scope. */
 dr_tensor *dr_network_one(dr_model *f, network *net, dr_tensor *x, double t, const dr_cond *c, dr_tensor **variance);
 /* Under c and under its null condition as one batch; *variance is the first one's. */
-dr_tensor *dr_network_both(dr_model *f, dr_tensor *x, double t, const dr_cond *c, dr_tensor **null_half, dr_tensor **variance);
+dr_tensor *dr_network_both(dr_model *f, dr_tensor *x, double t, const dr_cond *c, dr_tensor **null_half,
+                           dr_tensor **variance);
 
 #endif

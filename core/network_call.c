@@ -1,6 +1,6 @@
-/* network_call.c: one evaluation of a model's network. It is a plan, but where gradients are recorded: it is replayed from
- * the fourth time on, and what follows from its weights and the condition alone is computed once. What comes back for
- * x [B,C,H,W] is the prediction, or [B,2C,H,W]: the prediction and a variance output (Nichol & Dhariwal 2021). */
+/* network_call.c: one evaluation of a model's network. It is a plan, but where gradients are recorded: it is replayed
+ * from the fourth time on, and what follows from its weights and the condition alone is computed once. What comes back
+ * for x [B,C,H,W] is the prediction, or [B,2C,H,W]: the prediction and a variance output (Nichol & Dhariwal 2021). */
 #include "model.h"
 #include "tensor.h"
 
@@ -8,7 +8,8 @@
 
 enum { INPUT = 0, TIME, LABEL, MASK, TOKENS, TOKENS_MASK, IMAGE, IMAGE_LEVEL, NET_INPUTS };
 
-static const uint32_t constant_inputs = 1u << LABEL | 1u << MASK | 1u << TOKENS | 1u << TOKENS_MASK | 1u << IMAGE | 1u << IMAGE_LEVEL;
+static const uint32_t constant_inputs =
+    1u << LABEL | 1u << MASK | 1u << TOKENS | 1u << TOKENS_MASK | 1u << IMAGE | 1u << IMAGE_LEVEL;
 
 static dr_status evaluate(void *ctx, dr_tensor *const *in, dr_tensor **out, int *n_out)
 {
@@ -44,7 +45,7 @@ static dr_tensor *run_plan(network *net, dr_tensor *const in[NET_INPUTS])
     return dr_failed() ? NULL : y[0];
 }
 
-/* x at t with this condition, whose tensors have B rows; x and c->image may have fewer, if the network shares images. */
+/* x at t with this condition of B rows; x and c->image may have fewer, if the network shares images. */
 static dr_tensor *run_network(dr_model *f, network *net, dr_tensor *x, double t, const dr_batch_cond *c, int64_t B)
 {
     dr_coef coef;
@@ -86,14 +87,16 @@ dr_tensor *dr_network_one(dr_model *f, network *net, dr_tensor *x, double t, con
 
 static dr_tensor *join(dr_tensor *a, dr_tensor *b) { return a ? dr_concat((dr_tensor *[]){ a, b }, 2, 0) : NULL; }
 
-/* The conditional half first, the null one after it: [2B,C,H,W]. Images are not repeated for a network that shares them. */
-dr_tensor *dr_network_both(dr_model *f, dr_tensor *x, double t, const dr_cond *c, dr_tensor **null_half, dr_tensor **variance)
+/* The conditional half first, the null one after it: [2B,C,H,W]. A network that shares images gets them once. */
+dr_tensor *dr_network_both(dr_model *f, dr_tensor *x, double t, const dr_cond *c, dr_tensor **null_half,
+                           dr_tensor **variance)
 {
     const int64_t B = dr_tensor_view(x)->shape[0];
     dr_batch_cond a, b;
     *null_half = *variance = NULL;
     if (dr_cond_batch(c, B, &a) != DR_OK || dr_cond_batch(c->null, B, &b) != DR_OK) return NULL;
-    const dr_batch_cond both = { .label = join(a.label, b.label), .mask = join(a.mask, b.mask), .tokens = join(a.tokens, b.tokens),
+    const dr_batch_cond both = { .label = join(a.label, b.label), .mask = join(a.mask, b.mask),
+                                 .tokens = join(a.tokens, b.tokens),
                                  .tokens_mask = join(a.tokens_mask, b.tokens_mask),
                                  .image = f->shares_images ? a.image : join(a.image, b.image),
                                  .image_level = join(a.image_level, b.image_level) };
@@ -103,8 +106,8 @@ dr_tensor *dr_network_both(dr_model *f, dr_tensor *x, double t, const dr_cond *c
     const dr_view *v = dr_tensor_view(y);
     if (!v) return NULL;
     if (v->rank < 1 || v->shape[0] != 2 * B) {
-        dr_fail(DR_ESHAPE, "the network's output: %lld rows for %lld images", v->rank > 0 ? (long long)v->shape[0] : 1LL,
-                (long long)(2 * B));
+        dr_fail(DR_ESHAPE, "the network's output: %lld rows for %lld images",
+                v->rank > 0 ? (long long)v->shape[0] : 1LL, (long long)(2 * B));
         return NULL;
     }
     dr_tensor *null_variance;

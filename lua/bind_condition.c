@@ -42,7 +42,8 @@ static void several(lua_State *L, dr_model *m, int list)
     dr_cond_values v[MOST_CONDITIONS];
     luaL_checktype(L, list, LUA_TTABLE);
     const lua_Integer n = luaL_len(L, list);
-    if (n < 1 || n > MOST_CONDITIONS) bind_error(L, "conditions lists %d; a model has 1 to %d", (int)n, MOST_CONDITIONS);
+    if (n < 1 || n > MOST_CONDITIONS)
+        bind_error(L, "conditions lists %d; a model has 1 to %d", (int)n, MOST_CONDITIONS);
     for (int i = 0; i < n; i++) {
         char where[32];
         snprintf(where, sizeof where, "condition %d", i + 1);

@@ -217,7 +217,8 @@ static void add_networks(lua_State *L, model *m)
     bind_check(L);
 }
 
-static int core_model(lua_State *L) /* model(process, net, { guidance =, clip =, networks =, a condition's fields or conditions = }) */
+/* model(process, net, { guidance =, clip =, networks =, and a condition's fields, or conditions = }) */
+static int core_model(lua_State *L)
 {
     dr_instance *process = bind_check_instance(L, 1, "process");
     luaL_checkany(L, 2);

@@ -1,12 +1,12 @@
 -- condition_rows.lua: the conditions of n images, checked, and those of some of the images.
 --
---   local conditions = drift.condition_rows("sample", { { label = { 0, 1, 2 } }, { tokens = t, null = { tokens = u } } })
+--   local conditions = drift.condition_rows("sample", { { label = { 0, 1, 2 } }, { tokens = t, image = x } })
 --   conditions.n                      the images that their rows tell of; nil where each has one row for all
 --   conditions:check(n)               an error where a tensor has neither n rows nor one
 --   conditions:rows(first, count)     the list for drift.model, of images first .. first + count - 1
 --
--- A condition is { label, tokens [N,L,D], tokens_mask [N,L], image [N,C,H,W], image_level [N], null = { tokens, tokens_mask } },
--- any of them; label may be a list or one number, image_level too.
+-- A condition is { label, tokens [N,L,D], tokens_mask [N,L], image [N,C,H,W], image_level [N],
+-- null = { tokens, tokens_mask } }, any of them; label may be a list or one number, image_level too.
 local drift = require "drift"
 
 local FIELDS <const> = { "label", "tokens", "tokens_mask", "image", "image_level", "null" }

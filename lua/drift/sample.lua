@@ -6,14 +6,14 @@
 -- images [N,C,H,W] on the current device, labels i32 [N] or nil. Image i starts from noise keyed by (seed, i): the same
 -- whatever the batch size, so pictures of two models can be laid side by side. What else may be given:
 --   n           how many, where neither labels, x nor a condition's rows say it
---   condition   what the images are conditioned on, or conditions = a list of such, for guidance that joins several estimates
---               (condition_rows.lua); a label there stands for labels
+--   condition   what the images are conditioned on, or conditions = a list of such, for guidance that joins several
+--               estimates (condition_rows.lua); a label there stands for labels
 --   clip        where estimates of the data may lie: drift.clip.range {}, drift.clip.dynamic_threshold {}
 --   x           [N,C,H,W] to start from in place of noise, noised as the grid's first t has it; shape is then its own
 --   grid        list of t, from noise to data, in place of the sampler's own
---   step        added to the count of steps that keys the noise (default 0), so that two passes over one image draw apart
---   each        each(step, steps, t, x, first), for each batch at its start (step 0) and after each of its steps; a tensor
---               that it returns goes on in place of x, whose first row is image number `first`, counted from 1
+--   step        added to the count of steps that keys the noise (default 0), so that two passes draw apart
+--   each        each(step, steps, t, x, first), for each batch at its start (step 0) and after each of its steps; a
+--               tensor that it returns goes on in place of x. first: number of x's first image, counted from 1
 --   networks    { weak = other }: further networks, which guidance asks by name
 local drift = require "drift"
 local run_directory = require "drift.run"
@@ -25,7 +25,9 @@ local function positive(name, value)
 end
 
 local function check_labels(o)
-  if type(o.labels) ~= "table" then drift.fail("sample: labels is a list of whole numbers, not a %s", drift.type(o.labels)) end
+  if type(o.labels) ~= "table" then
+    drift.fail("sample: labels is a list of whole numbers, not a %s", drift.type(o.labels))
+  end
   for i, label in ipairs(o.labels) do
     if not math.tointeger(label) then drift.fail("sample: label %d is %s, not a whole number", i, tostring(label)) end
   end
@@ -35,8 +37,8 @@ local function check_labels(o)
 end
 
 local function check(o)
-  drift.accept("sample", o, { "model", "process", "sampler" }, { "shape", "guidance", "networks", "labels", "n", "condition",
-    "conditions", "clip", "x", "step", "batch", "seed", "first", "each", "grid", "quiet" })
+  drift.accept("sample", o, { "model", "process", "sampler" }, { "shape", "guidance", "networks", "labels", "n",
+    "condition", "conditions", "clip", "x", "step", "batch", "seed", "first", "each", "grid", "quiet" })
   if o.condition and o.conditions then drift.fail "sample: give condition, or a list of conditions" end
   if o.labels then check_labels(o) end
   positive("batch", o.batch or 1)
@@ -87,10 +89,13 @@ end
 -- The start, or what each has given in its place.
 local function start_from(x, other)
   if other == nil then return x end
-  if drift.type(other) ~= "tensor" then drift.fail("sample: each returned a %s; give a tensor, or nothing", drift.type(other)) end
+  if drift.type(other) ~= "tensor" then
+    drift.fail("sample: each returned a %s; give a tensor, or nothing", drift.type(other))
+  end
   for i = 1, math.max(x.rank, other.rank) do
     if x.shape[i] ~= other.shape[i] then
-      drift.fail("sample: what each returned has shape [%s], but x [%s]", table.concat(other.shape, ","), table.concat(x.shape, ","))
+      drift.fail("sample: what each returned has shape [%s], but x [%s]", table.concat(other.shape, ","),
+        table.concat(x.shape, ","))
     end
   end
   return other

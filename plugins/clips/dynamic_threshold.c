@@ -1,5 +1,5 @@
-/* dynamic_threshold.c: an image whose estimate leaves [-1, 1] is cut where few of its pixels are, and scaled back, so that
- * strong guidance neither saturates it nor washes it out.     Saharia et al. 2022 (Imagen), section 2.3
+/* dynamic_threshold.c: an image whose estimate leaves [-1, 1] is cut where few of its pixels are, and scaled back, so
+ * that strong guidance neither saturates it nor washes it out.     Saharia et al. 2022 (Imagen), section 2.3
  *   s = clamp(quantile_ratio |x0| over the image, 1, max),   x0' = clamp(x0, -s, s)/s
  * The quantile is interpolated linearly. max = 1 is a plain clip to [-1, 1]. The data must lie in [-1, 1]. */
 #include <drift/plugin.h>
@@ -22,11 +22,13 @@ static dr_tensor *apply(void *self, dr_tensor *x0)
 {
     const dynamic_threshold *c = self;
     if (!x0) return NULL;
-    int64_t shape[DR_MAX_RANK] = { dr_tensor_view(x0)->shape[0], 1, 1, 1, 1 };
-    dr_tensor *s = dr_reshape(dynamic_thresholds(x0, c->ratio, c->max), dr_tensor_view(x0)->rank, shape); /* [B,1,1,1] */
+    const dr_view *v = dr_tensor_view(x0);
+    const int64_t shape[DR_MAX_RANK] = { v->shape[0], 1, 1, 1, 1 };
+    dr_tensor *s = dr_reshape(dynamic_thresholds(x0, c->ratio, c->max), v->rank, shape); /* [B,1,1,1] */
     return dr_div(dr_maximum(dr_minimum(x0, s), dr_scale(-1.0, s)), s);
 }
 
-DR_CLIP(dynamic_threshold, "Cut at a quantile of each image's values and scaled back to [-1, 1]", params, .apply = apply)
+DR_CLIP(dynamic_threshold, "Cut at a quantile of each image's values, scaled back to [-1, 1]", params, .apply = apply)
 
-DR_EXPORT(dynamic_thresholds, "tensor(tensor,real,real)", "the dynamic threshold of each image: x0 [B,C,H,W], ratio, max -> [B]")
+DR_EXPORT(dynamic_thresholds, "tensor(tensor,real,real)",
+          "the dynamic threshold of each image: x0 [B,C,H,W], ratio, max -> [B]")

@@ -1,4 +1,4 @@
-/* range.c: the estimate of the data held within the data's own range.     Ho, Jain & Abbeel 2020 (their code's clip_denoised)
+/* range.c: the estimate of the data held within the data's own range.     Ho, Jain & Abbeel 2020 (in their code)
  *   x0' = min(max(x0, min), max) */
 #include <drift/plugin.h>
 

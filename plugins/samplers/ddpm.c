@@ -1,8 +1,8 @@
 /* ddpm.c: ancestral sampling, one draw from q(x_t' | x_t, x0_hat) per step.     Ho, Jain & Abbeel 2020, eq. 6 and 7
  *   a = alpha_t/alpha_t',  beta = sigma_t^2 - a^2 sigma_t'^2
- *   x' = alpha_t' beta/sigma_t^2 x0_hat + a sigma_t'^2/sigma_t^2 x + s z,   s^2 = beta, or btilde = beta sigma_t'^2/sigma_t^2,
- *   or between the two as the network says (Nichol & Dhariwal 2021, eq. 15):  log s^2 = f log beta + (1-f) log btilde,
- *   f = (v+1)/2 with the network's variance output v
+ *   x' = alpha_t' beta/sigma_t^2 x0_hat + a sigma_t'^2/sigma_t^2 x + s z,   s^2 = beta, or btilde = beta sigma_t'^2/sigma_t^2
+ *   or between the two, as the network's variance output v says:     Nichol & Dhariwal 2021, eq. 15
+ *   log s^2 = f log beta + (1-f) log btilde,   f = (v+1)/2
  * With alpha^2 = abar this is the paper's step for neighbouring t, and its strided form for any t' nearer to the data.
  * The last step (sigma_t' = 0) adds no noise. */
 #include <drift/plugin.h>
@@ -34,8 +34,8 @@ static dr_tensor *learned_noise(dr_model *f, double beta, double posterior, dr_t
     const double most = log(beta), least = log(fmax(posterior, 1e-20));
     dr_tensor *v = dr_variance(f); /* [B,C,H,W] */
     if (!v) {
-        dr_fail(DR_EINVAL, "sampler ddpm: variance = learned_range needs a network that returns twice the channels of x; this one, "
-                           "or its guidance, has no variance output");
+        dr_fail(DR_EINVAL, "sampler ddpm: variance = learned_range needs a network that returns twice the channels of x; "
+                           "this one, or its guidance, has no variance output");
         return NULL;
     }
     return dr_mul(dr_exp(dr_affine((most - least) / 4.0, v, (most + least) / 4.0)), z); /* log s = (log s^2)/2 */
@@ -64,9 +64,10 @@ static dr_tensor *step(void *self, dr_model *f, dr_tensor *x, double t, double t
     if (p->clip) x0 = dr_clamp(x0, p->clip_min, p->clip_max);
     dr_tensor *mean = dr_axpy(next.alpha * beta / var, x0, dr_scale(a * var_next / var, x));
     if (next.sigma == 0.0) return mean;
-    if (p->variance == VARIANCE_LEARNED_RANGE) return dr_add(mean, learned_noise(f, beta, beta * var_next / var, dr_noise_like(x, rng)));
-    const double s2 = p->variance == VARIANCE_BETA ? beta : beta * var_next / var;
-    return dr_axpy(sqrt(s2), dr_noise_like(x, rng), mean);
+    dr_tensor *z = dr_noise_like(x, rng);
+    const double posterior = beta * var_next / var;
+    if (p->variance == VARIANCE_LEARNED_RANGE) return dr_add(mean, learned_noise(f, beta, posterior, z));
+    return dr_axpy(sqrt(p->variance == VARIANCE_BETA ? beta : posterior), z, mean);
 }
 
 DR_SAMPLER(ddpm, "Ancestral sampling of DDPM, for any stride", params, .step = step, .order = 0)

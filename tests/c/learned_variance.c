@@ -210,7 +210,8 @@ static void the_network_chooses_between_the_two_variances(void **state)
         step_by("learned_range", 3, t, t_next, beyond);
         dr_tensor_read(dr_noise_like(images(0), &rng), DR_F32, z);
         for (int k = 0; k < N; k++) {
-            const double root = exp(log_ratio(t, t_next) / 2.0), s_least = (beta[k] - posterior[k]) / (root - 1.0) / z[k];
+            const double root = exp(log_ratio(t, t_next) / 2.0);
+            const double s_least = (beta[k] - posterior[k]) / (root - 1.0) / z[k];
             const double mean = posterior[k] - s_least * z[k], expected = mean + s_least * pow(root, 0.75) * z[k];
             assert_true(fabs(most[k] - beta[k]) < 1e-6 && fabs(least[k] - posterior[k]) < 1e-6);
             assert_true(fabs(middle[k] - expected) < 2e-5);

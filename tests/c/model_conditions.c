@@ -1,5 +1,5 @@
-/* What a model is conditioned on: tokens that stand for none, images that are joined to x, several conditions at once, rows
- * that hold for all images, and what does not fit. */
+/* What a model is conditioned on: tokens that stand for none, images that are joined to x, several conditions at once,
+ * rows that hold for all images, and what does not fit. */
 #include "../host.h"
 
 enum { B = 3, L = 2, D = 1 };
@@ -31,7 +31,8 @@ static void note(seen *s, const dr_batch_cond *c)
     s->has_level = look(c->image_level, s->rows, s->level);
 }
 
-/* y = x + 10 (first token of the row) + 100 (the image's pixel). Without ctx nothing is read, so that calls can be replayed. */
+/* y = x + 10 (first token of the row) + 100 (the image's pixel). Without ctx nothing is read back, so that calls can be
+ * replayed. */
 static dr_tensor *stub(void *ctx, dr_tensor *x, const dr_batch_cond *c)
 {
     if (ctx) note(ctx, c);
@@ -120,7 +121,8 @@ static void beside_a_label_both_are_given(void **state)
 {
     seen s;
     (void)state;
-    setup u = open_setup(3.0, &s, &(dr_cond_values){ .label = labels(), .tokens = tokens(), .null_tokens = none(1) }, 1);
+    const dr_cond_values c = { .label = labels(), .tokens = tokens(), .null_tokens = none(1) };
+    setup u = open_setup(3.0, &s, &c, 1);
     dr_eval_x0(u.f, images(), 0.25);
     assert_floats(s.tokens + B * L, (float[]){ -1, -1, -1, -1, -1, -1 }, 6);
     assert_floats(s.mask, (float[]){ 1, 1, 1, 0, 0, 0 }, 6);
@@ -133,11 +135,13 @@ static void a_mask_of_tokens_in_one_half_is_one_in_both(void **state)
     seen s;
     (void)state;
     dr_tensor *short_ones = dr_tensor_from(DR_F32, DR_SHAPE(1, L), (float[]){ 1, 0 });
-    setup u = open_setup(3.0, &s, &(dr_cond_values){ .tokens = tokens(), .null_tokens = none(1), .null_tokens_mask = short_ones }, 1);
+    const dr_cond_values null_has_one = { .tokens = tokens(), .null_tokens = none(1), .null_tokens_mask = short_ones };
+    const dr_cond_values tokens_have_one = { .tokens = tokens(), .tokens_mask = short_ones, .null_tokens = none(1) };
+    setup u = open_setup(3.0, &s, &null_has_one, 1);
     dr_eval_x0(u.f, images(), 0.25);
     assert_floats(s.tokens_mask, (float[]){ 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0 }, 12);
     close_setup(&u);
-    u = open_setup(3.0, &s, &(dr_cond_values){ .tokens = tokens(), .tokens_mask = short_ones, .null_tokens = none(1) }, 1);
+    u = open_setup(3.0, &s, &tokens_have_one, 1);
     dr_eval_x0(u.f, images(), 0.25);
     assert_floats(s.tokens_mask, (float[]){ 1, 0, 1, 0, 1, 0, 1, 1, 1, 1, 1, 1 }, 12);
     close_setup(&u);
@@ -149,7 +153,8 @@ static void images_go_to_both_halves(void **state)
 {
     seen s;
     (void)state;
-    const dr_cond_values c = { .tokens = tokens(), .null_tokens = none(1), .image = small_images(), .image_level = levels() };
+    const dr_cond_values c = { .tokens = tokens(), .null_tokens = none(1), .image = small_images(),
+                               .image_level = levels() };
     setup u = open_setup(3.0, &s, &c, 1);
     dr_tensor *y = dr_eval_x0(u.f, images(), 0.25);
     for (int b = 0; b < B; b++) assert_true(row(y, b) == 0.5 + 100.0 * (7 + b) - 10.0 + 3.0 * 10.0 * (2 * b + 2));
@@ -209,7 +214,8 @@ static dr_tensor *mean_of_two(void *self, dr_model *f, dr_tensor *x, double t, c
     return dr_scale(0.5, dr_add(a, b));
 }
 
-static const dr_component pairing_component = { .size = sizeof pairing_component, .kind = "guidance/1", .name = "mean_of_two" };
+static const dr_component pairing_component = { .size = sizeof pairing_component, .kind = "guidance/1",
+                                                .name = "mean_of_two" };
 static const dr_guidance pairing_api = { .size = sizeof pairing_api, .eval = mean_of_two };
 
 /* The images change from call to call, as they do under a view. */
@@ -228,7 +234,8 @@ static void guidance_sees_each_condition(void **state)
         for (int i = 0; i < 12; i++) { /* most of them replayed */
             dr_tensor *y = dr_eval_x0(u.f, images(), 0.25);
             for (int b = 0; b < B; b++) {
-                const double token = 2 * b + 1, first = 0.5 - 10 + 20 * (token + 1), second = 0.5 - 30 + 20 * (2 * token + 3);
+                const double token = 2 * b + 1;
+                const double first = 0.5 - 10 + 20 * (token + 1), second = 0.5 - 30 + 20 * (2 * token + 3);
                 assert_true(row(y, b) == (first + second + (with_image ? 100.0 * (8 + b) : 0.0)) / 2);
             }
         }
@@ -257,7 +264,8 @@ static void a_condition_with_another_image_keeps_the_rest(void **state)
 {
     seen s;
     (void)state;
-    const dr_cond_values c = { .tokens = tokens(), .null_tokens = none(1), .image = small_images(), .image_level = levels() };
+    const dr_cond_values c = { .tokens = tokens(), .null_tokens = none(1), .image = small_images(),
+                               .image_level = levels() };
     setup u = open_setup(1.0, &s, &c, 1);
     dr_tensor *other = dr_scale(-1.0, small_images());
     const dr_cond *turned = dr_cond_with_image(u.f, NULL, other), *null = dr_cond_null_of(u.f, turned);
@@ -292,7 +300,8 @@ static void row_by_row_each_image_has_its_own_rows(void **state)
     const double grid[2] = { 0.25, 1.0 };
     seen s;
     (void)state;
-    const dr_cond_values c = { .tokens = tokens(), .null_tokens = none(1), .image = small_images(), .image_level = levels() };
+    const dr_cond_values c = { .tokens = tokens(), .null_tokens = none(1), .image = small_images(),
+                               .image_level = levels() };
     setup u = open_setup(2.0, &s, &c, 1);
     dr_tensor *y = dr_sample(u.f, &sampler, images(), (dr_rng){ 0 }, grid, 1, NULL, NULL);
     for (int b = 0; b < B; b++) assert_true(row(y, b) == 0.5 + 100.0 * (7 + b) - 10.0 + 2.0 * 10.0 * (2 * b + 2));
@@ -330,7 +339,8 @@ static void conditions_that_do_not_fit_are_refused(void **state)
 
 static void rows_that_do_not_fit_are_refused(void **state)
 {
-    const dr_cond_values c[] = { { .tokens = dr_slice(tokens(), 0, 0, 2) }, { .image = dr_slice(small_images(), 0, 0, 2) },
+    const dr_cond_values c[] = { { .tokens = dr_slice(tokens(), 0, 0, 2) },
+                                 { .image = dr_slice(small_images(), 0, 0, 2) },
                                  { .image_level = dr_slice(levels(), 0, 0, 2) } };
     static const char *const messages[] = { "tokens: 2 rows for 3 images", "images: 2 rows for 3 images",
                                             "image levels: 2 rows for 3 images" };

@@ -84,8 +84,8 @@ static void ddpm_asks_for_what_predict_says(void **state)
 static void ddpm_tells_the_network_a_fraction_or_an_index(void **state)
 {
     static const struct { const char *time; double t, told; } cases[] = {
-        { "fraction", 300, 1.0 }, { "fraction", 75, 0.25 }, { "index", 300, 299 }, { "index", 1, 0 }, { "index", 10.5, 9.5 },
-        { "index", 0.25, 0 }, /* below the first step there is none */
+        { "fraction", 300, 1.0 }, { "fraction", 75, 0.25 }, { "index", 300, 299 }, { "index", 1, 0 },
+        { "index", 10.5, 9.5 }, { "index", 0.25, 0 }, /* below the first step there is none */
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -124,7 +124,9 @@ static void renoising_goes_back_along_the_chain(void **state)
 static void renoising_has_the_forward_process_s_law(void **state)
 {
     static const struct { const char *process; double data, from, to; } cases[] = {
-        { "ddpm", 0, 100, 250 }, { "flow_matching", 1, 0.75, 0.25 }, { "edm", 0, 0.5, 7 }, { "vp", 0, 0.25, 1 }, { "ve", 0, 0.25, 1 } };
+        { "ddpm", 0, 100, 250 }, { "flow_matching", 1, 0.75, 0.25 }, { "edm", 0, 0.5, 7 }, { "vp", 0, 0.25, 1 },
+        { "ve", 0, 0.25, 1 },
+    };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         dr_instance *process = dr_instance_new("process", cases[i].process, DR_NO_ARGS);

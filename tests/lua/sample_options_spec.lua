@@ -1,5 +1,5 @@
--- What drift.sample takes beside noise and labels: conditions with rows for each image, clips, a start of one's own, and a
--- callback whose result goes on in place of x.
+-- What drift.sample takes beside noise and labels: conditions with rows for each image, clips, a start of one's own, and
+-- a callback whose result goes on in place of x.
 local drift = require "drift"
 
 -- x/2 + label + first token + the image's pixel: the estimate of the data.
@@ -63,8 +63,10 @@ describe("drift.sample with conditions", function()
                         draw { condition = { tokens = tokens, label = { 7, 8 } } }))
     local function fails(text, o) assert.error_matches(function() draw(o) end, text) end
     fails("give labels, or n", {})
-    fails("condition.tokens has 2 rows; give 3, one for each image, or 1 for all", { n = 3, condition = { tokens = tokens } })
-    fails("condition 2.null.tokens has 2 rows", { n = 3, conditions = { {}, { tokens = column { 1 }, null = { tokens = tokens } } } })
+    fails("condition.tokens has 2 rows; give 3, one for each image, or 1 for all",
+          { n = 3, condition = { tokens = tokens } })
+    fails("condition 2.null.tokens has 2 rows",
+          { n = 3, conditions = { {}, { tokens = column { 1 }, null = { tokens = tokens } } } })
     fails("no option 'token'; did you mean 'tokens'", { n = 2, condition = { token = tokens } })
     fails("tokens is a number, not a tensor", { n = 2, condition = { tokens = 3 } })
     fails("label 2 is 1.5, not a whole number", { condition = { label = { 1, 1.5 } } })
@@ -114,7 +116,8 @@ describe("drift.sample on its way", function()
     assert.is_true(same(draw { x = stop, grid = { 2, 1, 0 }, step = 2 },
                         draw { n = 3, each = function(k) if k == 2 then return stop end end }))
     assert.error_matches(function() draw { n = 3, each = function() return drift.zeros { 1 } end } end, "shape")
-    assert.error_matches(function() draw { n = 3, each = function(k) return k == 1 and drift.zeros { 3, 1, 2, 1 } or nil end } end,
+    local function narrow(k) return k == 1 and drift.zeros { 3, 1, 2, 1 } or nil end
+    assert.error_matches(function() draw { n = 3, each = narrow } end,
                          "what goes on in place of x f32%[3,1,2,2%] is f32%[3,1,2,1%]")
     assert.error_matches(function() draw { n = 3, each = function(k) return k == 1 end } end, "tensor")
   end)
@@ -126,7 +129,8 @@ describe("drift.sample on its way", function()
     local forward = drift.renoise(process, x, 0, 3, z)
     assert.is_true((forward - (x * c.alpha + z * c.sigma)):abs():amax():item() < 1e-6)
     assert.is_true(same(forward, drift.model(process, net):renoise(x, 0, 3, z)))
-    assert.error_matches(function() drift.renoise(process, x, 3, 2, z) end, "renoise: t = 3 to 2 does not go towards the noise")
+    assert.error_matches(function() drift.renoise(process, x, 3, 2, z) end,
+                         "renoise: t = 3 to 2 does not go towards the noise")
   end)
 end)
 
@@ -143,7 +147,8 @@ describe("A model", function()
     local function model(o) return drift.model(drift.process.ddpm {}, net, o) end
     assert.error_matches(function() model { conditions = { { labels = 1 } } } end, "condition 1 has no 'labels'")
     assert.error_matches(function() model { conditions = {} } end, "conditions lists 0")
-    assert.error_matches(function() model { tokens = column { 1 }, null = { image = 1 } } end, "a condition's null has no 'image'")
+    assert.error_matches(function() model { tokens = column { 1 }, null = { image = 1 } } end,
+                         "a condition's null has no 'image'")
     assert.error_matches(function() model { clip = drift.sampler.ddim {} } end, "clip")
   end)
 end)

@@ -1,9 +1,9 @@
--- if_sampling.lua: DeepFloyd IF's numbers between the network and the image, through drift.sample, with the file's noise.
+-- if_sampling.lua: DeepFloyd IF's numbers between network and image, through drift.sample, with the file's noise.
 --   if_ddpm_scheduler  single steps from given outputs of a network: threshold, estimate, variance, next sample
 --   if_pipeline        diffusers' pipelines: text to image, image to image, inpainting, super-resolution
 --   if_strided         CS180's loops: from noise, from an image (SDEdit), with known pixels re-noised (RePaint)
--- The models are the diffusers folders beside the file. diffusers' timestep i is our t = i + 1, and its -1 our t = 0. Run by
--- parity.c, once for each such file.
+-- The models are the diffusers folders beside the file. diffusers' timestep i is our t = i + 1, and its -1 our t = 0. Run
+-- by parity.c, once for each such file.
 local drift = require "drift"
 local run = assert(loadfile(drift.home .. "/tests/parity/check.lua", "t"))()
 
@@ -12,8 +12,29 @@ local folder = path:match "^(.*/)" or "./"
 local metadata = drift.open(path).metadata
 local function decoded(name) return metadata[name] and drift.json.decode(metadata[name]) end
 
-local process = drift.build(drift.process.ddpm { T = 1000, schedule = "cosine", time = "index" })
-local sampler = drift.sampler.ddpm { variance = "learned_range" }
+-- ---- what a scheduler's config says -------------------------------------------------------------------------------
+
+local process, sampler, clip
+
+local function process_of(s)
+  return drift.build(drift.process.ddpm { T = s.T, schedule = s.schedule, predict = s.predict, time = "index" })
+end
+
+-- config: as diffusers has it; changed: fields of it that the file says otherwise
+local function use(config, changed)
+  local c = { _class_name = "DDPMScheduler" }
+  for _, fields in ipairs { config, changed or {} } do
+    for name, value in pairs(fields) do c[name] = value end
+  end
+  local s = drift.scheduler_config(c)
+  process, sampler = process_of(s), drift.sampler.ddpm { variance = s.variance, timesteps = s.timesteps }
+  clip = s.clip and drift.clip[s.clip.kind] { ratio = s.clip.ratio, min = s.clip.min, max = s.clip.max }
+  return s
+end
+
+local function config_of(model, part)
+  return drift.read_json(("%s%s/%s/scheduler_config.json"):format(folder, model, part))
+end
 
 -- ---- the file's noise in place of the sampler's own ---------------------------------------------------------------
 
@@ -22,6 +43,8 @@ local function log_variance(t, t_next, v)
   local now, next = process:coef(t), process:coef(t_next)
   local beta = now.sigma ^ 2 - (now.alpha / next.alpha * next.sigma) ^ 2
   local most, least = math.log(beta), math.log(math.max(beta * next.sigma ^ 2 / now.sigma ^ 2, 1e-20))
+  local middle = { beta = most, posterior = least }
+  if middle[sampler.params.variance] then return v * 0 + middle[sampler.params.variance] end
   return v * ((most - least) / 2) + (most + least) / 2
 end
 
@@ -40,8 +63,8 @@ local function step(m, x, t, t_next, z)
   return with_noise(y, t, t_next, m:variance(), z, rng)
 end
 
--- A whole run from x along the grid by drift.sample: noise[k] enters step k, then after(k, y, x before) may change what has
--- come of it, and watch(k, x, outputs) sees each step's end and what the network said at its beginning (k from 1).
+-- A whole run from x along the grid by drift.sample: noise[k] enters step k, then after(k, y, x before) may change what
+-- has come of it, and watch(k, x, outputs) sees each step's end and what the network said at its beginning (k from 1).
 local function sample(o)
   local watched, before = drift.model(process, o.net, { guidance = o.guidance, conditions = { o.condition } }), o.x
   return drift.sample {
@@ -69,8 +92,8 @@ end
 local function guidance(scale) return scale > 1 and drift.guidance.cfg { scale = scale } or nil end
 
 -- x0 at t, noised with eps
-local function forward(x0, t, eps)
-  local c = process:coef(t)
+local function forward(x0, t, eps, by)
+  local c = (by or process):coef(t)
   return x0 * c.alpha + eps * c.sigma
 end
 
@@ -87,18 +110,19 @@ end
 local check = {}
 
 function check.if_ddpm_scheduler(p)
-  local config = decoded "config"
-  local ratio, most = config.dynamic_thresholding_ratio, config.sample_max_value
+  local s = use(decoded "config")
   for _, case in ipairs(decoded "cases") do
     local function input(name) return p:input(case.name .. ".in." .. name) end
     local function compare(got, name) p:compare(got, case.name .. ".out." .. name) end
     local t, t_next, x, output = case.t + 1, case.prev_t + 1, input "sample", input "model_output"
     local function net() return output * 1 end             -- a network returns what it has made
     local plain = drift.model(process, net)
-    local m = drift.model(process, net, { clip = drift.clip.dynamic_threshold { ratio = ratio, max = most } })
-    compare(drift.export.dynamic_thresholds(plain:x0(x, t), ratio, most), "threshold")
+    local m = drift.model(process, net, { clip = clip })
+    if p:has(case.name .. ".out.threshold") then
+      compare(drift.export.dynamic_thresholds(plain:x0(x, t), s.clip.ratio, s.clip.max), "threshold")
+    end
     compare(m:x0(x, t), "pred_x0")
-    if t_next > 0 then compare(log_variance(t, t_next, m:variance()), "log_variance") end
+    if p:has(case.name .. ".out.log_variance") then compare(log_variance(t, t_next, m:variance()), "log_variance") end
     compare(step(m, x, t, t_next, input "noise"), "prev_sample")
   end
 end
@@ -125,24 +149,41 @@ function starts.IFInpaintingPipeline(p, grid)
            after = function(_, x, before) return put(x, before) end }
 end
 
+-- The small image is enlarged and noised by a schedule of its own.
 function starts.IFSuperResolutionPipeline(p, _, args)
   local x, level = p:input "in.noise.0", args.noise_level
-  local large = p:input("in.image"):resize { mode = "bilinear", height = x.shape[3], width = x.shape[4], align_corners = true }
-  local image = forward(large, level + 1, p:input "in.noise.1")
+  local size = { mode = "bilinear", height = x.shape[3], width = x.shape[4], align_corners = true }
+  local noising = process_of(drift.scheduler_config(config_of(metadata.model, "image_noising_scheduler")))
+  local image = forward(p:input("in.image"):resize(size), level + 1, p:input "in.noise.1", noising)
   p:compare(image, "out.upscaled")
   return { x = x, draws = 2, image = image, image_level = drift.full({ 1 }, level) }
 end
 
+-- Our grid of as many steps is the file's, or ends as it does where it begins later (strength).
+local function check_grid(grid, args)
+  if args.timesteps then return end
+  local N = args.num_inference_steps
+  local own = drift.model(process, function(x) return x end):grid(sampler:with { steps = N })
+  local from = #own - #grid
+  if args.strength and #grid - 1 ~= math.floor(N * args.strength) then
+    drift.fail("strength %g of %d steps leaves %d, not %d", args.strength, N, math.floor(N * args.strength), #grid - 1)
+  end
+  for i, t in ipairs(grid) do
+    if own[from + i] ~= t then drift.fail("step %d begins at t = %g, should be %g", i, own[from + i] or -1, t) end
+  end
+end
+
 function check.if_pipeline(p)
-  local args, clip, timesteps = decoded "args", decoded "scheduler", decoded "timesteps"
+  local args, timesteps = decoded "args", decoded "timesteps"
   local begin = starts[metadata.pipeline] or drift.fail("no check of pipeline %s is built yet", metadata.pipeline)
+  use(config_of(metadata.model, "scheduler"), decoded "scheduler")
   local grid = grid_of(timesteps)
+  check_grid(grid, args)
   local start = begin(p, grid, args)
   local condition = { tokens = p:input "in.prompt_embeds", null = { tokens = p:input "in.negative_prompt_embeds" },
                       image = start.image, image_level = start.image_level }
-  local o = { net = network(metadata.model), guidance = guidance(args.guidance_scale), condition = condition, x = start.x,
-              grid = grid, after = start.after, noise = {},
-              clip = drift.clip.dynamic_threshold { ratio = clip.dynamic_thresholding_ratio, max = clip.sample_max_value } }
+  local o = { net = network(metadata.model), guidance = guidance(args.guidance_scale), condition = condition,
+              x = start.x, grid = grid, after = start.after, noise = {}, clip = clip }
   for k = 1, #timesteps - 1 do o.noise[k] = p:input("in.noise." .. start.draws + k - 1) end
   p:compare(start.x, "out.x_start")
   function o.watch(k, x, output)
@@ -171,6 +212,7 @@ end
 -- They end at the last timestep, which is not the data yet.
 function check.if_strided(p)
   local config = decoded "config"
+  use(config_of(metadata.model, "scheduler"), { thresholding = false, clip_sample = false })
   local first = (config.i_start or 0) + 1
   local grid = table.move(grid_of(config.timesteps), first, #config.timesteps, 1, {})
   local z, x, after = p:input "in.z", nil, nil
@@ -180,8 +222,8 @@ function check.if_strided(p)
     local mask, image, noise = p:input "in.mask", p:input "in.im", p:input "in.zf"
     function after(k, y) return mask * y + (1 - mask) * forward(image, grid[k + 1], noise[k]) end
   end
-  sample { net = network(metadata.model), guidance = guidance(config.gamma), x = x, grid = grid, noise = z, after = after,
-           condition = { tokens = p:input "in.cond", null = { tokens = p:input "in.uncond" } },
+  sample { net = network(metadata.model), guidance = guidance(config.gamma), x = x, grid = grid, noise = z,
+           after = after, condition = { tokens = p:input "in.cond", null = { tokens = p:input "in.uncond" } },
            watch = function(k, y) p:compare(y, "out.x." .. k - 1) end }
 end
 

@@ -1,6 +1,6 @@
-/* Every clip: what it does to one image does not depend on the others, what lies well within the data's range stays, and what
- * it gives lies within; each one's own rule; and under every sampler, estimates of the data are clipped wherever they are
- * made, so that what is sampled is in range. */
+/* Every clip: what it does to one image does not depend on the others, what lies well within the data's range stays, and
+ * what it gives lies within; each one's own rule; and under every sampler, estimates of the data are clipped wherever they
+ * are made, so that what is sampled is in range. */
 #include "known_data.h"
 
 #include <math.h>
@@ -12,7 +12,10 @@ static dr_instance *clip_of(const char *name, dr_args args)
     return i;
 }
 
-static dr_tensor *apply(dr_instance *clip, dr_tensor *x0) { return ((const dr_clip *)clip->iface)->apply(clip->self, x0); }
+static dr_tensor *apply(dr_instance *clip, dr_tensor *x0)
+{
+    return ((const dr_clip *)clip->iface)->apply(clip->self, x0);
+}
 
 /* ---- every one of them ------------------------------------------------------------------------------------------ */
 
@@ -43,7 +46,8 @@ static void range_clamps_each_value(void **state)
     (void)state;
     dr_instance *clip = clip_of("range", DR_ARGS(DR_R("min", 0), DR_R("max", 0.5)));
     float y[4];
-    dr_tensor_read(apply(clip, dr_tensor_from(DR_F32, DR_SHAPE(1, 1, 2, 2), (float[]){ -2, 0.25F, 0.5F, 9 })), DR_F32, y);
+    dr_tensor *x0 = dr_tensor_from(DR_F32, DR_SHAPE(1, 1, 2, 2), (float[]){ -2, 0.25F, 0.5F, 9 });
+    dr_tensor_read(apply(clip, x0), DR_F32, y);
     assert_true(y[0] == 0.0f && y[1] == 0.25f && y[2] == 0.5f && y[3] == 0.5f);
     dr_instance_free(clip);
     assert_null(dr_instance_new("clip", "range", DR_ARGS(DR_R("min", 0.5), DR_R("max", 0.5))));
@@ -80,7 +84,8 @@ static void the_dynamic_threshold_is_a_quantile(void **state)
 static void an_estimate_is_the_clipped_one_itself(void **state)
 {
     (void)state;
-    dr_instance *process = dr_instance_new("process", "ddpm", DR_ARGS(DR_I("T", 1000), { .name = "schedule", .type = DR_PARAM_COMPONENT, .text = "cosine" }));
+    const dr_arg cosine = { .name = "schedule", .type = DR_PARAM_COMPONENT, .text = "cosine" };
+    dr_instance *process = dr_instance_new("process", "ddpm", DR_ARGS(DR_I("T", 1000), cosine));
     dr_instance *clip = clip_of("range", DR_ARGS(DR_R("min", -0.3), DR_R("max", 0.7)));
     known_data k = { process, 1000.0 };
     dr_process api;
@@ -106,7 +111,8 @@ static void an_estimate_is_the_clipped_one_itself(void **state)
 static void where_x0_says_nothing_of_the_velocity_it_is_singular(void **state)
 {
     (void)state;
-    dr_instance *process = dr_instance_new("process", "flow_matching", DR_NO_ARGS), *clip = clip_of("range", DR_NO_ARGS);
+    dr_instance *process = dr_instance_new("process", "flow_matching", DR_NO_ARGS);
+    dr_instance *clip = clip_of("range", DR_NO_ARGS);
     known_data k = { process, 1.0 };
     dr_model *f = dr_model_new(process, best_prediction, &k);
     assert_false(dr_singular(f, 1.0));
@@ -128,8 +134,8 @@ static dr_tensor *counting(void *self, dr_tensor *x0)
     return dr_clamp(x0, 0.3, 0.5);
 }
 
-/* The data are N(0.4, 0.6^2), so that most of what is sampled without a clip lies outside. What is left of an ODE's last step
- * is a hundredth of the way. */
+/* The data are N(0.4, 0.6^2), so that most of what is sampled without a clip lies outside. What is left of an ODE's last
+ * step is a hundredth of the way. */
 static void check_sampler_in(const dr_component *c, const world *w)
 {
     static const dr_clip api = { .size = sizeof api, .apply = counting };
@@ -141,7 +147,10 @@ static void check_sampler_in(const dr_component *c, const world *w)
     default_args(c, &a);
     if (has_param(c, "steps") && !has_param(c, "adaptive")) add_arg(&a, (dr_arg)DR_I("steps", 100));
     if (!w->unit && has_param(c, "variance")) add_arg(&a, (dr_arg)DR_S("variance", "posterior"));
-    if (has_param(c, "rtol")) add_arg(&a, (dr_arg)DR_R("rtol", 1e-3)), add_arg(&a, (dr_arg)DR_R("atol", 1e-3)); /* a clip has kinks */
+    if (has_param(c, "rtol")) { /* a clip has kinks, which cost an adaptive walk many steps */
+        add_arg(&a, (dr_arg)DR_R("rtol", 1e-3));
+        add_arg(&a, (dr_arg)DR_R("atol", 1e-3));
+    }
     dr_instance *sampler = dr_instance_new("sampler", c->name, a.args);
     const dr_rng rng = { .seed = 3, .purpose = dr_purpose("sampler") };
     dr_tensor *x = start_of(&p, DR_F32, 3, 6, 3);
