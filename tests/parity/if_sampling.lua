@@ -2,6 +2,7 @@
 --   if_ddpm_scheduler  single steps from given outputs of a network: threshold, estimate, variance, next sample
 --   if_pipeline        diffusers' pipelines: text to image, image to image, inpainting, super-resolution
 --   if_strided         CS180's loops: from noise, from an image (SDEdit), with known pixels re-noised (RePaint)
+--   if_e2e             a prompt's bytes -> T5 -> stage I -> stage II
 -- The models are the diffusers folders beside the file. diffusers' timestep i is our t = i + 1, and its -1 our t = 0. Run
 -- by parity.c, once for each such file.
 local drift = require "drift"
@@ -149,12 +150,16 @@ function starts.IFInpaintingPipeline(p, grid)
            after = function(_, x, before) return put(x, before) end }
 end
 
--- The small image is enlarged and noised by a schedule of its own.
+-- The small image is enlarged to x's size and noised by a schedule of its own: what stage II is conditioned on.
+local function enlarged(image, x, model, level, eps)
+  local size = { mode = "bilinear", height = x.shape[3], width = x.shape[4], align_corners = true }
+  local noising = process_of(drift.scheduler_config(config_of(model, "image_noising_scheduler")))
+  return forward(image:resize(size), level + 1, eps, noising)
+end
+
 function starts.IFSuperResolutionPipeline(p, _, args)
   local x, level = p:input "in.noise.0", args.noise_level
-  local size = { mode = "bilinear", height = x.shape[3], width = x.shape[4], align_corners = true }
-  local noising = process_of(drift.scheduler_config(config_of(metadata.model, "image_noising_scheduler")))
-  local image = forward(p:input("in.image"):resize(size), level + 1, p:input "in.noise.1", noising)
+  local image = enlarged(p:input "in.image", x, metadata.model, level, p:input "in.noise.1")
   p:compare(image, "out.upscaled")
   return { x = x, draws = 2, image = image, image_level = drift.full({ 1 }, level) }
 end
@@ -225,6 +230,54 @@ function check.if_strided(p)
   sample { net = network(metadata.model), guidance = guidance(config.gamma), x = x, grid = grid, noise = z,
            after = after, condition = { tokens = p:input "in.cond", null = { tokens = p:input "in.uncond" } },
            watch = function(k, y) p:compare(y, "out.x." .. k - 1) end }
+end
+
+-- ---- from a prompt to a picture -----------------------------------------------------------------------------------
+
+-- [2,77,D]: of the prompt and of the negative one
+local function embeddings(p, prompts)
+  local t5 = folder .. "../" .. decoded("models").t5
+  local tokenizer = drift.tokenizer.sentencepiece { path = t5 .. "/spiece.model" }
+  local ids, mask = {}, {}
+  for i, prompt in ipairs(prompts) do ids[i], mask[i] = tokenizer:encode(drift.prompt(prompt), { length = 77 }) end
+  ids, mask = drift.tensor(ids, "i32"), drift.tensor(mask, "i32")
+  p:compare(ids, "out.ids")
+  p:compare(mask, "out.mask")
+  local encoder = drift.build(drift.models.t5_encoder { config = t5 .. "/config.json" })
+  local embeds = encoder:load(t5 .. "/model.safetensors"):eval()(ids, { mask = mask:cast "f32" })
+  p:compare(embeds, "out.embeds")
+  return embeds
+end
+
+-- One stage with its own scheduler, from noise[1]; `condition` also has stage II's image.
+local function stage(model, steps, scale, condition, noise)
+  local timesteps = use(config_of(model, "scheduler")).timesteps
+  local m = drift.model(process, function(x) return x end)
+  return sample { net = network(model), guidance = guidance(scale), condition = condition, clip = clip, x = noise[1],
+                  grid = m:grid(sampler:with { steps = steps, timesteps = timesteps }),
+                  noise = table.move(noise, 2, #noise, 1, {}) }
+end
+
+function check.if_e2e(p)
+  local args, models = decoded "args", decoded "models"
+  local embeds = embeddings(p, { p:input("in.prompt"):tostring_bytes(), args.negative })
+  local condition = { tokens = embeds:narrow(0, 0, 1), null = { tokens = embeds:narrow(0, 1, 1) } }
+  local count = args.steps1                                   -- of stage I's draws: its start, and all steps but the last
+  local function draws(first, last)
+    local list = {}
+    for i = first, last do list[#list + 1] = p:input("in.noise." .. i) end
+    return list
+  end
+  local small = stage(models.stage1, args.steps1, args.guidance1, condition, draws(0, count - 1))
+  p:compare(small, "out.stage1")
+
+  local start, low = p:input("in.noise." .. count), p:input("in.noise." .. count + 1)
+  condition.image = enlarged(small, start, models.stage2, args.noise_level, low)
+  condition.image_level = drift.full({ 1 }, args.noise_level)
+  local noise = { start, table.unpack(draws(count + 2, count + args.steps2)) }
+  local large = stage(models.stage2, args.steps2, args.guidance2, condition, noise)
+  p:compare(large, "out.stage2")
+  p:compare(image_u8(image01(large)), "out.stage2_u8")
 end
 
 run(function(p) drift.no_grad(function() check[metadata.kind](p) end) end)

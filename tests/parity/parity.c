@@ -47,6 +47,7 @@ static const struct {
     { .kind = "if_ddpm_scheduler", .script = "tests/parity/if_sampling.lua" },
     { .kind = "if_pipeline", .script = "tests/parity/if_sampling.lua" },
     { .kind = "if_strided", .script = "tests/parity/if_sampling.lua" },
+    { .kind = "if_e2e", .script = "tests/parity/if_sampling.lua" },
     { .kind = "sentencepiece", .script = "tests/parity/text.lua" },
     { .kind = "if_prompt", .script = "tests/parity/text.lua" },
     { .kind = "t5_encoder", .script = "tests/parity/t5.lua" },
