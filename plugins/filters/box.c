@@ -1,4 +1,5 @@
-/* box.c: the mean of the kernel x kernel pixels around each pixel, with reflection at the edges. */
+/* box.c: the mean of the kernel x kernel pixels around each pixel, with reflection at the edges.
+ *   y = 1/k^2 sum over i, j = -r..r of x[.+i,.+j],  k = 2 r + 1 */
 #include "scaled_size.h"
 
 typedef struct { int64_t kernel, reference_size; } box;

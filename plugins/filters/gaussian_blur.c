@@ -1,5 +1,6 @@
-/* gaussian_blur.c: a low-pass filter: weights exp(-i^2/(2 sigma^2)) on -r..r along rows and columns, with reflection at
- * the edges. sigma and kernel are for images of reference_size rows, and are scaled with the image: at 256 rows, sigma 2 and
+/* gaussian_blur.c: a low-pass filter.
+ *   y = sum over i, j = -r..r of w_i w_j x[.+i,.+j],  w_i = exp(-i^2/(2 sigma^2))/sum, with reflection at the edges
+ * sigma and kernel are for images of reference_size rows, and are scaled with the image: at 256 rows, sigma 2 and
  * kernel 33 = 2 16 + 1 at 64 become 8 and 129. */
 #include "scaled_size.h"
 

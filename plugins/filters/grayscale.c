@@ -1,5 +1,5 @@
 /* grayscale.c: every channel becomes the mean over channels. What it leaves out is the color alone.
- *                                                                       Geng et al. 2024, color hybrids */
+ *   y[c] = 1/C sum over k of x[k]                                            Geng et al. 2024, color hybrids */
 #include <drift/plugin.h>
 
 typedef struct { int64_t unused; } grayscale;

@@ -1,4 +1,5 @@
-/* motion.c: a blur along a line, as of a camera that moves: the mean of `length` pixels' way through each pixel.
+/* motion.c: a blur along a line, as of a camera that moves.
+ *   y(p) = mean over s in [-length/2, length/2] of x(p + s direction)
  * The line is sampled densely, each sample shared among the four pixels around it.     Geng et al. 2024, hybrids of motion */
 #include "scaled_size.h"
 

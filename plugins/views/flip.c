@@ -1,4 +1,5 @@
-/* flip.c: the image upside down (its rows in reverse order), or in a mirror (its columns). */
+/* flip.c: the image upside down, or in a mirror.
+ *   (V x)[i,j] = x[H-1-i,j] (rows in reverse order), or x[i,W-1-j] (columns) */
 #include "pixels.h"
 
 enum { ROWS = 0, COLUMNS };

@@ -1,4 +1,4 @@
-/* identity.c: the image as it is: an anagram's first view. */
+/* identity.c: the image as it is, V x = x: an anagram's first view. */
 #include <drift/plugin.h>
 
 typedef struct { int64_t unused; } identity;

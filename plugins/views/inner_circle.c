@@ -1,4 +1,5 @@
 /* inner_circle.c: the circle in the middle of the image is turned, its surroundings stay.     Geng et al. 2024
+ *   V x = rotation of x where |pixel - middle| <= radius min(H,W)/2, x elsewhere
  * Turned by right angles only, counterclockwise, so that pixels move and none is computed. */
 #include "pixels.h"
 

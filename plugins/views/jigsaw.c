@@ -1,4 +1,5 @@
 /* jigsaw.c: the image cut into pieces x pieces equal parts, which change places at random.     Geng et al. 2024
+ *   piece b of V x = piece order[b] of x
  * The seed decides the permutation (Fisher-Yates), for images of any size: both stages of a model see the same puzzle. */
 #include "pixels.h"
 

@@ -1,5 +1,5 @@
-/* negate.c: light and dark change places: x is seen as 2 about - x, where `about` is the middle of the data's range: 0 for
- * data in [-1,1], 0.5 for data in [0,1].
+/* negate.c: light and dark change places.
+ *   V x + constant = -x + 2 about,  about = the middle of the data's range: 0 for data in [-1,1], 0.5 for data in [0,1]
  * A variance output says how much noise to add; noise of either sign is as likely, so it stays as it is. */
 #include <drift/plugin.h>
 

@@ -1,4 +1,4 @@
-/* permutation.c: pixels in any order: pixel i of the view is the image's pixel order[i]. Pixels count from 0, row by row.
+/* permutation.c: pixels in any order: (V x)[i] = x[order[i]]. Pixels count from 0, row by row.
  *   drift.view.permutation { order = drift.tensor({ { 3, 2 }, { 1, 0 } }, "i32") }      [h,w], or a list { ... } of h w
  *   drift.view.permutation { from = function(row, column, H, W) return (H - 1 - row) * W + column end }
  * A list is of a square image. An image k times as large as `order` moves in blocks of k x k pixels, so one view serves

@@ -1,5 +1,5 @@
 /* rotate.c: the image turned by a right angle or more, counterclockwise as torch.rot90 turns:
- *   rotate { degrees = 90 }: [[1,2],[3,4]] is seen as [[2,4],[1,3]]
+ *   90: (V x)[i,j] = x[j,W-1-i], so [[1,2],[3,4]] is seen as [[2,4],[1,3]]
  * By 90 and 270 height and width change places. */
 #include "pixels.h"
 
