@@ -2,12 +2,14 @@
  *   y = 1/k^2 sum over i, j = -r..r of x[.+i,.+j],  k = 2 r + 1 */
 #include "scaled_size.h"
 
-typedef struct { int64_t kernel, reference_size; } box;
+typedef struct {
+    int64_t kernel, reference_size;
+} box;
 
 static const dr_param params[] = {
     DR_INT(box, kernel, 5, 1, 4095, "odd: 2 r + 1, r in pixels of an image of reference_size rows"),
     DR_INT(box, reference_size, 64, 0, 1048576, "rows of the image that kernel is meant for; 0: not scaled"),
-    DR_END
+    DR_END,
 };
 
 static dr_status create(void *self) { return check_odd("box", ((const box *)self)->kernel); }

@@ -12,8 +12,9 @@ typedef struct {
 static const dr_param params[] = {
     DR_REAL(gaussian_blur, sigma, 2.0, 1e-6, 1e6, "standard deviation, in pixels of an image of reference_size rows"),
     DR_INT(gaussian_blur, kernel, 33, 1, 4095, "odd: 2 r + 1, r in such pixels"),
-    DR_INT(gaussian_blur, reference_size, 64, 0, 1048576, "rows of the image that sigma and kernel are meant for; 0: not scaled"),
-    DR_END
+    DR_INT(gaussian_blur, reference_size, 64, 0, 1048576,
+           "rows of the image that sigma and kernel are meant for; 0: not scaled"),
+    DR_END,
 };
 
 static dr_status create(void *self) { return check_odd("gaussian_blur", ((const gaussian_blur *)self)->kernel); }

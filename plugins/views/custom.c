@@ -1,17 +1,19 @@
 /* custom.c: a view from functions that the script gives.
  *   drift.view.custom { apply = function(x) ... end, invert = function(y) ... end }      x, y [B,C,H,W]
- * Both must be linear and each other's inverse; for noise to stay noise they should be orthogonal too. Of a network with
- * a variance output, invert_variance brings that output back; without it invert does. */
+ * Both must be linear and each other's inverse; for noise to stay noise they should be orthogonal too. Of a network
+ * with a variance output, invert_variance brings that output back; without it invert does. */
 #include <drift/plugin.h>
 
-typedef struct { dr_function apply, invert, invert_variance; } custom;
+typedef struct {
+    dr_function apply, invert, invert_variance;
+} custom;
 typedef dr_tensor *map_fn(dr_tensor *x);
 
 static const dr_param params[] = {
     DR_FUNCTION(custom, apply, "tensor(tensor)", "the image as it is seen; required"),
     DR_FUNCTION(custom, invert, "tensor(tensor)", "its inverse; required"),
     DR_FUNCTION(custom, invert_variance, "tensor(tensor)", "the inverse for a network's variance output"),
-    DR_END
+    DR_END,
 };
 
 static dr_status create(void *self)

@@ -3,11 +3,13 @@
 #include "pixels.h"
 
 enum { ROWS = 0, COLUMNS };
-typedef struct { int64_t axis; } flip;
+typedef struct {
+    int64_t axis;
+} flip;
 
 static const dr_param params[] = {
     DR_ENUM(flip, axis, ROWS, "rows|columns", "what comes in reverse order; rows: the image stands on its head"),
-    DR_END
+    DR_END,
 };
 
 static dr_status fill(const void *self, int64_t H, int64_t W, int32_t *from)

@@ -1,7 +1,9 @@
 /* identity.c: the image as it is, V x = x: an anagram's first view. */
 #include <drift/plugin.h>
 
-typedef struct { int64_t unused; } identity;
+typedef struct {
+    int64_t unused;
+} identity;
 
 static dr_tensor *same(void *self, dr_tensor *x)
 {

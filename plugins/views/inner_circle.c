@@ -11,14 +11,15 @@ typedef struct {
 static const dr_param params[] = {
     DR_INT(inner_circle, degrees, 180, 90, 270, "counterclockwise: 90, 180 or 270"),
     DR_REAL(inner_circle, radius, 1.0, 0, 1, "of the circle, as a share of the largest one that fits"),
-    DR_END
+    DR_END,
 };
 
 static dr_status create(void *self)
 {
     const inner_circle *v = self;
     if (v->degrees % 90 == 0) return DR_OK;
-    return dr_fail(DR_EINVAL, "view inner_circle: degrees = %lld; pixels can be turned by 90, 180 or 270", (long long)v->degrees);
+    return dr_fail(DR_EINVAL, "view inner_circle: degrees = %lld; pixels can be turned by 90, 180 or 270",
+                   (long long)v->degrees);
 }
 
 /* Twice the distances from the middle are whole numbers: row offset dy = 2 y - (H-1), column offset dx. */
@@ -26,8 +27,10 @@ static dr_status fill(const void *self, int64_t H, int64_t W, int32_t *from)
 {
     const inner_circle *v = self;
     if (v->degrees != 180 && (H - W) % 2 != 0) {
-        return dr_fail(DR_ESHAPE, "view inner_circle: the middle of %lld x %lld pixels is not one that turns by %lld degrees onto itself",
-                       (long long)H, (long long)W, (long long)v->degrees);
+        return dr_fail(
+            DR_ESHAPE,
+            "view inner_circle: the middle of %lld x %lld pixels is not one that turns by %lld degrees onto itself",
+            (long long)H, (long long)W, (long long)v->degrees);
     }
     const double R = v->radius * (double)(H < W ? H : W);
     for (int64_t i = 0; i < H * W; i++) {

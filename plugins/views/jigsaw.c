@@ -1,6 +1,6 @@
 /* jigsaw.c: the image cut into pieces x pieces equal parts, which change places at random.     Geng et al. 2024
  *   piece b of V x = piece order[b] of x
- * The seed decides the permutation (Fisher-Yates), for images of any size: both stages of a model see the same puzzle. */
+ * The seed decides the permutation (Fisher-Yates), for images of any size: both stages of a model see one puzzle. */
 #include "pixels.h"
 
 #include <stdlib.h>
@@ -13,7 +13,7 @@ typedef struct {
 static const dr_param params[] = {
     DR_INT(jigsaw, pieces, 4, 1, 1024, "along each side; height and width must be multiples of it"),
     DR_INT(jigsaw, seed, 0, 0, 281474976710656, "of the permutation"),
-    DR_END
+    DR_END,
 };
 
 static dr_status create(void *self)
@@ -44,5 +44,5 @@ static dr_status fill(const void *self, int64_t H, int64_t W, int32_t *from)
 static dr_tensor *apply(void *self, dr_tensor *x) { return pixels_seen("jigsaw", fill, self, x); }
 static dr_tensor *invert(void *self, dr_tensor *y) { return pixels_unseen("jigsaw", fill, self, y); }
 
-DR_VIEW(jigsaw, "Cut into pieces that change places at random", params, .apply = apply, .invert = invert, .create = create,
-        .destroy = destroy)
+DR_VIEW(jigsaw, "Cut into pieces that change places at random", params, .apply = apply, .invert = invert,
+        .create = create, .destroy = destroy)

@@ -3,11 +3,13 @@
  * A variance output says how much noise to add; noise of either sign is as likely, so it stays as it is. */
 #include <drift/plugin.h>
 
-typedef struct { double about; } negate;
+typedef struct {
+    double about;
+} negate;
 
 static const dr_param params[] = {
     DR_REAL(negate, about, 0.0, -1e6, 1e6, "the value that stays: the middle of the data's range"),
-    DR_END
+    DR_END,
 };
 
 static dr_tensor *negative(void *self, dr_tensor *x)

@@ -16,9 +16,11 @@ typedef struct {
 } permutation;
 
 static const dr_param params[] = {
-    DR_TENSOR(permutation, order, "i32", "[h,w] or a list of h w: where each pixel of the view comes from; this or from"),
-    DR_FUNCTION(permutation, from, "int(int,int,int,int)", "the same from row, column, height and width; this or order"),
-    DR_END
+    DR_TENSOR(permutation, order, "i32",
+              "[h,w] or a list of h w: where each pixel of the view comes from; this or from"),
+    DR_FUNCTION(permutation, from, "int(int,int,int,int)",
+                "the same from row, column, height and width; this or order"),
+    DR_END,
 };
 
 /* Every pixel is taken once. */
@@ -37,16 +39,19 @@ static dr_status check(const int32_t *order, int64_t n)
     free(seen);
     if (bad < 0) return DR_OK;
     if (order[bad] < 0 || order[bad] >= n) {
-        return dr_fail(DR_EINVAL, "view permutation: pixel %lld comes from %d, outside [0, %lld]", (long long)bad, order[bad],
-                       (long long)n - 1);
+        return dr_fail(DR_EINVAL, "view permutation: pixel %lld comes from %d, outside [0, %lld]", (long long)bad,
+                       order[bad], (long long)n - 1);
     }
-    return dr_fail(DR_EINVAL, "view permutation: pixel %d is taken twice, the second time as pixel %lld", order[bad], (long long)bad);
+    return dr_fail(DR_EINVAL, "view permutation: pixel %d is taken twice, the second time as pixel %lld", order[bad],
+                   (long long)bad);
 }
 
 static dr_status set_size(permutation *p, int64_t rows, int64_t columns)
 {
     int32_t *table = realloc(p->table, (size_t)(rows * columns > 0 ? rows * columns : 1) * sizeof *table);
-    if (!table) return dr_fail(DR_ENOMEM, "view permutation: no memory for %lld x %lld pixels", (long long)rows, (long long)columns);
+    if (!table)
+        return dr_fail(DR_ENOMEM, "view permutation: no memory for %lld x %lld pixels", (long long)rows,
+                       (long long)columns);
     p->table = table;
     p->rows = rows, p->columns = columns;
     return DR_OK;
@@ -80,7 +85,8 @@ static dr_status ask(permutation *p, int64_t H, int64_t W)
         const int64_t from = ((int64_t(*)(int64_t, int64_t, int64_t, int64_t))p->from)(i / W, i % W, H, W);
         if (from < 0 || from >= H * W) {
             return dr_fail(DR_EINVAL, "view permutation: from(%lld, %lld, %lld, %lld) = %lld is outside [0, %lld]",
-                           (long long)(i / W), (long long)(i % W), (long long)H, (long long)W, (long long)from, (long long)(H * W - 1));
+                           (long long)(i / W), (long long)(i % W), (long long)H, (long long)W, (long long)from,
+                           (long long)(H * W - 1));
         }
         p->table[i] = (int32_t)from;
     }

@@ -1,5 +1,5 @@
-/* pixels.c: images whose pixels change places, see pixels.h. A channels-last image is a table with a row for each pixel,
- * so the view is that table's rows in another order: op embedding, on any device, exact. */
+/* pixels.c: images whose pixels change places, see pixels.h. A channels-last image is a table with a row for each
+ * pixel, so the view is that table's rows in another order: op embedding, on any device, exact. */
 #include "pixels.h"
 
 #include <stdlib.h>
@@ -82,8 +82,8 @@ dr_status pixels_of_blocks(const char *view, int64_t rows, int64_t columns, cons
                            int32_t *from)
 {
     if (H % rows != 0 || W % columns != 0) {
-        return dr_fail(DR_ESHAPE, "view %s: %lld x %lld pixels cannot be cut into %lld x %lld equal pieces", view, (long long)H,
-                       (long long)W, (long long)rows, (long long)columns);
+        return dr_fail(DR_ESHAPE, "view %s: %lld x %lld pixels cannot be cut into %lld x %lld equal pieces", view,
+                       (long long)H, (long long)W, (long long)rows, (long long)columns);
     }
     const int64_t h = H / rows, w = W / columns; /* of a block */
     for (int64_t y = 0; y < H; y++) {

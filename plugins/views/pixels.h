@@ -15,8 +15,8 @@ dr_tensor *pixels_unseen(const char *view, pixels_fn *fill, const void *self, dr
 /* The same for a view that may swap height and width: fill(self, H, W, from) is given the image's size. */
 dr_tensor *pixels_turned(const char *view, pixels_fn *fill, const void *self, dr_tensor *x);
 
-/* An image cut into rows x columns equal blocks, which change places: block b of the view is the image's block order[b].
- * Refused where the image's size is not a multiple of that. */
+/* An image cut into rows x columns equal blocks, which change places: block b of the view is the image's block
+ * order[b]. Refused where the image's size is not a multiple of that. */
 dr_status pixels_of_blocks(const char *view, int64_t rows, int64_t columns, const int32_t *order, int64_t H, int64_t W,
                            int32_t *from);
 

@@ -3,18 +3,21 @@
  * By 90 and 270 height and width change places. */
 #include "pixels.h"
 
-typedef struct { int64_t degrees; } rotate;
+typedef struct {
+    int64_t degrees;
+} rotate;
 
 static const dr_param params[] = {
     DR_INT(rotate, degrees, 180, 90, 270, "counterclockwise: 90, 180 or 270"),
-    DR_END
+    DR_END,
 };
 
 static dr_status create(void *self)
 {
     const rotate *v = self;
     if (v->degrees % 90 == 0) return DR_OK;
-    return dr_fail(DR_EINVAL, "view rotate: degrees = %lld; pixels can be turned by 90, 180 or 270", (long long)v->degrees);
+    return dr_fail(DR_EINVAL, "view rotate: degrees = %lld; pixels can be turned by 90, 180 or 270",
+                   (long long)v->degrees);
 }
 
 /* of an image H x W: the view is W x H */

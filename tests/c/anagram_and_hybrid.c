@@ -1,7 +1,7 @@
 /* Anagrams and hybrids of models whose answer is known: data N(mu_c, s^2) per pixel, mu_c an image of condition c. Then
  *   E[x0|x] = k x + (1 - k alpha) mu_c,  k = alpha s^2/(alpha^2 s^2 + sigma^2)
- * and an anagram over orthogonal views, a hybrid over linear filters, are such a model again: with mu the mean of the mu_c seen
- * back, or F mu_1 + (1 - F) mu_2. Whatever is predicted, in whatever order guidance is nested. */
+ * and an anagram over orthogonal views, a hybrid over linear filters, are such a model again: with mu the mean of the
+ * mu_c seen back, or F mu_1 + (1 - F) mu_2. Whatever is predicted, in whatever order guidance is nested. */
 #include "../host.h"
 
 #include <math.h>
@@ -20,7 +20,8 @@ typedef struct gaussian { /* the network's context */
 static dr_tensor *pattern(int64_t c, int64_t h, int64_t w)
 {
     float v[C * H * W * 4];
-    for (int64_t i = 0; i < C * h * w; i++) v[i] = (float)(0.6 * sin(0.7 * (double)(c + 1) * (double)(i % w) + 0.4 * (double)(i / w) + (double)c));
+    for (int64_t i = 0; i < C * h * w; i++)
+        v[i] = (float)(0.6 * sin(0.7 * (double)(c + 1) * (double)(i % w) + 0.4 * (double)(i / w) + (double)c));
     return dr_tensor_from(DR_F32, DR_SHAPE(1, C, h, w), v);
 }
 
@@ -104,8 +105,15 @@ static void end(setup *s)
     dr_instance_free(s->process);
 }
 
-static const struct { const char *process, *predict; double t; } predictions[] = {
-    { "flow_matching", "velocity", 0.3 }, { "flow_matching", "x0", 0.6 }, { "vp", "eps", 0.4 }, { "vp", "v", 0.7 }, { "ddpm", "eps", 120 },
+static const struct {
+    const char *process, *predict;
+    double t;
+} predictions[] = {
+    { "flow_matching", "velocity", 0.3 },
+    { "flow_matching", "x0", 0.6 },
+    { "vp", "eps", 0.4 },
+    { "vp", "v", 0.7 },
+    { "ddpm", "eps", 120 },
 };
 enum { PREDICTIONS = sizeof predictions / sizeof *predictions };
 
@@ -150,7 +158,8 @@ static void an_anagram_of_gaussians_is_the_gaussian_of_their_means_seen_back(voi
         give_anagram(&s, views, 3, "mean");
         dr_process_coef(s.process, predictions[i].t, &c);
         dr_tensor *negative = dr_affine(-1.0, pattern(2, H, W), 1.0);
-        dr_tensor *mu = dr_scale(1.0 / 3.0, dr_add(dr_add(pattern(0, H, W), back(&views[1], pattern(1, W, H))), negative));
+        dr_tensor *mu =
+            dr_scale(1.0 / 3.0, dr_add(dr_add(pattern(0, H, W), back(&views[1], pattern(1, W, H))), negative));
         dr_tensor *x = images(), *wanted = posterior(&c, x, mu);
         const double d = difference(dr_eval_x0(s.f, x, predictions[i].t), wanted);
         if (!(d < 5e-6)) fail_msg("%s predicts %s: off by %g", predictions[i].process, predictions[i].predict, d);
@@ -187,7 +196,11 @@ static void alternate_takes_the_views_in_turn(void **state)
     (void)state;
     const dr_arg views[] = { PLAIN, TURNED, DR_C(NULL, "flip", DR_NO_ARGS) };
     static const double t[] = { 0.0, 0.1, 0.3, 0.6, 0.8, 1.0 };
-    static const struct { const char *sampler; uint32_t first; int calls; } runs[] = { { "euler", 0, 5 }, { "midpoint", 0, 10 }, { "euler", 4, 5 } };
+    static const struct {
+        const char *sampler;
+        uint32_t first;
+        int calls;
+    } runs[] = { { "euler", 0, 5 }, { "midpoint", 0, 10 }, { "euler", 4, 5 } };
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         setup s;
         begin(&s, "flow_matching", "velocity", 0.3);
@@ -221,8 +234,9 @@ static void a_hybrid_of_equal_conditions_is_the_plain_estimate_to_the_bit(void *
     same[1] = same[2] = same[0];
     assert_int_equal(dr_model_conditions(s.f, same, 3), DR_OK);
     dr_tensor *plain = dr_predict(s.f, x, 0.7, NULL);
-    guide(&s, "hybrid", DR_ARGS(DR_CS("filters", DR_C(NULL, "gaussian_blur", DR_ARGS(DR_I("kernel", 5), DR_I("reference_size", 0))),
-                                      DR_C(NULL, "grayscale", DR_NO_ARGS))));
+    guide(&s, "hybrid",
+          DR_ARGS(DR_CS("filters", DR_C(NULL, "gaussian_blur", DR_ARGS(DR_I("kernel", 5), DR_I("reference_size", 0))),
+                        DR_C(NULL, "grayscale", DR_NO_ARGS))));
     assert_true(difference(dr_predict(s.f, x, 0.7, NULL), plain) == 0.0);
     end(&s);
 }
@@ -235,7 +249,9 @@ static void a_hybrid_of_gaussians_has_filtered_means(void **state)
         dr_coef c;
         begin(&s, predictions[i].process, predictions[i].predict, predictions[i].t);
         give_conditions(s.f, 2, NULL);
-        guide(&s, "hybrid", DR_ARGS(DR_CS("filters", DR_C(NULL, "gaussian_blur", DR_ARGS(DR_I("kernel", 5), DR_R("sigma", 1), DR_I("reference_size", 0))))));
+        guide(&s, "hybrid",
+              DR_ARGS(DR_CS("filters", DR_C(NULL, "gaussian_blur",
+                                            DR_ARGS(DR_I("kernel", 5), DR_R("sigma", 1), DR_I("reference_size", 0))))));
         dr_process_coef(s.process, predictions[i].t, &c);
         dr_tensor *far = pattern(0, H, W), *near = pattern(1, H, W);
         dr_tensor *mu = dr_add(dr_gaussian_blur(far, 5, 1.0), dr_sub(near, dr_gaussian_blur(near, 5, 1.0)));
@@ -259,7 +275,10 @@ static void guidance_nests_in_any_order(void **state)
         for (int level = 0; level < 3; level++) {
             if (cfg == level) guide(&s, "cfg", DR_ARGS(DR_R("scale", scale)));
             if (level == 0) give_anagram(&s, views, 2, "mean");
-            if (level == 1) guide(&s, "hybrid", DR_ARGS(DR_CS("filters", DR_C(NULL, "box", DR_ARGS(DR_I("kernel", 3), DR_I("reference_size", 0))))));
+            if (level == 1)
+                guide(&s, "hybrid",
+                      DR_ARGS(
+                          DR_CS("filters", DR_C(NULL, "box", DR_ARGS(DR_I("kernel", 3), DR_I("reference_size", 0))))));
         }
         dr_process_coef(s.process, t, &c);
         dr_tensor *half[2], *x = images();
@@ -268,14 +287,15 @@ static void guidance_nests_in_any_order(void **state)
         }
         dr_instance *box = dr_instance_new("filter", "box", DR_ARGS(DR_I("kernel", 3), DR_I("reference_size", 0)));
         dr_tensor *mu = dr_add(half[1], dr_filter_apply(box, dr_sub(half[0], half[1])));
-        const double d = difference(dr_eval_x0(s.f, x, t), posterior(&c, x, dr_scale(scale, mu))); /* without a condition mu is 0 */
+        const double d =
+            difference(dr_eval_x0(s.f, x, t), posterior(&c, x, dr_scale(scale, mu))); /* without a condition mu is 0 */
         if (!(d < 1e-5)) fail_msg("cfg at level %d: off by %g", cfg, d);
         dr_instance_free(box);
         end(&s);
     }
 }
 
-/* y = plain prediction + the condition's image: seen and brought back it is that image again, for each condition its own. */
+/* y = plain prediction + the condition's image: seen and brought back it is that image again, each condition's own. */
 static void a_view_applies_to_the_image_of_a_condition(void **state)
 {
     (void)state;
@@ -317,7 +337,8 @@ static void variance_outputs_are_averaged_where_they_belong(void **state)
     give_conditions(s.f, 2, NULL);
     guide(&s, "hybrid", DR_ARGS(DR_CS("filters", DR_C(NULL, "grayscale", DR_NO_ARGS))));
     assert_non_null(dr_predict(s.f, x, 0.4, NULL));
-    assert_true(difference(dr_variance(s.f), dr_add(x, dr_scale(0.5, dr_add(pattern(0, H, W), pattern(1, H, W))))) < 1e-6);
+    assert_true(difference(dr_variance(s.f), dr_add(x, dr_scale(0.5, dr_add(pattern(0, H, W), pattern(1, H, W))))) <
+                1e-6);
     end(&s);
 }
 
@@ -338,16 +359,19 @@ static void refused(int conditions, const char *name, dr_args args, dr_tensor *c
 static void what_does_not_fit_is_said(void **state)
 {
     (void)state;
-    const dr_args two = DR_ARGS(DR_CS("views", PLAIN, TURNED)), one_filter = DR_ARGS(DR_CS("filters", DR_C(NULL, "grayscale", DR_NO_ARGS)));
+    const dr_args two = DR_ARGS(DR_CS("views", PLAIN, TURNED)),
+                  one_filter = DR_ARGS(DR_CS("filters", DR_C(NULL, "grayscale", DR_NO_ARGS)));
     const dr_arg wrong[] = { { .name = "apply", .type = DR_PARAM_FUNCTION, .fn = (dr_function)same },
                              { .name = "invert", .type = DR_PARAM_FUNCTION, .fn = (dr_function)first_rows } };
     const dr_args wrong_args = { wrong, 2 };
     const dr_arg cut = { .name = "apply", .type = DR_PARAM_FUNCTION, .fn = (dr_function)first_rows };
     const dr_args cut_args = { &cut, 1 };
     dr_tensor *image[1] = { pattern(0, H, W) };
-    refused(1, "anagram", two, NULL, "guidance anagram: 2 views take a condition each (conditions = { c1, c2, ... }), but there is 1");
+    refused(1, "anagram", two, NULL,
+            "guidance anagram: 2 views take a condition each (conditions = { c1, c2, ... }), but there is 1");
     refused(3, "anagram", two, NULL, "but there are 3");
-    refused(4, "anagram", two, NULL, "2 conditions reached the network, which takes one: more were given than the guidance uses");
+    refused(4, "anagram", two, NULL,
+            "2 conditions reached the network, which takes one: more were given than the guidance uses");
     refused(1, "anagram", DR_NO_ARGS, NULL, "guidance anagram: views is required");
     refused(1, "anagram", DR_ARGS(DR_CS("views", DR_C(NULL, "custom", wrong_args))), NULL,
             "guidance anagram: a prediction back through the view custom has another shape than x");
@@ -355,9 +379,11 @@ static void what_does_not_fit_is_said(void **state)
             "the view negate adds to every pixel");
     refused(1, "anagram", DR_ARGS(DR_CS("views", DR_C(NULL, "jigsaw", DR_ARGS(DR_I("pieces", 4))))), NULL,
             "view jigsaw: 5 x 6 pixels cannot be cut into 4 x 4 equal pieces");
-    refused(1, "hybrid", one_filter, NULL, "guidance hybrid: 1 filter takes 2 conditions, the last for what is left out");
+    refused(1, "hybrid", one_filter, NULL,
+            "guidance hybrid: 1 filter takes 2 conditions, the last for what is left out");
     refused(2, "hybrid", DR_NO_ARGS, NULL, "guidance hybrid: filters is required");
-    refused(2, "hybrid", DR_ARGS(DR_CS("filters", DR_C(NULL, "custom", cut_args))), NULL, "the filter custom returned another shape");
+    refused(2, "hybrid", DR_ARGS(DR_CS("filters", DR_C(NULL, "custom", cut_args))), NULL,
+            "the filter custom returned another shape");
 }
 
 int main(void)

@@ -1,5 +1,5 @@
-/* Every filter of the registry: linear, of the image's shape, the same for every image of a batch, and an image of one value
- * stays as it is where the filter claims so; and what the built-in ones do. */
+/* Every filter of the registry: linear, of the image's shape, the same for every image of a batch, and an image of one
+ * value stays as it is where the filter claims so; and what the built-in ones do. */
 #include "walk.h"
 
 #include <math.h>
@@ -44,7 +44,10 @@ static dr_tensor *filtered(const char *name, dr_args args, dr_tensor *x)
 static void a_blur_grows_with_the_image(void **state)
 {
     (void)state;
-    static const struct { int64_t rows, kernel; double sigma; } sizes[] = { { 64, 33, 2.0 }, { 128, 65, 4.0 }, { 28, 15, 0.875 } };
+    static const struct {
+        int64_t rows, kernel;
+        double sigma;
+    } sizes[] = { { 64, 33, 2.0 }, { 128, 65, 4.0 }, { 28, 15, 0.875 } };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         dr_tensor *x = noise(DR_F32, DR_SHAPE(1, 1, sizes[i].rows, sizes[i].rows), 1);
         dr_tensor *wanted = dr_gaussian_blur(x, sizes[i].kernel, sizes[i].sigma);
@@ -82,7 +85,10 @@ static void motion_blurs_along_its_direction_alone(void **state)
     (void)state;
     dr_tensor *rows = dr_expand(noise(DR_F32, DR_SHAPE(1, 1, 40, 1), 1), DR_SHAPE(1, 1, 40, 40));
     dr_tensor *columns = dr_permute(rows, DR_SHAPE(0, 1, 3, 2));
-    static const struct { double degrees; int blurs_rows, blurs_columns; } cases[] = { { 0, 0, 1 }, { 90, 1, 0 }, { 45, 1, 1 }, { 180, 0, 1 } };
+    static const struct {
+        double degrees;
+        int blurs_rows, blurs_columns;
+    } cases[] = { { 0, 0, 1 }, { 90, 1, 0 }, { 45, 1, 1 }, { 180, 0, 1 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const dr_args args = DR_ARGS(DR_R("length", 9), DR_R("degrees", cases[i].degrees));
         assert_int_equal(max_difference(filtered("motion", args, rows), rows) > 1e-5, cases[i].blurs_rows);
@@ -94,13 +100,15 @@ static void motion_blurs_along_its_direction_alone(void **state)
     dr_tensor *y = filtered("motion", DR_ARGS(DR_R("length", 4), DR_R("degrees", 45), DR_I("reference_size", 0)),
                             dr_tensor_from(DR_F32, DR_SHAPE(1, 1, 9, 9), point));
     assert_int_equal(dr_tensor_read(y, DR_F32, seen), DR_OK);
-    assert_true(seen[3 * 9 + 5] > 0.05F && seen[5 * 9 + 3] > 0.05F && seen[3 * 9 + 3] < 1e-6F && seen[5 * 9 + 5] < 1e-6F);
+    assert_true(seen[3 * 9 + 5] > 0.05F && seen[5 * 9 + 3] > 0.05F && seen[3 * 9 + 3] < 1e-6F &&
+                seen[5 * 9 + 5] < 1e-6F);
 }
 
 static void gray_is_the_mean_over_channels(void **state)
 {
     (void)state;
-    dr_tensor *y = filtered("grayscale", DR_NO_ARGS, dr_tensor_from(DR_F32, DR_SHAPE(1, 3, 1, 2), (float[]){ 1, 2, 4, 8, 1, 2 }));
+    dr_tensor *y =
+        filtered("grayscale", DR_NO_ARGS, dr_tensor_from(DR_F32, DR_SHAPE(1, 3, 1, 2), (float[]){ 1, 2, 4, 8, 1, 2 }));
     assert_true(max_difference(y, dr_tensor_from(DR_F32, DR_SHAPE(1, 3, 1, 2), (float[]){ 2, 4, 2, 4, 2, 4 })) < 1e-6);
 }
 
@@ -115,7 +123,8 @@ static void what_is_no_filter_is_refused(void **state)
     assert_error_has("filter custom: apply is required");
     assert_null(filtered("grayscale", DR_NO_ARGS, noise(DR_F32, DR_SHAPE(3, 3), 1)));
     assert_error_has("takes images [B,C,H,W]");
-    assert_null(filtered("gaussian_blur", DR_ARGS(DR_I("reference_size", 0)), noise(DR_F32, DR_SHAPE(1, 1, 16, 16), 1)));
+    assert_null(
+        filtered("gaussian_blur", DR_ARGS(DR_I("reference_size", 0)), noise(DR_F32, DR_SHAPE(1, 1, 16, 16), 1)));
     assert_error_has("reflection by 16 needs an image of more than that");
 }
 

@@ -1,5 +1,5 @@
-/* Every view of the registry: exactly inverted, linear, orthogonal, the same for every channel and every image of a batch,
- * at odd sizes and in half precision as well; and what each shows of a small image. */
+/* Every view of the registry: exactly inverted, linear, orthogonal, the same for every channel and every image of a
+ * batch, at odd sizes and in half precision as well; and what each shows of a small image. */
 #include "walk.h"
 
 #include <math.h>
@@ -11,9 +11,18 @@ typedef struct view_case {
     int64_t shape[SHAPES][4]; /* 0: no more */
 } view_case;
 
-#define ANY_SHAPE { { 2, 3, 8, 8 }, { 1, 1, 5, 7 }, { 3, 6, 7, 7 }, { 1, 2, 1, 1 }, { 1, 3, 1, 4 } }
-#define ARG(...) { (const dr_arg[]){ __VA_ARGS__ }, sizeof((const dr_arg[]){ __VA_ARGS__ }) / sizeof(dr_arg) }
-#define FN(name_, fn_) { .name = name_, .type = DR_PARAM_FUNCTION, .fn = (dr_function)(fn_) }
+#define ANY_SHAPE \
+    { \
+        { 2, 3, 8, 8 }, { 1, 1, 5, 7 }, { 3, 6, 7, 7 }, { 1, 2, 1, 1 }, { 1, 3, 1, 4 } \
+    }
+#define ARG(...) \
+    { \
+        (const dr_arg[]){ __VA_ARGS__ }, sizeof((const dr_arg[]){ __VA_ARGS__ }) / sizeof(dr_arg) \
+    }
+#define FN(name_, fn_) \
+    { \
+        .name = name_, .type = DR_PARAM_FUNCTION, .fn = (dr_function)(fn_) \
+    }
 
 static int64_t next_in_row(int64_t row, int64_t column, int64_t H, int64_t W)
 {
@@ -83,7 +92,8 @@ static void views_are_linear_orthogonal_and_exactly_inverted(void **state)
         dr_instance *v = dr_instance_new("view", cases[i].name, cases[i].args);
         if (!v) fail_msg("view %s: %s", cases[i].name, dr_error_message());
         for (int k = 0; k < SHAPES && cases[i].shape[k][0] > 0; k++) {
-            print_message("    %s %lld x %lld\n", cases[i].name, (long long)cases[i].shape[k][2], (long long)cases[i].shape[k][3]);
+            print_message("    %s %lld x %lld\n", cases[i].name, (long long)cases[i].shape[k][2],
+                          (long long)cases[i].shape[k][3]);
             dr_scope_open();
             check_shape(v, cases[i].shape[k]);
             dr_scope_close();
@@ -108,12 +118,14 @@ static void no_view_is_left_out(void **state)
 
 /* ---- what they show --------------------------------------------------------------------------------------------- */
 
-static void shows(const char *name, dr_args args, int64_t H, int64_t W, const float *image, int64_t H2, int64_t W2, const float *seen)
+static void shows(const char *name, dr_args args, int64_t H, int64_t W, const float *image, int64_t H2, int64_t W2,
+                  const float *seen)
 {
     dr_instance *v = dr_instance_new("view", name, args);
     if (!v) fail_msg("view %s: %s", name, dr_error_message());
     dr_tensor *y = dr_image_view_apply(v, dr_tensor_from(DR_F32, DR_SHAPE(1, 1, H, W), image));
-    if (max_difference(y, dr_tensor_from(DR_F32, DR_SHAPE(1, 1, H2, W2), seen)) != 0.0) fail_msg("view %s shows something else", name);
+    if (max_difference(y, dr_tensor_from(DR_F32, DR_SHAPE(1, 1, H2, W2), seen)) != 0.0)
+        fail_msg("view %s shows something else", name);
     dr_instance_free(v);
 }
 
@@ -131,7 +143,8 @@ static void views_show_what_they_say(void **state)
     shows("negate", DR_NO_ARGS, 2, 3, image, 2, 3, PIXELS(-1, -2, -3, -4, -5, -6));
     shows("permutation", DR_ARGS(FN("from", next_in_row)), 2, 3, image, 2, 3, PIXELS(2, 3, 1, 5, 6, 4));
     const float *square = PIXELS(1, 2, 3, 4, 5, 6, 7, 8, 9);
-    shows("inner_circle", DR_ARGS(DR_I("degrees", 90), DR_R("radius", 0.7)), 3, 3, square, 3, 3, PIXELS(1, 6, 3, 2, 5, 8, 7, 4, 9));
+    shows("inner_circle", DR_ARGS(DR_I("degrees", 90), DR_R("radius", 0.7)), 3, 3, square, 3, 3,
+          PIXELS(1, 6, 3, 2, 5, 8, 7, 4, 9));
     shows("inner_circle", DR_ARGS(DR_I("degrees", 270), DR_R("radius", 0)), 3, 3, square, 3, 3, square);
 }
 
@@ -142,7 +155,8 @@ static void an_order_of_pixels_moves_blocks_of_larger_images(void **state)
     dr_tensor *order = dr_tensor_from(DR_I32, DR_SHAPE(4), (int32_t[]){ 1, 3, 0, 2 });
     dr_tensor *flat = dr_tensor_from(DR_I32, DR_SHAPE(1, 2), (int32_t[]){ 1, 0 });
     shows("permutation", DR_ARGS(DR_T("order", order)), 2, 2, PIXELS(1, 2, 3, 4), 2, 2, PIXELS(2, 4, 1, 3));
-    shows("permutation", DR_ARGS(DR_T("order", order)), 2, 4, PIXELS(1, 2, 3, 4, 5, 6, 7, 8), 2, 4, PIXELS(3, 4, 7, 8, 1, 2, 5, 6));
+    shows("permutation", DR_ARGS(DR_T("order", order)), 2, 4, PIXELS(1, 2, 3, 4, 5, 6, 7, 8), 2, 4,
+          PIXELS(3, 4, 7, 8, 1, 2, 5, 6));
     shows("permutation", DR_ARGS(DR_T("order", flat)), 2, 2, PIXELS(1, 2, 3, 4), 2, 2, PIXELS(2, 1, 4, 3));
 }
 
@@ -181,10 +195,12 @@ static void what_is_no_view_is_refused(void **state)
     static const int32_t wrong[][4] = { { 0, 1, 1, 2 }, { 0, 1, 2, 4 }, { -1, 0, 1, 2 } };
     static const char *const why[] = { "pixel 1 is taken twice", "outside [0, 3]", "outside [0, 3]" };
     for (int i = 0; i < 3; i++) {
-        assert_null(dr_instance_new("view", "permutation", DR_ARGS(DR_T("order", dr_tensor_from(DR_I32, DR_SHAPE(4), wrong[i])))));
+        assert_null(dr_instance_new("view", "permutation",
+                                    DR_ARGS(DR_T("order", dr_tensor_from(DR_I32, DR_SHAPE(4), wrong[i])))));
         assert_error_has(why[i]);
     }
-    assert_null(dr_instance_new("view", "permutation", DR_ARGS(DR_T("order", dr_tensor_from(DR_I32, DR_SHAPE(3), wrong[0])))));
+    assert_null(
+        dr_instance_new("view", "permutation", DR_ARGS(DR_T("order", dr_tensor_from(DR_I32, DR_SHAPE(3), wrong[0])))));
     assert_error_has("of a square image");
     dr_instance *v = dr_instance_new("view", "jigsaw", DR_ARGS(DR_I("pieces", 4)));
     assert_null(dr_image_view_apply(v, noise(DR_F32, DR_SHAPE(1, 1, 8, 6), 1)));
