@@ -1,5 +1,6 @@
 -- model_folder.lua: a pretrained model as users have it: a diffusers folder (model_index.json, unet/, scheduler/,
--- text_encoder/, tokenizer/), its unet/ folder alone, or one file of weights, also of DeepFloyd IF's first release.
+-- text_encoder/, tokenizer/; also as it lies in Hugging Face's cache), its unet/ folder alone, or one file of weights, also
+-- of DeepFloyd IF's first release.
 --   local m = drift.model_folder("IF-I-XL-v1.0", { variant = "fp16" })
 --   m.kind = "deepfloyd_if", m.stage = 1 or 2, m.class = "IFPipeline" (nil where no model_index.json says it)
 --   m.unet.config                     table of unet/config.json, or what the weights' shapes tell
@@ -173,7 +174,19 @@ local function read_file(self)
     with_released_schedulers(self)
 end
 
+-- Hugging Face's cache keeps a model as models--ORGANISATION--NAME/snapshots/HASH, and says in refs/main which it is.
+local function snapshot_of(path)
+    local folder = path .. "/snapshots"
+    if core.exists(path .. "/model_index.json") or not core.is_folder(folder) then return path end
+    local names = core.files(folder)
+    local hash = core.exists(path .. "/refs/main") and core.read_file(path .. "/refs/main"):match "^(%x+)%s*$"
+    if hash and core.is_folder(folder .. "/" .. hash) then return folder .. "/" .. hash end
+    if #names == 1 then return folder .. "/" .. names[1] end
+    core.fail("%s: has %d snapshots, and refs/main names none of them: give the path of one", path, #names)
+end
+
 local function read_folder(self)
+    self.path = snapshot_of(self.path)
     local path = self.path
     if core.exists(path .. "/model_index.json") then return read_pipeline(self) end
     if core.exists(path .. "/config.json") then return read_unet_alone(self) end

@@ -180,6 +180,22 @@ describe("a model folder", function()
         refused(function() drift.model_folder(folder):weights "vae" end, "'vae'")
     end)
 
+    it("is found in Hugging Face's cache", function()
+        local folder = model_folder(1)
+        drift.mkdir "models--a--b/snapshots"
+        assert(os.rename(folder, "models--a--b/snapshots/00ff"))
+        assert.are.equal("models--a--b/snapshots/00ff", drift.model_folder "models--a--b".path)
+        assert(os.rename(model_folder(2), "models--a--b/snapshots/11aa"))
+        refused(function() drift.model_folder "models--a--b" end, "models--a--b: has 2 snapshots")
+        drift.mkdir "models--a--b/refs"
+        for hash, stage in pairs { ["00ff"] = 1, ["11aa\n"] = 2 } do
+            drift.write_file("models--a--b/refs/main", hash)
+            assert.are.equal(stage, drift.model_folder "models--a--b".stage)
+        end
+        drift.write_file("models--a--b/refs/main", "../snapshots/00ff")
+        refused(function() drift.model_folder "models--a--b" end, "refs/main names none")
+    end)
+
     it("may hold the text encoder's embedding twice, or under its second name, or with a decoder", function()
         local function names_of(tensors)
             local folder = model_folder(1)
