@@ -24,7 +24,7 @@ local function config(stage)
         cross_attention_dim = 32, cross_attention_norm = "group_norm",
         down_block_types = second and { plain, plain, text, text } or { plain, text, text },
         encoder_hid_dim = 24, encoder_hid_dim_type = "text_proj", flip_sin_to_cos = true, freq_shift = 0,
-        in_channels = second and 6 or 3, layers_per_block = second and { 1, 2, 1, 3 } or { 2, 2, 2 },
+        in_channels = second and 6 or 3, layers_per_block = second and { 1, 2, 1, 3 } or { 3, 3, 3 },
         mid_block_scale_factor = scale, mid_block_type = "UNetMidBlock2DSimpleCrossAttn", norm_eps = 1e-5,
         norm_num_groups = GROUPS, only_cross_attention = second, out_channels = 6, resnet_out_scale_factor = scale,
         resnet_skip_time_act = second, resnet_time_scale_shift = "scale_shift", sample_size = second and 256 or 64,
@@ -144,11 +144,11 @@ for stage = 1, 2 do
         for name, t in pairs(state) do                               -- norms start equal, and would hide an exchange
             state[name] = t + 0.1 * drift.randn { t:numel(), purpose = name }:reshape(t.shape)
         end
-        drift.save_tensors("new.safetensors", state)
-        drift.save_tensors("old.safetensors", original(state, c))
-        drift.save_tensors("new16.safetensors", half(state))
-        drift.save_tensors("old16.safetensors", half(original(state, c)))
-        local old, new = drift.weights "old.safetensors", drift.weights "new.safetensors"
+        drift.save_tensors(stage .. "new.safetensors", state)
+        drift.save_tensors(stage .. "old.safetensors", original(state, c))
+        drift.save_tensors(stage .. "new16.safetensors", half(state))
+        drift.save_tensors(stage .. "old16.safetensors", half(original(state, c)))
+        local old, new = drift.weights(stage .. "old.safetensors"), drift.weights(stage .. "new.safetensors")
 
         it("has every tensor of the later names, with the same values", function()
             assert.is_true(names.is_original(old))
@@ -162,7 +162,7 @@ for stage = 1, 2 do
         end)
 
         it("gives the same bits, in f32 and in f16", function()
-            for _, file in ipairs { "%s.safetensors", "%s16.safetensors" } do
+            for _, file in ipairs { stage .. "%s.safetensors", stage .. "%s16.safetensors" } do
                 local view = names.renamed(drift.weights(file:format "old"), options)
                 local a = output(drift.build(spec, { weights = view }), stage)
                 local b = output(drift.build(spec, { weights = file:format "new" }), stage)
@@ -193,7 +193,7 @@ for stage = 1, 2 do
         end)
 
         it("with heads that do not divide it is refused", function()
-            refused(function() names.renamed(old, { head_dim = 7 }) end, "old.safetensors", "head_dim")
+            refused(function() names.renamed(old, { head_dim = 7 }) end, stage .. "old.safetensors", "head_dim")
         end)
     end)
 end
