@@ -1,5 +1,5 @@
 /* ops_timestep_embedding.c: sin(t f_i), cos(t f_i) with f_i = exp(-ln(max_period) i/(half - shift)), half = dim/2; an
- * odd dim ends with a zero. t [B] -> [B,dim].                                  Vaswani et al. 2017, Ho et al. 2020 */
+ * odd dim ends with a zero. t [B] -> [B,dim]. Kernels compute in double.        Vaswani et al. 2017, Ho et al. 2020 */
 #include "ops_shape.h"
 
 #include <math.h>

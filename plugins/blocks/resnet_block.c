@@ -137,12 +137,18 @@ static dr_tensor *to_conv2(const resnet_block *r, dr_tensor *x, dr_ctx *ctx)
     return leave(dr_call(r->conv2, dropout(r, to_norm2(r, x, ctx), ctx), ctx));
 }
 
+static dr_tensor *with_shortcut(const resnet_block *r, dr_tensor *x, dr_ctx *ctx)
+{
+    dr_scope_open();
+    dr_tensor *h = to_conv2(r, x, ctx); /* [B,o,H',W'] */
+    x = resample(r, x);                 /* [B,i,H',W'] */
+    return leave(dr_add(r->conv_shortcut ? dr_call(r->conv_shortcut, x, ctx) : x, h));
+}
+
 static dr_tensor *forward(void *self, dr_tensor *x, dr_ctx *ctx)
 {
     const resnet_block *r = self;
-    dr_tensor *h = to_conv2(r, x, ctx); /* [B,o,H',W'] */
-    x = resample(r, x);                 /* [B,i,H',W'] */
-    dr_tensor *y = dr_add(r->conv_shortcut ? dr_call(r->conv_shortcut, x, ctx) : x, h);
+    dr_tensor *y = with_shortcut(r, x, ctx);
     return r->output_scale_factor == 1 ? y : dr_scale(1.0 / r->output_scale_factor, y);
 }
 

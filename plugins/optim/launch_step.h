@@ -1,4 +1,4 @@
-/* launch_step.h: one launch of an optimizer's op over all weights. */
+/* launch_step.h: launches of an optimizer's op over all weights. */
 #ifndef OPTIM_LAUNCH_STEP_H
 #define OPTIM_LAUNCH_STEP_H
 

@@ -7,7 +7,7 @@
 #include <drift.h>
 #include <jansson.h>
 
-typedef enum verdict { PASSED = 0, FAILED, SKIPPED } verdict;
+typedef enum verdict { PASSED = 0, FAILED, SKIPPED, NOT_TO_CHECK } verdict;
 
 typedef struct parity { /* one file on one device */
     const dr_file *file;

@@ -121,7 +121,7 @@ enum { DR_RESIZE_NEAREST = 0, DR_RESIZE_BILINEAR, DR_RESIZE_BICUBIC };
 typedef dr_none_attr dr_embedding_attr;                                              /* weight [N,D], ids i32 [..] -> [..,D]; an id outside 0..N-1 is refused by the kernel */
 typedef struct dr_embedding_backward_attr { int64_t rows; } dr_embedding_backward_attr; /* dy, ids -> [rows,D], repeated ids add up */
 typedef struct dr_one_hot_attr { int64_t classes; } dr_one_hot_attr;                 /* ids i32 [..] -> f32 [..,classes]; an id outside is refused as well */
-typedef struct dr_timestep_embedding_attr { int64_t dim; double max_period, shift; _Bool flip; } dr_timestep_embedding_attr; /* t f32 [B] -> [B,dim]; composed */
+typedef struct dr_timestep_embedding_attr { int64_t dim; double max_period, shift; _Bool flip; } dr_timestep_embedding_attr; /* t f32 [B] -> [B,dim] */
 
 /* ---- random tensors: the device's kernel writes the same integers everywhere ------------------------------------------------------ */
 typedef struct dr_random_attr { int64_t dtype; dr_ints shape; int64_t seed, purpose, step, sample; } dr_random_attr;
