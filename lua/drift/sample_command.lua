@@ -47,8 +47,8 @@ end
 -- Of each image what it is conditioned on.
 local function conditions(o, g)
   if g.text then
-    if not o.prompt then drift.fail("%s draws what a prompt says: --prompt TEXT", g.name) end
-    return o.prompt
+    if not o.prompt and not o.embeddings then drift.fail("%s draws what a prompt says: --prompt TEXT", g.name) end
+    return o.prompt or o.embeddings                               -- a file with one embedding needs no prompt
   end
   if not o.classes then drift.fail("%s draws classes: --class 3%s", o.model, o.prompt and ", not --prompt" or "") end
   local list = {}

@@ -10,7 +10,7 @@
 --   text         a folder with a T5 encoder and its tokenizer, or another generator, whose text this one shares
 --   embeddings   a file of embeddings that were saved (drift.embeddings), in place of it
 -- or else by the model folder's own text_encoder/ and tokenizer/. The encoder (9.5 GB in fp16) is opened when a prompt
--- comes that is not known yet, and let go before images are made.
+-- comes that is not known yet, and let go before images are made (drift.text_encoder).
 -- precision ("bf16", "f32") sets drift.precision; variant ("fp16") says which of the folder's weights are taken; steps,
 -- scale (of classifier-free guidance), negative, size, batch have the pipelines' values by default.
 local drift = require "drift"
@@ -23,42 +23,55 @@ Text.__index = Text
 
 local function is_saved(what) return what:find "%.safetensors$" or what:find "%.npy$" end
 
-function Text:encode(prompt)
-  if self.saved and self.saved:has(prompt) then return self.saved:tokens(prompt) end
-  if not self.source then
-    local known = self.saved and self.saved:prompts() or {}
-    local near = drift.nearest(prompt, known)
-    drift.fail('the prompt "%s" cannot be encoded: %s. Give the folder of a T5 encoder (text = FOLDER), or embeddings that were '
-      .. "saved where there is one (embeddings = FILE; docs/editing.md)%s", prompt, self.why,
-      #known > 0 and ("; the file given has %d prompts%s"):format(#known, near and (', such as "%s"'):format(near) or "") or "")
-  end
-  self.encoder = self.encoder or drift.text_encoder { model = self.source }
-  return self.encoder:embed(prompt)                                                        -- [1,77,D]
+-- Rows of saved embeddings, by what was embedded; "" is the empty prompt.
+function Text:learn(e)
+  for i, prompt in ipairs(e.prompts or {}) do self.known[drift.prompt(prompt)] = e.tokens:narrow(0, i - 1, 1):keep() end
+  if e.null and not self.known[""] then self.known[""] = e.null:keep() end
 end
 
--- [1,L,D] of a prompt or a saved embedding, kept: each is encoded once.
+function Text:cannot(prompt)
+  local saved = {}
+  for known in pairs(self.known) do if known ~= "" then saved[#saved + 1] = known end end
+  table.sort(saved)
+  local near = drift.nearest(prompt, saved) or saved[1]
+  drift.fail('the %s cannot be encoded: %s. Give the folder of a T5 encoder (text = FOLDER), or embeddings that were saved where '
+    .. "there is one (embeddings = FILE, or a FILE in place of a prompt; docs/editing.md)%s",
+    prompt == "" and "empty prompt, which guidance leads away from," or ('prompt "%s"'):format(prompt), self.why,
+    near and ("; there are embeddings of %d prompts, such as \"%s\""):format(#saved, near) or "")
+end
+
+-- [1,L,D] of a prompt, or of a file with one saved embedding. Each is encoded once.
 function Text:tokens(what)
   if type(what) ~= "string" then drift.fail("a prompt is text, not a %s", drift.type(what)) end
-  if not self.known[what] then
-    local tokens = is_saved(what) and drift.load_embeddings(what):tokens() or self:encode(what)
-    self.known[what] = tokens:keep()
+  local key = is_saved(what) and what or drift.prompt(what)
+  if not self.known[key] and is_saved(what) then
+    local e = drift.embeddings.load(what)
+    if e.tokens.shape[1] ~= 1 then
+      drift.fail("%s holds embeddings of %d prompts: say which (embeddings = the file, and the prompt)", what, e.tokens.shape[1])
+    end
+    self.known[key] = e.tokens:keep()
+    self:learn(e)
+  elseif not self.known[key] then
+    if not self.source then self:cannot(key) end
+    local e = drift.text_encoder(self.source):encode { what }                 -- with the empty prompt's
+    self.known[key] = e.tokens:keep()
+    self:learn { null = e.null }
   end
-  return self.known[what]
+  return self.known[key]
 end
 
--- The encoder's memory goes back; what it has encoded stays.
-function Text:rest()
-  if not self.encoder then return end
-  self.encoder = nil
-  collectgarbage()
+-- A pipeline's folder (text_encoder/, tokenizer/), or one with all in it side by side.
+local function encoder_folder(path)
+  if type(path) ~= "string" or drift.exists(path .. "/text_encoder") then return path end
+  return { text_encoder = path, tokenizer = drift.exists(path .. "/tokenizer") and path .. "/tokenizer" or path }
 end
 
 local function text_of(o, folder)
   if type(o.text) == "table" and o.text.text then return o.text.text end
   local self = setmetatable({ known = {} }, Text)
-  self.saved = o.embeddings and drift.load_embeddings(o.embeddings) or nil
+  if o.embeddings then self:learn(drift.embeddings.load(o.embeddings)) end
   if o.text ~= nil then
-    self.source = o.text
+    self.source = encoder_folder(o.text)
   elseif folder.text_encoder and folder.tokenizer then
     self.source = folder
   else
@@ -88,7 +101,6 @@ local function condition(self, what)
     prompt, negative = what.prompt, what.negative or negative
   end
   local c = { tokens = text:tokens(prompt), null = { tokens = text:tokens(negative) } }
-  text:rest()
   local a, b = c.tokens.shape, c.null.tokens.shape
   if a[2] ~= b[2] or a[3] ~= b[3] then
     drift.fail("the prompt's embedding is [%d,%d] and the negative prompt's [%d,%d]", a[2], a[3], b[2], b[3])
