@@ -25,6 +25,11 @@ describe("drift.generators.deepfloyd_if", function()
     local g2 = make { model = stage2, text = g, steps = 20, scale = 2, size = { 32, 64 } }
     assert.same({ 3, 32, 64 }, g2.shape)
     assert.same({ 20, 2, 1.0, 250 }, { g2.sampler.params.steps, g2.guidance.params.scale, g2.clip.params.max, g2.level })
+    local x, eps = drift.rand { 1, 3, 32, 32, purpose = "x" }, drift.randn { 1, 3, 32, 32, purpose = "eps" }
+    local c = g2:image_condition(x, 250, eps)                       -- index 250 of the chain is t = 251
+    local at = drift.build(drift.process.ddpm { T = 1000, schedule = "cosine" }):coef(251)
+    assert.is_true(most(c.image, x * at.alpha + eps * at.sigma) < 1e-6)
+    assert.same({ 250 }, c.image_level:totable())
     assert.error_matches(function() make { model = stage1, size = "large" } end, "size = large")
     assert.error_matches(function() make { model = "none" } end, "none: there is no such file or folder")
     assert.error_matches(function() make { modl = stage1 } end, "did you mean 'model'")

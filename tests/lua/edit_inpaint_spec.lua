@@ -28,7 +28,8 @@ for name, make in pairs { flow = models.digits, ddpm = models.text } do
 
     it("keeps known pixels, in every way of walking, and makes the others", function()
       for _, way in ipairs { {}, { known = "clean" }, { jump = 2, resamples = 2 }, { jump = 1, resamples = 3, known = "clean" },
-                             { start = 4 }, { start = 4, known = "clean" }, { start = 10 }, { batch = 1 } } do
+                             { start = 4 }, { start = 4, known = "clean" }, { start = 10 }, { batch = 1 },
+                             { stride = 100 } } do                 -- of a chain it ends at t = 1, which is not the data yet
         local y = paint(way)
         assert.same({ 2, C, 8, 8 }, y.shape)
         assert.is_true(most(y:narrow(3, 0, 4), drift.concat({ image, image }, 0):narrow(3, 0, 4)) <= 1e-6)
@@ -67,6 +68,20 @@ for name, make in pairs { flow = models.digits, ddpm = models.text } do
         local nxt = g:sample { condition = c, n = 1, seed = 4, x = x, grid = { grid[index + 1], grid[index + 2] }, step = index }
         assert.is_true(most(nxt, seen[index + 1].x) < 1e-4, index)
       end
+    end)
+
+    it("goes back from where it is to where the schedule says, and draws fresh noise in every pass", function()
+      local calls, recorder = {}, {}
+      for key, value in pairs(g) do recorder[key] = value end
+      recorder = drift.generator(recorder)
+      function recorder:sample(o)
+        calls[#calls + 1] = { step = o.step, from = o.grid[1], to = o.grid[#o.grid] }
+        return g:sample(o)
+      end
+      paint { generator = recorder, steps = 4, jump = 1, resamples = 2 }
+      local t = g:times { steps = 4 }                              -- walks 0 1 0 1 2 1 2 3 2 3 4
+      local function call(step, from, to) return { step = step, from = t[from + 1], to = t[to + 1] } end
+      assert.same({ call(0, 0, 1), call(1, 0, 2), call(3, 1, 3), call(5, 2, 4) }, calls)
     end)
 
     it("gives each picture its own image and mask", function()

@@ -153,10 +153,12 @@ for name, make in pairs { flow = models.digits, ddpm = models.text } do
     it("image_to_image counts strength as diffusers does", function()
       local p = picture(g)
       for _, case in ipairs { { 5, 0.7, 3 }, { 80, 0.7, 56 }, { 10, 1, 10 }, { 10, 0, 0 }, { 7, 0.99, 6 } } do
-        local seen = 0
+        local seen = {}
         edit.image_to_image { generator = g, image = p, strength = case[2], steps = case[1], condition = what,
-                              each = function(index) seen = index > case[1] - case[3] and seen + 1 or seen end }
-        assert.equal(case[3], seen)
+                              each = function(index) seen[#seen + 1] = index end }
+        local want = {}                                            -- from the start to the last of N
+        for index = case[1] - case[3], case[3] > 0 and case[1] or -1 do want[#want + 1] = index end
+        assert.same(want, seen)
       end
       assert.error_matches(function() edit.image_to_image { generator = g, image = p, strength = 1.5 } end, "outside %[0, 1%]")
       assert.error_matches(function() edit.image_to_image { generator = g, image = p } end, "say start, or strength")

@@ -59,7 +59,7 @@ return function(o)
     return x * m + y * (1 - m)
   end
 
-  local start, passes = a:check_start(o.start or 0), 0
+  local start, passes, reached = a:check_start(o.start or 0), 0, nil    -- passes: steps made so far; reached: the time of x
   local grid = a:from(start)
   local x
   if start > 0 then
@@ -70,7 +70,7 @@ return function(o)
   for i, stretch in ipairs(stretches(drift.repaint_schedule(#grid - 1, o.jump or 10, o.resamples or 1))) do
     local from, done = stretch.from, passes
     if i > 1 then
-      x = drift.renoise(process, x, a.at, grid[from + 1], a:noise("inpaint renoise", i))
+      x = drift.renoise(process, x, reached, grid[from + 1], a:noise("inpaint renoise", i))
     end
     x = a:sample {
       x = x, grid = table.move(grid, from + 1, stretch.to + 1, 1, {}), step = done,
@@ -79,7 +79,7 @@ return function(o)
         if o.each and step > 0 then o.each(start + from + step, t, x_t, first) end
         return with_known(x_t, t, first, done + step)
       end }
-    passes, a.at = passes + stretch.to - from, grid[stretch.to + 1]
+    passes, reached = passes + stretch.to - from, grid[stretch.to + 1]
   end
   if not x then x = a:noise "edit noise" end                      -- a grid of one time: no step
   return g:to_picture(x * mask + image * (1 - mask))
