@@ -17,8 +17,8 @@ typedef struct settings {
 
 extern const char command_line_usage[]; /* drift help */
 
-/* Reads argv[1..argc-1], leaves what is neither option nor key=value in rest. 0; 1 after a message on stderr; -1 where help was
- * asked for and printed. */
+/* Reads argv[1..argc-1], leaves what is neither option nor key=value in rest. 0; 1 after a message on stderr; -1 where
+ * help was asked for and printed. */
 int command_line_read(int argc, char **argv, settings *s, const char *rest[2], int *n_rest);
 int complain(const char *text, const char *detail); /* a line on stderr; 1 */
 

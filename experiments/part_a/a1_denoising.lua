@@ -1,10 +1,11 @@
 -- Question: how far back from noise do a blur, one step of the network, and many steps bring a picture?   (spec A1)
--- The forward process at three times; a Gaussian blur; the estimate of x0 in one step; iterative denoising on every 30th
--- time from there.
+-- The forward process at three times; a Gaussian blur; the estimate of x0 in one step; iterative denoising on every
+-- 30th time from there.
 local drift = require "drift"
 local run, g = drift.editing_experiment {
-  image = "", prompt = "a high quality photo", gamma = 1.0, times = { 250, 500, 750 }, stride = 30, every = 5, start = 10,
-  kernel = 5, sigma = 2.0, preset = "paper", presets = { quick = {}, smoke = { stride = 200, start = 1, every = 2 } } }
+  image = "", prompt = "a high quality photo", gamma = 1.0, times = { 250, 500, 750 }, stride = 30, every = 5,
+  start = 10, kernel = 5, sigma = 2.0, preset = "paper",
+  presets = { quick = {}, smoke = { stride = 200, start = 1, every = 2 } } }
 
 local what, guidance = drift.prompts(run.prompt, g)[1], drift.guidance.cfg { scale = run.gamma }
 local image = g:pictures(drift.editing_images(run)[1], "image")[1]
@@ -37,8 +38,9 @@ local picture = drift.grid { title = "the same noise at each t", rows = rows, co
 run:figure("denoisers", picture)
 drift.show(picture)
 
-local clean, strip = drift.edit.image_to_image { generator = g, image = image, start = run.start, grid = grid, every = run.every,
-                                                 condition = what, guidance = guidance }
+local clean, strip = drift.edit.image_to_image {
+  generator = g, image = image, start = run.start, grid = grid, every = run.every, condition = what,
+  guidance = guidance }
 local labels = {}
 for k, s in ipairs(strip) do labels[k] = ("t = %g"):format(s.t) end
 run:figure("iterative", drift.grid {

@@ -5,8 +5,8 @@ local run, g = drift.editing_experiment {
   presets = { quick = {}, smoke = { samples = 2, stride = 250 } } }
 
 local what = drift.prompts(run.prompt, g)[1]
-local images = drift.edit.iterative { generator = g, condition = what, guidance = false, stride = run.stride, n = run.samples,
-                                      quiet = false }
+local images = drift.edit.iterative { generator = g, condition = what, guidance = false, stride = run.stride,
+                                      n = run.samples, quiet = false }
 local picture = drift.grid { title = ('"%s", no guidance'):format(what), rows = 1, cols = run.samples,
                              cell = function(_, _, _, j) return images[j] end }
 run:figure("samples", picture)

@@ -11,7 +11,8 @@ for i, gamma in ipairs(run.gammas) do
   images[i] = drift.edit.iterative { generator = g, condition = what, guidance = drift.guidance.cfg { scale = gamma },
                                      stride = run.stride, n = run.samples, quiet = false }
 end
-local picture = drift.grid { title = ('"%s", each column from the same noise'):format(what), rows = rows, cols = run.samples,
+local title = ('"%s", each column from the same noise'):format(what)
+local picture = drift.grid { title = title, rows = rows, cols = run.samples,
                              cell = function(_, _, i, j) return images[i][j] end }
 run:figure("guidance", picture)
 drift.show(picture)

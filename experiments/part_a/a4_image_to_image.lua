@@ -12,8 +12,9 @@ for _, path in ipairs(drift.editing_images(run)) do
   for k = 1, run.samples do
     local row = {}
     for j, start in ipairs(run.starts) do
-      row[j] = drift.edit.image_to_image { generator = g, image = original, start = start, stride = run.stride, condition = what,
-                                           guidance = drift.guidance.cfg { scale = run.gamma }, first = k - 1 }
+      row[j] = drift.edit.image_to_image {
+        generator = g, image = original, start = start, stride = run.stride, condition = what,
+        guidance = drift.guidance.cfg { scale = run.gamma }, first = k - 1 }
       kept[#kept + 1] = row[j]
     end
     row[#row + 1] = original

@@ -1,8 +1,9 @@
--- Question: what does stage II make of each result: a sample, image to image, inpainting, an anagram, a hybrid?   (spec A8)
+-- Question: what does stage II make of a sample, image to image, inpainting, an anagram, a hybrid?   (spec A8)
 -- An anagram is enlarged as an anagram and a hybrid as a hybrid: under the same guidance, with both prompts.
 local drift = require "drift"
 local run, g, stage2 = drift.editing_experiment {
-  image = "", mask = "", prompt = "a high quality photo", anagram = "an oil painting of people around a campfire | an oil painting of an old man",
+  image = "", mask = "", prompt = "a high quality photo",
+  anagram = "an oil painting of people around a campfire | an oil painting of an old man",
   hybrid = "a lithograph of a skull | a lithograph of waterfalls", view = "flip", start = 10, gamma = 7.0, gamma2 = 4.0,
   steps2 = 50, level = 250, needs_stage2 = true, stride = 30, preset = "paper",
   presets = { quick = { steps2 = 20 }, smoke = { stride = 250, start = 2, steps2 = 2 } } }
@@ -31,15 +32,15 @@ for i, result in ipairs(RESULTS) do
   rows[i] = label
   small[i] = make(with { generator = g, guidance = drift.guidance.cfg { scale = run.gamma }, stride = run.stride })
   local enlarge = (make == edit.anagram or make == edit.hybrid) and make or edit.upscale
-  local o = with { generator = stage2, image = small[i], guidance = drift.guidance.cfg { scale = run.gamma2 }, steps = run.steps2,
-                   level = run.level, quiet = false }
+  local o = with { generator = stage2, image = small[i], guidance = drift.guidance.cfg { scale = run.gamma2 },
+                   steps = run.steps2, level = run.level, quiet = false }
   o.start, o.mask, o.edit = nil, nil, enlarge ~= edit.upscale and edit.upscale or nil
   large[i] = enlarge(o)
 end
 
 local shown = { small, large }
-local picture = drift.grid { title = "stage I, and stage II of it", rows = rows, cols = { "stage I", "stage II" }, scale = 1,
-                             cell = function(_, _, i, j) return shown[j][i] end }
+local picture = drift.grid { title = "stage I, and stage II of it", rows = rows, cols = { "stage I", "stage II" },
+                             scale = 1, cell = function(_, _, i, j) return shown[j][i] end }
 run:figure("stage2", picture)
 drift.show(picture)
 drift.save_tensors(run:path "samples.safetensors", { stage1 = drift.concat(small, 0), stage2 = drift.concat(large, 0) })

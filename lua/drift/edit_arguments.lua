@@ -8,10 +8,11 @@
 --   quiet                        false: with a progress bar
 --
 --   local a = arguments("edit.noised", o, { "image" }, { "t" })      a.generator, a.grid, a.n, ...
---   a:sample { x = x, grid = part_of_the_grid, each = f }            drift.sample under those conditions: in the model's range
+--   a:sample { x = x, grid = part_of_the_grid, each = f }    drift.sample under those conditions: in the model's range
 local drift = require "drift"
 
-local SHARED = { "condition", "conditions", "guidance", "clip", "steps", "stride", "grid", "n", "seed", "first", "batch", "quiet" }
+local SHARED = { "condition", "conditions", "guidance", "clip", "steps", "stride", "grid", "n", "seed", "first", "batch",
+                 "quiet" }
 
 local methods = {}
 local meta = { __index = methods }
@@ -30,14 +31,19 @@ local function count(where, o)
   end
   if type(o.condition) == "table" and #o.condition > 0 then say(#o.condition, "condition") end
   n = n or 1
-  if math.type(n) ~= "integer" or n < 1 then drift.fail("%s: n = %s should be a whole number of at least 1", where, tostring(n)) end
+  if math.type(n) ~= "integer" or n < 1 then
+    drift.fail("%s: n = %s should be a whole number of at least 1", where, tostring(n))
+  end
   return n
 end
 
-local function is_generator(v) return type(v) == "table" and getmetatable(v) and getmetatable(v).__name == "drift.generator" end
+local function is_generator(v)
+  local meta_of = type(v) == "table" and getmetatable(v)
+  return meta_of and meta_of.__name == "drift.generator"
+end
 
--- { condition = } or { conditions = } as drift.sample takes them, with `more` (a picture to be enlarged) in each. Only edits
--- that ask the network call this: what a prompt says may cost a text encoder.
+-- { condition = } or { conditions = } as drift.sample takes them, with `more` (a picture to be enlarged) in each.
+-- Only edits that ask the network call this: what a prompt says may cost a text encoder.
 function methods:conditions(more)
   local function one(what)
     local c = {}
@@ -88,7 +94,8 @@ function methods:images(image)
   return self:rows(self.generator:from_picture(self.generator:pictures(image, self.where)))
 end
 
--- The grid from `start` on: start counts from 0, as the course's "start index" does, and is the number of steps left out.
+-- The grid from `start` on: start counts from 0, as the course's "start index" does, and is the number of steps left
+-- out.
 function methods:from(start)
   return table.move(self.grid, start + 1, #self.grid, 1, {})
 end
@@ -104,7 +111,9 @@ end
 return function(where, o, required, optional)
   local names = table.move(SHARED, 1, #SHARED, #optional + 1, table.move(optional, 1, #optional, 1, {}))
   drift.accept(where, o, { "generator", table.unpack(required) }, names)
-  if not is_generator(o.generator) then drift.fail("%s: generator is what drift.generator gives, not a %s", where, drift.type(o.generator)) end
+  if not is_generator(o.generator) then
+    drift.fail("%s: generator is what drift.generator gives, not a %s", where, drift.type(o.generator))
+  end
   if o.condition ~= nil and o.conditions ~= nil then drift.fail("%s: say condition or conditions, not both", where) end
   if o.conditions ~= nil and (type(o.conditions) ~= "table" or #o.conditions == 0) then
     drift.fail("%s: conditions is a list, not a %s", where, drift.type(o.conditions))

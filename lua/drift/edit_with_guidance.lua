@@ -1,5 +1,5 @@
 -- edit_with_guidance.lua: an edit under one more guidance, around those that it has.
---   drift.edit_with_guidance(o, outer, { "views" })     o.edit (drift.edit.iterative by default) with o's arguments but these
+--   drift.edit_with_guidance(o, outer, { "views" })     o.edit, or drift.edit.iterative, with o's arguments but these
 local drift = require "drift"
 
 return function(o, outer, own)

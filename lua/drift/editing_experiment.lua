@@ -1,5 +1,5 @@
--- editing_experiment.lua: an experiment with a model that was trained already (spec A): drift.experiment with the parameters
--- that name the model, and that model as a generator.
+-- editing_experiment.lua: an experiment with a model that was trained already (spec A): drift.experiment with the
+-- parameters that name the model, and that model as a generator.
 --
 --   local run, g, g2 = drift.editing_experiment { prompt = "...", stride = 30, presets = { smoke = { stride = 250 } } }
 --
@@ -7,7 +7,7 @@
 -- stage2    a folder: DeepFloyd IF stage II, for g2, which is nil without; required with needs_stage2 = true
 -- image     where the script has that parameter: paths, several separated by "|"; required (drift.editing_images)
 -- text, embeddings, variant, negative    see drift.generators.deepfloyd_if
--- threshold    true: estimates of the picture are held in its range, as the model's scheduler says; false: as the course
+-- threshold true: estimates of the picture are held in its range, as the model's scheduler says; false: the course
 -- prompt and the like: several are separated by "|" (drift.prompts); for a run they are classes.
 local drift = require "drift"
 
@@ -21,10 +21,12 @@ local function check(defaults)
     return drift.options.resume or optional(drift.set[key] or "") or optional(defaults[key] or "")
   end
   if not said "model" then
-    drift.fail("this experiment edits with a pretrained model: --set model=FOLDER, the folder of DeepFloyd IF's stage I as "
-      .. "diffusers has it, or of a run of experiments/mnist_flow.lua. How to get one: docs/editing.md")
+    drift.fail("this experiment edits with a pretrained model: --set model=FOLDER, the folder of DeepFloyd IF's stage I "
+      .. "as diffusers has it, or of a run of experiments/mnist_flow.lua. How to get one: docs/editing.md")
   end
-  if defaults.image and not said "image" then drift.fail "this experiment edits a picture: --set image=PATH, a PNG or JPEG of any size" end
+  if defaults.image and not said "image" then
+    drift.fail "this experiment edits a picture: --set image=PATH, a PNG or JPEG of any size"
+  end
   if defaults.needs_stage2 and not said "stage2" then
     drift.fail "this experiment enlarges: --set stage2=FOLDER, the folder of DeepFloyd IF's stage II"
   end

@@ -6,7 +6,8 @@
 --   drift.edit.inpaint { generator = g, image = "six.png", mask = "half.png", condition = 6 }
 --
 -- condition makes what drift.sample takes ({ tokens =, label =, ..., null = {...} }, of n rows or 1) from what a user
--- says: a class, a prompt, a saved embedding's path; nil where nothing is said. A list of n such gives each image its own.
+-- says: a class, a prompt, a saved embedding's path; nil where nothing is said. A list of n such gives each image its
+-- own.
 -- range: the values of black and white in the network's images. Everything that edits take and give is a *picture*: that
 -- range mapped to [0,1] and not clipped, so that a noised picture is one as well and nothing is lost on the way.
 --
@@ -78,13 +79,15 @@ local function strided(self, stride)
   return grid
 end
 
--- The times of sampling, from noise to data: those of `grid`, of `steps` steps of the sampler, or every `stride`-th of a
--- thousand, as the course has it.
+-- The times of sampling, from noise to data: those of `grid`, of `steps` steps of the sampler, or every `stride`-th
+-- of a thousand, as the course has it.
 function methods:times(o)
   local given = (o.grid and 1 or 0) + (o.steps and 1 or 0) + (o.stride and 1 or 0)
   if given > 1 then drift.fail "say one of steps, stride and grid" end
   if o.grid then
-    if type(o.grid) ~= "table" or #o.grid < 2 then drift.fail "grid is a list of two times or more, from noise to data" end
+    if type(o.grid) ~= "table" or #o.grid < 2 then
+      drift.fail "grid is a list of two times or more, from noise to data"
+    end
     return o.grid
   end
   if o.stride then return strided(self, o.stride) end
@@ -133,7 +136,8 @@ function methods:noise(purpose, n, o)
                        sample = o.first or 0, step = o.step or 0 }
 end
 
--- drift.sample with this model: o has condition or conditions (as conditioned() gives them), and what drift.sample takes.
+-- drift.sample with this model: o has condition or conditions (as conditioned() gives them), and what drift.sample
+-- takes.
 function methods:sample(o)
   local all = { model = self.net, process = self.process, sampler = self.sampler, shape = self.shape, clip = self.clip,
                 networks = self.networks, batch = self.batch, quiet = true }

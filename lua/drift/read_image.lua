@@ -13,7 +13,8 @@ local drift = require "drift"
 local function side(value)
   local n = math.tointeger(value)
   if not n or n < 1 or n > 4096 then
-    drift.fail("read_image: size = %s should be a whole number from 1 to 4096, or { height, width } of such", tostring(value))
+    drift.fail("read_image: size = %s should be a whole number from 1 to 4096, or { height, width } of such",
+      tostring(value))
   end
   return n
 end

@@ -2,9 +2,9 @@
 --
 --   local m = drift.read_mask("mask.png", { size = { 64, 64 }, image = "photo.jpg" })       -- [1,1,H,W] f32 in [0,1]
 --
--- mask: a PNG or JPEG, whose luma counts, or a tensor [H,W], [1,H,W] or [n,1,H,W]. A file must be of the size asked for, or
--- of the size of the file `image`, with which it is then cropped and resampled: drawn over a photograph, it stays in its
--- place. Anything else is refused with both sizes, or with resize = true brought to the size (stretched).
+-- mask: a PNG or JPEG, whose luma counts, or a tensor [H,W], [1,H,W] or [n,1,H,W]. A file must be of the size asked
+-- for, or of the size of the file `image`, with which it is then cropped and resampled: drawn over a photograph, it
+-- stays in its place. Anything else is refused with both sizes, or with resize = true stretched.
 -- Values between 0 and 1 (soft edges) mix; threshold = 0.5 makes those from 0.5 on 1 and the rest 0.
 local drift = require "drift"
 
@@ -21,8 +21,8 @@ local function from_file(path, o)
     local image_h, image_w = size_of(o.image)
     if h == image_h and w == image_w then return drift.read_image(path, { channels = 1, size = { H, W } }) end
     if not o.resize then
-      drift.fail("mask %s: %d x %d pixels, but the picture %s has %d x %d (or draw it at the model's %d x %d, or say resize = true)",
-        path, w, h, o.image, image_w, image_h, W, H)
+      drift.fail("mask %s: %d x %d pixels, but the picture %s has %d x %d (or draw it at the model's %d x %d, or say "
+        .. "resize = true)", path, w, h, o.image, image_w, image_h, W, H)
     end
   elseif not o.resize then
     drift.fail("mask %s: %d x %d pixels, but the picture has %d x %d (resize = true stretches it)", path, w, h, W, H)
@@ -40,14 +40,17 @@ local function from_tensor(mask, o)
   end
   if x.shape[3] == H and x.shape[4] == W then return x end
   if not o.resize then
-    drift.fail("the mask has %d x %d pixels, but the picture has %d x %d (resize = true stretches it)", x.shape[4], x.shape[3], W, H)
+    drift.fail("the mask has %d x %d pixels, but the picture has %d x %d (resize = true stretches it)", x.shape[4],
+      x.shape[3], W, H)
   end
   return x:resize { height = H, width = W, mode = "bilinear" }
 end
 
 return function(mask, o)
   drift.accept("read_mask", o, { "size" }, { "image", "resize", "threshold" })
-  if type(o.threshold or 0.5) ~= "number" then drift.fail("read_mask: threshold = %s is not a number", tostring(o.threshold)) end
+  if type(o.threshold or 0.5) ~= "number" then
+    drift.fail("read_mask: threshold = %s is not a number", tostring(o.threshold))
+  end
   local x
   if type(mask) == "string" then
     x = from_file(mask, o):unsqueeze(0)

@@ -1,10 +1,10 @@
--- repaint_schedule.lua: in which order RePaint walks the steps of a grid.     Lugmayr et al. 2022, algorithm 1 and fig. 8
+-- repaint_schedule.lua: in which order RePaint walks the steps of a grid.     Lugmayr et al. 2022, algorithm 1, fig. 8
 --
 --   drift.repaint_schedule(6, 2, 2)  ->  { 0, 1, 2, 3, 1, 2, 3, 4, 5, 3, 4, 5, 6 }
 --
 -- Positions on the grid: 0 is noise, `steps` the picture. Every `jump` steps, counted from the last but one towards the
--- noise, it goes back by `jump` and on again, until that stretch has been walked `resamples` times: what is new gets time
--- to agree with what is known. The paper's code counts t = steps - 1 - position.
+-- noise, it goes back by `jump` and on again, until that stretch has been walked `resamples` times: what is new gets
+-- time to agree with what is known. The paper's code counts t = steps - 1 - position.
 local drift = require "drift"
 
 local function whole(name, value, least)

@@ -1,4 +1,5 @@
--- sample_command.lua: what `drift sample` does: pictures from a pretrained model, or from a run of this program, on disk.
+-- sample_command.lua: what `drift sample` does: pictures from a pretrained model, or from a run of this program, on
+-- disk.
 --   drift sample --model IF-I-M-v1.0 --stage2 IF-II-M-v1.0 --prompt "a lighthouse" --count 4 --out lighthouses
 --   drift sample --model runs/mnist_flow --class 3 --out three.png
 local drift = require "drift"
@@ -14,7 +15,9 @@ end
 local function number(o, name)
   if o[name] == nil then return nil end
   local v = tonumber(o[name])
-  if not v or v ~= v or math.abs(v) > 1000 then drift.fail("--%s takes a number from -1000 to 1000, not %s", name, o[name]) end
+  if not v or v ~= v or math.abs(v) > 1000 then
+    drift.fail("--%s takes a number from -1000 to 1000, not %s", name, o[name])
+  end
   return v
 end
 
@@ -32,14 +35,17 @@ local function options()
   local o = drift.options.sample
   if not o.model then drift.fail "which model?  drift sample --model FOLDER --prompt TEXT   (drift sample --help)" end
   if o.text and o.embeddings then drift.fail "--text encodes prompts and --embeddings has them: say one of them" end
-  if o.prompt and o.class then drift.fail "--prompt is for a model of text and --class for one of classes: say one of them" end
+  if o.prompt and o.class then
+    drift.fail "--prompt is for a model of text and --class for one of classes: say one of them"
+  end
   if o.prompt and not utf8.len(o.prompt) then
     drift.note "the prompt is not UTF-8: each byte that is none counts as an unknown character"
   end
   return {
-    model = o.model, stage2 = o.stage2, prompt = o.prompt, negative = o.negative, text = o.text, embeddings = o.embeddings,
-    classes = o.class and classes(o.class), count = whole(o, "count", 1), steps = whole(o, "steps"), steps2 = whole(o, "steps2"),
-    guidance = number(o, "guidance"), guidance2 = number(o, "guidance2"), variant = o.variant, out = drift.options.out or "samples",
+    model = o.model, stage2 = o.stage2, variant = o.variant, text = o.text, embeddings = o.embeddings,
+    prompt = o.prompt, negative = o.negative, classes = o.class and classes(o.class), count = whole(o, "count", 1),
+    steps = whole(o, "steps"), steps2 = whole(o, "steps2"), guidance = number(o, "guidance"),
+    guidance2 = number(o, "guidance2"), out = drift.options.out or "samples",
   }
 end
 
@@ -67,22 +73,26 @@ local function draw(o)
   end
   if o.stage2 and not g.text then drift.fail("--stage2 enlarges what DeepFloyd IF's stage I makes, not %s", o.model) end
   local what = conditions(o, g)
-  local small = drift.edit.iterative { generator = g, condition = what, guidance = cfg(o.guidance), steps = o.steps, n = o.count,
-                                       quiet = false }
+  local small = drift.edit.iterative { generator = g, condition = what, guidance = cfg(o.guidance), steps = o.steps,
+                                       n = o.count, quiet = false }
   if not o.stage2 then return small end
   text.text, text.embeddings = g, nil
   local g2 = drift.generator_of(o.stage2, text)
   if not g2.image_condition then drift.fail("%s is not stage II: it sees no picture to enlarge", o.stage2) end
-  return (drift.edit.upscale { generator = g2, image = small, condition = what, guidance = cfg(o.guidance2), steps = o.steps2,
-                               quiet = false }), small
+  local large = drift.edit.upscale { generator = g2, image = small, condition = what, guidance = cfg(o.guidance2),
+                                     steps = o.steps2, quiet = false }
+  return large, small
 end
 
 -- ---- what is written ------------------------------------------------------------------------------------------------
 local function grid(images)
   local n = images.shape[1]
   local cols = math.ceil(math.sqrt(n))
-  return drift.grid { rows = (n + cols - 1) // cols, cols = cols, scale = 1,
-                      cell = function(_, _, i, j) return (i - 1) * cols + j <= n and images[(i - 1) * cols + j] or nil end }
+  local function cell(_, _, i, j)
+    local k = (i - 1) * cols + j
+    return k <= n and images[k] or nil
+  end
+  return drift.grid { rows = (n + cols - 1) // cols, cols = cols, scale = 1, cell = cell }
 end
 
 local function write(o, images, small)
@@ -98,7 +108,8 @@ local function write(o, images, small)
   end
   local picture = grid(images)
   drift.png(picture, o.out .. "/grid.png")
-  local record = { drift = drift.version, seed = drift.seed(), precision = drift.precision(), device = drift.device():describe() }
+  local record = { drift = drift.version, seed = drift.seed(), precision = drift.precision(),
+                   device = drift.device():describe() }
   for key, value in pairs(o) do record[key] = value end
   drift.write_file(o.out .. "/sample.json", drift.json.encode(record, { indent = 2 }) .. "\n")
   drift.show(picture)

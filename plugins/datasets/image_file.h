@@ -24,7 +24,7 @@ int image_orientation_of_exif(const uint8_t *data, size_t size);
 /* Turns and mirrors the picture so that it stands as orientation 1 does. [any] */
 dr_status image_orient(image_rgb *image, int orientation);
 
-/* `box` of the image, resampled to out [channels,H,W] with values from 0 to 255. channels 3: RGB; 1: luma (BT.601). [any] */
+/* `box` of the image, resampled to out [channels,H,W], 0 to 255. channels 3: RGB; 1: luma (BT.601). [any] */
 dr_status image_resize(const image_rgb *image, image_box box, image_size size, float *out);
 /* The largest centred box of the proportions height : width, within a pixel. [any] */
 image_box image_centre(const image_rgb *image, int64_t height, int64_t width);

@@ -1,5 +1,5 @@
-/* image_orientation.c: how a camera was held. EXIF's tag 0x0112 in the first directory says which of the eight turns and
- * mirrorings the pixels need:
+/* image_orientation.c: how a camera was held. EXIF's tag 0x0112 in the first directory says which of the eight turns
+ * and mirrorings the pixels need:
  *   1 as it is   2 mirrored   3 half a turn   4 upside down   5 transposed   6 a quarter clockwise   7 transverse
  *   8 a quarter anticlockwise
  * EXIF comes from anywhere: every offset is held against the block's end, and what makes no sense counts as 1. */
@@ -36,7 +36,7 @@ int image_orientation_of_exif(const uint8_t *data, size_t size)
     return 1;
 }
 
-/* A JPEG is a row of segments FF, marker, length; EXIF is an APP1 (E1) that begins with "Exif\0\0", before the pixels. */
+/* A JPEG is a row of segments FF, marker, length; EXIF is an APP1 (E1) that begins with "Exif\0\0". */
 int image_orientation_of_jpeg(const uint8_t *data, size_t size)
 {
     enum { APP1 = 0xe1, START_OF_SCAN = 0xda, END = 0xd9 };

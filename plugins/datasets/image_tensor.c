@@ -1,6 +1,6 @@
 /* image_tensor.c: one PNG or JPEG as a tensor, for scripts: lua/drift/read_image.lua is the way to call it.
- * Where the file's proportions are not those asked for: `crop` takes the largest centred part that has them, `pad` shows
- * all of the picture on white, `stretch` distorts. */
+ * Where the file's proportions are not those asked for: `crop` takes the largest centred part that has them, `pad`
+ * shows all of the picture on white, `stretch` distorts. */
 #include "image_file.h"
 
 #include <math.h>
@@ -44,7 +44,7 @@ static dr_tensor *image_tensor(const char *path, int64_t channels, int64_t heigh
 {
     image_rgb image;
     if ((channels != 1 && channels != 3) || height < 0 || width < 0 || height > MAX_SIDE || width > MAX_SIDE) {
-        dr_fail(DR_EINVAL, "a picture of %lld channels and %lldx%lld pixels: there are 1 or 3 channels, and sides up to %d",
+        dr_fail(DR_EINVAL, "a picture of %lld channels and %lldx%lld pixels: there are 1 or 3 channels, sides up to %d",
                 (long long)channels, (long long)width, (long long)height, MAX_SIDE);
         return NULL;
     }

@@ -1,10 +1,11 @@
 -- image_to_image.lua: a picture noised to a step of the grid and denoised from there: it keeps what that noise leaves.
 --                                                                                  SDEdit, Meng et al. 2022
 --   drift.edit.image_to_image { generator = g, image = "sketch.png", start = 7, condition = "a high quality photo" }
---   drift.edit.image_to_image { generator = g, image = "cat.jpg", strength = 0.7, steps = 80, condition = "an oil painting" }
+--   drift.edit.image_to_image { generator = g, image = "cat.jpg", strength = 0.7, steps = 80, condition = "a tiger" }
 --
--- start: index on the grid, from 0 (all noise) on; the larger, the nearer to the picture. strength in [0,1], of N steps,
--- keeps the last floor(N strength) of them, as diffusers counts. Other arguments as those of drift.edit.iterative.
+-- start: index on the grid, from 0 (all noise) on; the larger, the nearer to the picture. strength in [0,1], of N
+-- steps, keeps the last floor(N strength) of them, as diffusers counts. Other arguments as those of
+-- drift.edit.iterative.
 local drift = require "drift"
 local arguments = require "drift.edit_arguments"
 

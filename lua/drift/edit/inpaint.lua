@@ -1,6 +1,6 @@
 -- inpaint.lua: the pixels under a mask are made, those around it are known.
---   after every step to t:  x <- m x + (1 - m) (alpha_t known + sigma_t z)               known = "renoised" (RePaint, the course)
---                           x <- m x + (1 - m) known                                     known = "clean" (diffusers' pipelines)
+--   after every step to t:  x <- m x + (1 - m) (alpha_t known + sigma_t z)    known = "renoised" (RePaint, the course)
+--                           x <- m x + (1 - m) known                          known = "clean" (diffusers' pipelines)
 -- and at the end known pixels are the picture's own.        Lugmayr et al. 2022
 --
 --   drift.edit.inpaint { generator = g, image = "photo.jpg", mask = "mask.png", condition = "a lighthouse", n = 4,
@@ -35,7 +35,8 @@ local function stretches(order)
 end
 
 return function(o)
-  local a = arguments("edit.inpaint", o, { "image", "mask" }, { "known", "jump", "resamples", "start", "resize", "threshold", "each" })
+  local a = arguments("edit.inpaint", o, { "image", "mask" },
+    { "known", "jump", "resamples", "start", "resize", "threshold", "each" })
   local g, known_as = a.generator, o.known or "renoised"
   if known_as ~= "renoised" and known_as ~= "clean" then
     drift.fail("edit.inpaint: known = %s is not renoised or clean", tostring(known_as))
@@ -59,7 +60,7 @@ return function(o)
     return x * m + y * (1 - m)
   end
 
-  local start, passes, reached = a:check_start(o.start or 0), 0, nil    -- passes: steps made so far; reached: the time of x
+  local start, passes, reached = a:check_start(o.start or 0), 0, nil    -- steps made so far; the time of x
   local grid = a:from(start)
   local x
   if start > 0 then

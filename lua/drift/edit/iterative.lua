@@ -1,11 +1,11 @@
 -- iterative.lua: denoising step by step, from any index on the grid, by the generator's sampler.
 --
---   local pictures, strip = drift.edit.iterative { generator = g, condition = "...", n = 4 }                      -- from noise
+--   local pictures = drift.edit.iterative { generator = g, condition = "a lighthouse", n = 4 }             -- from noise
 --   local pictures, strip = drift.edit.iterative { generator = g, image = noisy, start = 10, stride = 30, every = 5 }
 --
--- image: pictures noised to grid[start + 1] (drift.edit.noised { start = ... }); start counts from 0, so it is the number of
--- steps left out. With `every`, strip is a list of { index =, t =, image = [n,C,H,W] }: where it began, every k-th step, and
--- the end. `each(index, t, x, first)` sees every step, x in the model's range.
+-- image: pictures noised to grid[start + 1] (drift.edit.noised { start = ... }); start counts from 0, so it is the
+-- number of steps left out. With `every`, strip is a list of { index =, t =, image = [n,C,H,W] }: where it began,
+-- every k-th step, and the end. `each(index, t, x, first)` sees every step, x in the model's range.
 local drift = require "drift"
 local arguments = require "drift.edit_arguments"
 
@@ -23,7 +23,9 @@ end
 return function(o)
   local a = arguments("edit.iterative", o, {}, { "image", "start", "every", "each" })
   local g, start = a.generator, a:check_start(o.start or 0)
-  if start > 0 and o.image == nil then drift.fail("edit.iterative: start = %d needs image, noised to that step", start) end
+  if start > 0 and o.image == nil then
+    drift.fail("edit.iterative: start = %d needs image, noised to that step", start)
+  end
   if o.every ~= nil and (math.type(o.every) ~= "integer" or o.every < 1) then
     drift.fail("edit.iterative: every = %s should be a whole number of at least 1", tostring(o.every))
   end

@@ -1,9 +1,9 @@
 -- noised.lua: the forward process, x_t = alpha_t x_0 + sigma_t eps.
 --
---   local x = drift.edit.noised { generator = g, image = "tower.png", t = 251 }       -- or start = 7, of steps, stride or grid
+--   local x = drift.edit.noised { generator = g, image = "tower.png", t = 251 }
 --
--- Pictures [n,C,H,W] in, noised pictures out: values go beyond [0,1], and drift.png clips them. `start` is an index on the
--- grid, from 0. The noise of picture i is keyed by (seed, first + i) alone: the same at every t.
+-- Pictures [n,C,H,W] in, noised pictures out: values go beyond [0,1], and drift.png clips them. `start` is an index
+-- on the grid, from 0. The noise of picture i is keyed by (seed, first + i) alone: the same at every t.
 local drift = require "drift"
 local arguments = require "drift.edit_arguments"
 

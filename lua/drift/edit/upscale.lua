@@ -1,5 +1,6 @@
 -- upscale.lua: a picture of any size, enlarged by a model that sees it beside its noise (stage II of DeepFloyd IF).
--- The picture is brought to the model's size (bilinear, align_corners), noised at a level, and joined to x at every step.
+-- The picture is brought to the model's size (bilinear, align_corners), noised at a level, and joined to x at every
+-- step.
 --
 --   drift.edit.upscale { generator = stage2, image = pictures, condition = "a lighthouse" }          -- [n,3,256,256]
 --
@@ -18,7 +19,8 @@ local function enlarged(image, g)
   if x.shape[2] ~= g.shape[1] then
     drift.fail("edit.upscale: the picture has %d channels, this model's have %d", x.shape[2], g.shape[1])
   end
-  return x:to(drift.device()):cast "f32":resize { height = g.shape[2], width = g.shape[3], mode = "bilinear", align_corners = true }
+  x = x:to(drift.device()):cast "f32"
+  return x:resize { height = g.shape[2], width = g.shape[3], mode = "bilinear", align_corners = true }
 end
 
 return function(o)
@@ -30,6 +32,7 @@ return function(o)
   local x = a:rows(g:from_picture(enlarged(o.image, g)))                                    -- [n,C,H,W]
   local under = a:conditions(g:image_condition(x, o.level or g.level, a:noise "upscale picture"))
   return drift.edit.iterative {
-    generator = g, condition = under.condition, conditions = under.conditions, guidance = a.guidance or false, clip = o.clip,
-    grid = a.grid, n = a.n, seed = o.seed, first = o.first, batch = o.batch, quiet = o.quiet, every = o.every }
+    generator = g, condition = under.condition, conditions = under.conditions, guidance = a.guidance or false,
+    clip = o.clip, grid = a.grid, n = a.n, seed = o.seed, first = o.first, batch = o.batch, quiet = o.quiet,
+    every = o.every }
 end

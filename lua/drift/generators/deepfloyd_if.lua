@@ -1,12 +1,13 @@
--- deepfloyd_if.lua: DeepFloyd IF as a model to edit with: stage I (pictures of 64 x 64) or stage II (which enlarges to 256).
+-- deepfloyd_if.lua: DeepFloyd IF as a model to edit with: stage I (pictures of 64 x 64) or stage II (which enlarges
+-- to 256).
 --
---   local g = drift.generators.deepfloyd_if { model = "IF-I-M-v1.0" }                      a diffusers folder, see drift.model_folder
+--   local g = drift.generators.deepfloyd_if { model = "IF-I-M-v1.0" }         a diffusers folder, see drift.model_folder
 --   drift.edit.iterative { generator = g, condition = "a photo of a lighthouse", n = 4 }
 --   local g2 = drift.generators.deepfloyd_if { model = "IF-II-M-v1.0", text = g }
 --   drift.edit.upscale { generator = g2, image = pictures, condition = "a photo of a lighthouse" }
 --
--- A condition is a prompt, { prompt =, negative = }, the path of a saved embedding (.safetensors, .npy), or nil: the empty
--- prompt. Text is encoded by
+-- A condition is a prompt, { prompt =, negative = }, the path of a saved embedding (.safetensors, .npy), or nil: the
+-- empty prompt. Text is encoded by
 --   text         a folder with a T5 encoder and its tokenizer, or another generator, whose text this one shares
 --   embeddings   a file of embeddings that were saved (drift.embeddings), in place of it
 -- or else by the model folder's own text_encoder/ and tokenizer/. The encoder (9.5 GB in fp16) is opened when a prompt
@@ -34,8 +35,8 @@ function Text:cannot(prompt)
   for known in pairs(self.known) do if known ~= "" then saved[#saved + 1] = known end end
   table.sort(saved)
   local near = drift.nearest(prompt, saved) or saved[1]
-  drift.fail('the %s cannot be encoded: %s. Give the folder of a T5 encoder (text = FOLDER), or embeddings that were saved where '
-    .. "there is one (embeddings = FILE, or a FILE in place of a prompt; docs/editing.md)%s",
+  drift.fail('the %s cannot be encoded: %s. Give the folder of a T5 encoder (text = FOLDER), or embeddings that were '
+    .. "saved where there is one (embeddings = FILE, or a FILE in place of a prompt; docs/editing.md)%s",
     prompt == "" and "empty prompt, which guidance leads away from," or ('prompt "%s"'):format(prompt), self.why,
     near and ("; there are embeddings of %d prompts, such as \"%s\""):format(#saved, near) or "")
 end
@@ -47,7 +48,8 @@ function Text:tokens(what)
   if not self.known[key] and is_saved(what) then
     local e = drift.embeddings.load(what)
     if e.tokens.shape[1] ~= 1 then
-      drift.fail("%s holds embeddings of %d prompts: say which (embeddings = the file, and the prompt)", what, e.tokens.shape[1])
+      drift.fail("%s holds embeddings of %d prompts: say which (embeddings = the file, and the prompt)", what,
+        e.tokens.shape[1])
     end
     self.known[key] = e.tokens:keep()
     self:learn(e)
@@ -114,7 +116,7 @@ local function image_condition(noising, T)
     if math.type(level) ~= "integer" or level < 0 or level >= T then
       drift.fail("level = %s should be a whole number from 0 to %d", tostring(level), T - 1)
     end
-    local at = noising:coef(level + 1)                                                    -- index `level` is t = level + 1
+    local at = noising:coef(level + 1)                                                -- index `level` is t = level + 1
     return { image = x * at.alpha + eps * at.sigma, image_level = drift.full({ x.shape[1] }, level) }
   end
 end
@@ -130,7 +132,8 @@ local function sides(o, config)
 end
 
 return function(o)
-  drift.accept("deepfloyd_if", o, { "model" }, { "text", "embeddings", "precision", "variant", "steps", "scale", "negative", "size", "batch" })
+  drift.accept("deepfloyd_if", o, { "model" },
+    { "text", "embeddings", "precision", "variant", "steps", "scale", "negative", "size", "batch" })
   local folder = type(o.model) == "table" and o.model or drift.model_folder(o.model, { variant = o.variant })
   if o.precision then drift.precision(o.precision) end
   local default, s = STAGE[folder.stage], folder.scheduler
@@ -143,8 +146,8 @@ return function(o)
     guidance = drift.guidance.cfg { scale = o.scale or default.scale },
     batch = o.batch or default.batch, condition = condition, text = text_of(o, folder) }
   if folder.stage == 2 then
-    local noising = drift.instance(process_of(folder.image_noising), "process")
-    given.image_condition, given.level = image_condition(noising, folder.image_noising.T), math.min(250, folder.image_noising.T - 1)
+    local noising, T = drift.instance(process_of(folder.image_noising), "process"), folder.image_noising.T
+    given.image_condition, given.level = image_condition(noising, T), math.min(250, T - 1)
   end
   local g = drift.generator(given)
   g.negative = o.negative or ""
