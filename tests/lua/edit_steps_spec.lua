@@ -130,10 +130,10 @@ for name, make in pairs { flow = models.digits, ddpm = models.text } do
       assert.same({ 3, g.shape[1], 8, 8 }, strip[2].image.shape)
       assert.is_true(most(strip[4].image, got) < 1e-5)
 
-      -- from the picture at index 4 it goes where it would have gone, where steps draw no noise
+      -- from the picture at index 4 it goes where it would have gone
       local late, rest = edit.iterative { generator = g, condition = what, image = strip[2].image, start = 4, every = 100, seed = 2 }
       assert.same({ 4, 10 }, column(rest, "index"))
-      if name == "flow" then assert.is_true(most(got, late) < 1e-5) end
+      assert.is_true(most(got, late) < 1e-4, most(got, late))
       assert.is_true(most(rest[1].image, strip[2].image) < 1e-6)
       assert.error_matches(function() edit.iterative { generator = g, condition = what, start = 4 } end, "needs image")
       assert.error_matches(function() edit.iterative { generator = g, condition = what, every = 0 } end, "every = 0")

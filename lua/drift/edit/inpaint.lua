@@ -60,13 +60,14 @@ return function(o)
     return x * m + y * (1 - m)
   end
 
-  local start, passes, reached = a:check_start(o.start or 0), 0, nil    -- steps made so far; the time of x
+  local start = a:check_start(o.start or 0)
+  local passes, reached = start, nil                              -- steps that x is past, passes included; its time
   local grid = a:from(start)
   local x
   if start > 0 then
     local at = process:coef(grid[1])
     x = a:rows(image) * at.alpha + a:noise "edit noise" * at.sigma
-    if known_as == "clean" then x = with_known(x, grid[1], 1, 0) end
+    if known_as == "clean" then x = with_known(x, grid[1], 1, start) end
   end
   for i, stretch in ipairs(stretches(drift.repaint_schedule(#grid - 1, o.jump or 10, o.resamples or 1))) do
     local from, done = stretch.from, passes

@@ -33,7 +33,7 @@ return function(o)
   local grid, strip = a:from(start), {}
   if #grid == 1 then return g:to_picture(x), { { index = start, t = grid[1], image = g:to_picture(x) } } end
   local images = a:sample {
-    x = x, grid = grid,
+    x = x, grid = grid, step = start,                             -- the noise of each step is that of the whole run
     each = (o.every or o.each) and function(step, steps, t, x_t, first)
       if o.every and (step % o.every == 0 or step == steps) then
         gather(strip, start + step, t, g:to_picture(x_t):clone():keep())
