@@ -42,7 +42,7 @@ const char command_line_usage[] =
     "  DRIFT_PLUGINS     folders of plugins of your own, FOLDER[:FOLDER...]\n"
     "  DRIFT_DEVICE      the device where --device names none\n";
 
-static const char sample_usage[] =
+const char command_line_sample_usage[] =
     "drift sample --model FOLDER --prompt TEXT [options]    pictures from DeepFloyd IF, as diffusers has its folders\n"
     "drift sample --model RUN --class N [options]           images of a class, from a run of this program\n"
     "\n"
@@ -56,7 +56,8 @@ static const char sample_usage[] =
     "  --count N            pictures (default 1)\n"
     "  --steps N            of sampling (default: the model's own: 100 of stage I, 50 of a run)\n"
     "  --steps2 N           of stage II (default 50)\n"
-    "  --guidance G         scale of classifier-free guidance (default 7 of stage I; --guidance2 4 of stage II)\n"
+    "  --guidance G         scale of classifier-free guidance (default 7 of stage I, none of a run)\n"
+    "  --guidance2 G        of stage II (default 4)\n"
     "  --variant NAME       which weights of the folder: fp16\n"
     "  --seed N --precision f32|bf16 --device NAME --threads N --debug     as with drift run\n"
     "  --out DIR|FILE.png   (default: samples) DIR: 1.png, 2.png, ..., all of them in grid.png, and sample.json, which\n"
@@ -193,7 +194,7 @@ int command_line_read(int argc, char **argv, settings *s, const char *rest[2], i
         case 'D': s->debug = true; break;
         case 'S': s->strict = false; break;
         case 'P': s->no_plan = true; break;
-        case 'h': fputs(s->sampling ? sample_usage : command_line_usage, stdout); return -1;
+        case 'h': fputs(s->sampling ? command_line_sample_usage : command_line_usage, stdout); return -1;
         case 'n':
             if (!read_whole(optarg, INT64_MIN, &s->seed)) return complain("--seed takes a whole number, not ", optarg);
             s->seeded = true;

@@ -15,7 +15,7 @@ typedef struct settings {
     int n_sample;
 } settings;
 
-extern const char command_line_usage[]; /* drift help */
+extern const char command_line_usage[], command_line_sample_usage[]; /* drift help, drift help sample */
 
 /* Reads argv[1..argc-1], leaves what is neither option nor key=value in rest. 0; 1 after a message on stderr; -1 where
  * help was asked for and printed. */

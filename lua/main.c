@@ -293,6 +293,8 @@ int main(int argc, char **argv)
     const int options = command_line_read(argc - 1, argv + 1, &s, rest, &n_rest);
     if (options != 0) return options < 0 ? 0 : 1;
     if (strcmp(command, "help") == 0 && n_rest == 0) return flush_output(fputs(command_line_usage, stdout) < 0);
+    if (strcmp(command, "help") == 0 && strcmp(rest[0], "sample") == 0)
+        return flush_output(fputs(command_line_sample_usage, stdout) < 0);
     const int status = run_command(command, &s, rest, n_rest);
     dr_scope_close(); /* tensors give their memory back to devices that are still open */
     dr_device_close_all();
