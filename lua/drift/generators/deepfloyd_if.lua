@@ -62,8 +62,9 @@ function Text:tokens(what)
   return self.known[key]
 end
 
--- A pipeline's folder (text_encoder/, tokenizer/), or one with all in it side by side.
+-- A pipeline's folder (text_encoder/, tokenizer/), also in Hugging Face's cache, or one with all in it side by side.
 local function encoder_folder(path)
+  if type(path) == "string" and drift.is_folder(path .. "/snapshots") then return drift.model_folder(path) end
   if type(path) ~= "string" or drift.exists(path .. "/text_encoder") then return path end
   return { text_encoder = path, tokenizer = drift.exists(path .. "/tokenizer") and path .. "/tokenizer" or path }
 end
