@@ -3,8 +3,8 @@
 --   if_pipeline        diffusers' pipelines: text to image, image to image, inpainting, super-resolution
 --   if_strided         CS180's loops: from noise, from an image (SDEdit), with known pixels re-noised (RePaint)
 --   if_e2e             a prompt's bytes -> T5 -> stage I -> stage II
--- The models are the diffusers folders beside the file. diffusers' timestep i is our t = i + 1, and its -1 our t = 0. Run
--- by parity.c, once for each such file.
+-- The models are the diffusers folders beside the file. diffusers' timestep i is our t = i + 1, and its -1 our t = 0.
+-- Run by parity.c, once for each such file.
 local drift = require "drift"
 local run = assert(loadfile(drift.home .. "/tests/parity/check.lua", "t"))()
 
