@@ -29,12 +29,15 @@ local feed_forward <const> = {                 -- feed_forward_proj = { gated, o
   ["gated-relu"] = { true, "relu", "relu" }, ["gated-silu"] = { true, "silu", "silu" },
 }
 local fixed <const> = { model_type = "t5", is_decoder = false, pad_token_id = 0, eos_token_id = 1 }
--- Of training, decoding, or said twice.
+-- Of training, decoding, the library's own, or said twice.
 local idle <const> = {}
-for name in ([[architectures classifier_dropout decoder_start_token_id dense_act_fn dropout_rate dtype feed_forward_proj
-    gradient_checkpointing initializer_factor is_encoder_decoder is_gated_act layer_norm_epsilon n_positions num_decoder_layers
-    output_past scale_decoder_outputs task_specific_params tie_encoder_decoder tie_word_embeddings torch_dtype
-    transformers_version use_cache]]):gmatch "%S+" do
+for name in ([[architectures bos_token_id chunk_size_feed_forward classifier_dropout cross_attention_hidden_size
+    decoder_start_token_id dense_act_fn do_sample dropout_rate dtype early_stopping feed_forward_proj finetuning_task
+    gradient_checkpointing id2label initializer_factor is_encoder_decoder is_gated_act label2id layer_norm_epsilon length_penalty
+    max_length min_length n_positions no_repeat_ngram_size num_beams num_decoder_layers num_return_sequences output_attentions
+    output_hidden_states output_past prefix problem_type pruned_heads repetition_penalty return_dict scale_decoder_outputs
+    sep_token_id task_specific_params temperature tie_encoder_decoder tie_word_embeddings tokenizer_class top_k top_p torch_dtype
+    torchscript transformers_version use_bfloat16 use_cache]]):gmatch "%S+" do
   idle[name] = true
 end
 

@@ -107,7 +107,16 @@ describe("tokenizer.json", function()
         return function() return unigram { path = "altered.json" }:size() end
     end
 
-    it("as it is written again still opens", function() assert.are.equal(48, altered(function() end)()) end)
+    it("as it is written again, and as older versions wrote it, still opens", function()
+        assert.are.equal(48, altered(function() end)())
+        altered(function(r)
+            r.pre_tokenizer.pretokenizers[2] = { type = "Metaspace", replacement = "\u{2581}", add_prefix_space = true, str_rep = "\u{2581}" }
+            r.post_processor = nil
+        end)()
+        local old, new = unigram { path = "altered.json" }, unigram { path = tiny .. "tokenizer.json" }
+        assert.are.same(new:special(), old:special())
+        for _, text in ipairs(texts()) do assert.are.same(new:encode(text), old:encode(text)) end
+    end)
 
     it("that would tokenize differently is refused by the name of what does", function()
         refused(altered(function(r) r.model.type = "BPE" end), "altered.json", "BPE")
