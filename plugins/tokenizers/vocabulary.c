@@ -50,7 +50,9 @@ dr_status vocabulary_open(vocabulary *v, const char *path, const void *model, si
     v->path = path;
     if (model_check(path, model, bytes) != DR_OK) return dr_failed();
     v->model = library_open(model, bytes, why);
-    return v->model ? DR_OK : dr_fail(DR_EFORMAT, "%s: %s", path, why);
+    if (v->model) return DR_OK;
+    if (strstr(why, "ParseFromArray")) snprintf(why, sizeof why, "is not a SentencePiece model, or it is cut short or altered");
+    return dr_fail(DR_EFORMAT, "%s: %s", path, why);
 }
 
 void vocabulary_close(vocabulary *v)
