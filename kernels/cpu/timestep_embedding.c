@@ -1,5 +1,5 @@
-/* timestep_embedding.c: sines and cosines of a time at many frequencies, see core/ops_timestep_embedding.c. In double: a
- * time of 999 has angles whose rounding to float alone is 3e-5, and the layers behind would see that. */
+/* timestep_embedding.c: sines and cosines of a time at many frequencies, see core/ops_timestep_embedding.c.
+ * In double: a time of 999 has angles whose rounding to float alone is 3e-5, and the layers behind would see that. */
 #include "cpu_backend.h"
 #include <math.h>
 

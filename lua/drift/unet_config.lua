@@ -3,9 +3,9 @@
 --   unet_config("deepfloyd_if", path or table) -> {
 --     in_channels, out_channels, groups, eps, dropout, act, conv_in, conv_out,      of convolutions and norms
 --     dim, emb, flip, freq_shift, emb_act, time_norm, skip_time_act, image_level    the time's vector, of length emb
---     text, tokens, project, pool                                                   widths of the text and of its keys; heads
+--     text, tokens, project, pool                                                   widths of the text and its keys; heads
 --     token_groups, scale_factor, mid = { head, only_cross, scale_factor },
---     levels = { { width, layers, down = { head }, up = { head }, only_cross } },   head: channels of a head; nil: no attention
+--     levels = { { width, layers, down = { head }, up = { head }, only_cross } },   head: channels of one; nil: no attention
 --     sample_size }
 -- A key that is missing has the value that diffusers gives it.
 local drift = require "drift"
@@ -106,8 +106,8 @@ local rules <const> = {
 -- They are of other blocks or embeddings than those above, or of the pipeline, and change nothing here.
 local idle <const> = {}
 for name in ([[addition_time_embed_dim attention_type downsample_padding dual_cross_attention sample_size
-    projection_class_embeddings_input_dim reverse_transformer_layers_per_block transformer_layers_per_block upcast_attention
-    use_linear_projection]]):gmatch "%S+" do
+    projection_class_embeddings_input_dim reverse_transformer_layers_per_block transformer_layers_per_block
+    upcast_attention use_linear_projection]]):gmatch "%S+" do
   idle[name] = true
 end
 
@@ -188,13 +188,14 @@ local function check_text(c, text, tokens)
   end
 end
 
--- diffusers hands attention_head_dim to the upward blocks in the order in which they run, the coarsest first, and does not
--- turn the list around as it does with all others: so networks with a list are as they were trained.
+-- diffusers hands attention_head_dim to the upward blocks in the order in which they run, the coarsest first, and does
+-- not turn the list around as it does with all others: so networks with a list are as they were trained.
 local function levels_of(c)
   local v = c.v
   local n, widths = #v.block_out_channels, v.block_out_channels
   local down, up = per_level(c, "down_block_types"), per_level(c, "up_block_types")
-  local head, layers, only = per_level(c, "attention_head_dim"), per_level(c, "layers_per_block"), per_level(c, "only_cross_attention")
+  local head, layers = per_level(c, "attention_head_dim"), per_level(c, "layers_per_block")
+  local only = per_level(c, "only_cross_attention")
   local levels = {}
   for i = 1, n do
     local width = widths[i]
@@ -217,7 +218,9 @@ end
 
 local function read(model, given)
   if type(given) == "table" then return "config", given end
-  if type(given) ~= "string" then drift.fail("%s: config is the path of a config.json or a table of its content, not a %s", model, drift.type(given)) end
+  if type(given) ~= "string" then
+    drift.fail("%s: config is the path of a config.json or a table of its content, not a %s", model, drift.type(given))
+  end
   local ok, content = pcall(function() return drift.json.decode(drift.read_file(given)) end)
   if not ok then drift.fail("%s: %s cannot be read: %s", model, given, tostring(content)) end
   if type(content) ~= "table" then drift.fail("%s: %s holds no JSON object", model, given) end
@@ -234,14 +237,17 @@ return function(model, given)
   check_text(c, text, tokens)
   local levels, mid = levels_of(c)
   local dim = v.block_out_channels[1]
-  if dim < 4 then c:fail("block_out_channels = %s: the first is the length of the time's waves, 4 at least", shown(v.block_out_channels)) end
+  if dim < 4 then
+    c:fail("block_out_channels = %s: the first, the length of the time's waves, should be 4 at least", shown(v.block_out_channels))
+  end
   return {
     in_channels = v.in_channels, out_channels = v.out_channels, groups = v.norm_num_groups, eps = v.norm_eps,
     dropout = v.dropout, act = acts[v.act_fn], conv_in = v.conv_in_kernel, conv_out = v.conv_out_kernel,
     dim = dim, emb = v.time_embedding_dim ~= null and v.time_embedding_dim or 4 * dim, flip = v.flip_sin_to_cos,
     freq_shift = v.freq_shift, emb_act = acts[v.time_embedding_act_fn], time_norm = v.resnet_time_scale_shift,
     skip_time_act = v.resnet_skip_time_act, image_level = v.class_embed_type == "timestep",
-    text = text, tokens = tokens, project = project, pool = v.addition_embed_type == "text" and v.addition_embed_type_num_heads or nil,
+    text = text, tokens = tokens, project = project,
+    pool = v.addition_embed_type == "text" and v.addition_embed_type_num_heads or nil,
     token_groups = v.cross_attention_norm == "group_norm" and 32 or 0, scale_factor = v.resnet_out_scale_factor,
     mid = mid, levels = levels, sample_size = v.sample_size ~= null and v.sample_size or nil,
   }

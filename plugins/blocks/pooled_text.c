@@ -11,8 +11,7 @@ typedef struct {
 static const dr_param params[] = {
     DR_INT_REQUIRED(pooled_text, token_features, 1, 65536, "size of a token"),
     DR_INT_REQUIRED(pooled_text, out_features, 1, 65536, "size of the result: of the time's vector"),
-    DR_INT(pooled_text, heads, 64, 1, 65536, "heads of the pooling attention; divides token_features"),
-    DR_END
+    DR_INT(pooled_text, heads, 64, 1, 65536, "heads of the pooling attention; divides token_features"), DR_END
 };
 
 static dr_status create(void *self, dr_builder *b)
@@ -33,6 +32,6 @@ static dr_tensor *forward(void *self, dr_tensor *x, dr_ctx *ctx)
     return dr_call(p->norm2, dr_call(p->proj, pooled, ctx), ctx);                   /* [B,E] */
 }
 
-DR_BLOCK(pooled_text, "A text's tokens as a vector: norm, attention pooling, projection, norm", params, .create = create,
-         .forward = forward, .example = "2,5,6",
+DR_BLOCK(pooled_text, "A text's tokens as a vector: norm, attention pooling, projection, norm", params,
+         .create = create, .forward = forward, .example = "2,5,6",
          .example_args = DR_STATIC_ARGS(DR_I("token_features", 6), DR_I("out_features", 4), DR_I("heads", 2)))

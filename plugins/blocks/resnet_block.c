@@ -2,11 +2,11 @@
  *   Dhariwal & Nichol 2021, Saharia et al. 2022; names and form are those of diffusers' ResnetBlock2D
  *   h = conv1(resample(act(norm1(x))))
  *   h = conv2(dropout(act(norm2(h) (1 + s) + b))),  [s, b] = time_emb_proj(act(emb))      scale_shift
- *   h = conv2(dropout(act(norm2(h + time_emb_proj(act(emb)))))                            default
+ *   h = conv2(dropout(act(norm2(h + time_emb_proj(act(emb))))))                           default
  *   y = (shortcut(resample(x)) + h) / output_scale_factor             x [B,i,H,W], emb [B,E] -> [B,o,H',W']
- * shortcut is x itself, or a 1x1 convolution where i and o differ. resample: halved by a mean of 2x2 pixels or doubled by
- * repeating them, on both branches. skip_time_act: emb comes activated. (res_block is the one whose conditioning is any
- * scheme of the network.) */
+ * shortcut is x itself, or a 1x1 convolution where i and o differ. resample: halved by a mean of 2x2 pixels, or doubled
+ * by repeating them, on both branches. skip_time_act: emb comes activated. (res_block is the one whose conditioning is
+ * any scheme of the network.) */
 #include "activation.h"
 
 enum { NORM_DEFAULT = 0, NORM_SCALE_SHIFT };
@@ -88,15 +88,17 @@ static dr_tensor *dropout(const resnet_block *r, dr_tensor *x, dr_ctx *ctx)
     return dr_apply1("dropout", &x, 1, &attr);
 }
 
-/* h [B,o,H',W'] with the time in it, normalised and activated. Scale and shift become the norm's own gamma and beta, one
- * of each a row: (gamma h + beta)(1 + s) + b, so that the map is read once. */
+/* h [B,o,H',W'] with the time in it, normalised and activated. Scale and shift become the norm's own gamma and beta,
+ * one of each a row: (gamma h + beta)(1 + s) + b, so that the map is read once. */
 static dr_tensor *with_time(const resnet_block *r, dr_tensor *h, dr_ctx *ctx)
 {
     dr_tensor *emb = dr_input(ctx, 1);
     const dr_view *v = dr_tensor_view(emb);
     if (!v || v->rank != 2 || v->shape[1] != r->emb_features) {
-        dr_fail(DR_ESHAPE, "resnet_block: the second input, the time's vector, should be [B,%lld], got %s%lld (rank %d)",
-                (long long)r->emb_features, v ? "a last axis of " : "none: ", v && v->rank ? (long long)v->shape[v->rank - 1] : 0LL,
+        dr_fail(DR_ESHAPE,
+                "resnet_block: the second input, the time's vector, should be [B,%lld], got %s%lld (rank %d)",
+                (long long)r->emb_features,
+                v ? "a last axis of " : "none: ", v && v->rank ? (long long)v->shape[v->rank - 1] : 0LL,
                 v ? v->rank : 0);
         return NULL;
     }
@@ -107,10 +109,11 @@ static dr_tensor *with_time(const resnet_block *r, dr_tensor *h, dr_ctx *ctx)
         return dr_call(r->norm2, dr_add(h, dr_reshape(emb, DR_SHAPE(-1, o, 1, 1))), ctx);
     }
     dr_tensor *gain = dr_affine(1.0, dr_slice(emb, 1, 0, o), 1.0), *shift = dr_slice(emb, 1, o, o); /* [B,o] */
-    return dr_group_norm(h, dr_mul(gain, r->gamma), dr_add(dr_mul(gain, r->beta), shift), r->groups, r->eps, (int)r->act);
+    return dr_group_norm(h, dr_mul(gain, r->gamma), dr_add(dr_mul(gain, r->beta), shift), r->groups, r->eps,
+                         (int)r->act);
 }
 
-/* ---- the branch, its maps given back one by one: at 256 pixels they are what a network's memory goes to --------------- */
+/* ---- the branch, its maps given back one by one: at 256 pixels they are what a network's memory goes to ---------- */
 
 static dr_tensor *leave(dr_tensor *t) /* closes the scope, out of which t alone comes */
 {

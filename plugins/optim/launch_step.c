@@ -5,8 +5,8 @@
 enum { MOST_INPUTS = 2048 }; /* that an op takes: larger networks take several launches */
 
 /* The weights first .. first + n - 1; `in` has room for their tensors. */
-static dr_status launch_some(const char *op, const void *attr, dr_optim_state *s, int slots, int averages, int64_t first,
-                             int64_t n, dr_tensor **in)
+static dr_status launch_some(const char *op, const void *attr, dr_optim_state *s, int slots, int averages,
+                             int64_t first, int64_t n, dr_tensor **in)
 {
     const int64_t each = 2 + slots + averages;
     in[0] = averages > 0 ? s->with_decays : s->lr_and_step;

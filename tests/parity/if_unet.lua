@@ -3,7 +3,8 @@
 local drift = require "drift"
 local run = assert(loadfile(drift.home .. "/tests/parity/check.lua", "t"))()
 
-local folder <const> = (os.getenv "DRIFT_PARITY_FILE" or drift.fail "DRIFT_PARITY_FILE must name a file"):match "^(.*/)" or "./"
+local path <const> = os.getenv "DRIFT_PARITY_FILE" or drift.fail "DRIFT_PARITY_FILE must name a file"
+local folder <const> = path:match "^(.*/)" or "./"
 
 local function check_case(p, case, net, names)
   local function input(name, dtype)

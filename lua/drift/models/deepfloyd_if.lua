@@ -7,16 +7,16 @@
 --   tokens:       the text, all L of them: there is no mask, padding is attended to
 --   image:        joined to x as further channels (stage II: the small image, enlarged and noised)
 --   image_level:  its noise level, a timestep as well; where the config has class_embed_type = "timestep"
---   watch:        a function(name, tensor) that is shown what the parts make: time_emb, class_emb, aug_emb, encoder_hid,
---                 conv_in, down.0, ..., mid, up.0, ...; a tensor that is to outlive the call needs its :keep()
+--   watch:        a function(name, tensor) that is shown what the parts make: time_emb, class_emb, aug_emb,
+--                 encoder_hid, conv_in, down.0, ..., mid, up.0, ...; a tensor that is to outlive the call needs its :keep()
 -- What the network returns is half noise, half a variance where out_channels is twice the image's.
 local drift = require "drift"
 local unet_config = require "drift.unet_config"
 
 -- ---- forward --------------------------------------------------------------------------------------------------------
 -- A UNet is nested: each skip is made on the way down, and ends where the way up takes it. A rung is one such pair:
--- its `down` parts make the skip of the skip before, its `up` parts run on [what comes from below, skip]. Each part runs in
--- a scope of its own, so a map lives only as long as something still needs it.
+-- its `down` parts make the skip of the skip before, its `up` parts run on [what comes from below, skip]. Each part runs
+-- in a scope of its own, so a map lives only as long as something still needs it.
 local function run(net, parts, n, start, c)
   if n == 0 then return start() end
   local part = parts[n]
@@ -59,8 +59,8 @@ local function check_input(plan, x, c)
   end
   local side = 1 << (#config.levels - 1)
   if x.shape[3] % side ~= 0 or x.shape[4] % side ~= 0 then
-    drift.fail("images of %dx%d pixels cannot be halved %d times: height and width should be multiples of %d", x.shape[3],
-      x.shape[4], #config.levels - 1, side)
+    drift.fail("images of %dx%d pixels cannot be halved %d times: height and width should be multiples of %d",
+      x.shape[3], x.shape[4], #config.levels - 1, side)
   end
 end
 
@@ -98,6 +98,11 @@ function Builder:child(name, spec, sees)
   return { name = name, sees = sees }
 end
 
+function Builder:conv(name, from, to, kernel)
+  return self:child(name, drift.block.conv2d { in_channels = from, out_channels = to, kernel_size = kernel,
+                                               padding = kernel // 2 })
+end
+
 function Builder:resnet(name, from, to, o)
   local config = self.config
   return self:child(name, drift.block.resnet_block {
@@ -126,8 +131,7 @@ end
 function Builder:down(rungs)
   local width = self.config.dim
   local function rung(parts) rungs[#rungs + 1] = { down = parts, width = width } end
-  rung { self:child("conv_in", drift.block.conv2d { in_channels = self.config.in_channels, out_channels = width,
-                                                    kernel_size = self.config.conv_in, padding = self.config.conv_in // 2 }) }
+  rung { self:conv("conv_in", self.config.in_channels, width, self.config.conv_in) }
   rungs[1].down[1].shown = "conv_in"
   for i, level in ipairs(self.config.levels) do
     local where = ("down_blocks.%d"):format(i - 1)
@@ -136,7 +140,9 @@ function Builder:down(rungs)
       width = level.width
       rung(parts)
     end
-    if i < #self.config.levels then rung { self:resnet(where .. ".downsamplers.0", width, width, { resample = "down" }) } end
+    if i < #self.config.levels then
+      rung { self:resnet(where .. ".downsamplers.0", width, width, { resample = "down" }) }
+    end
     local parts = rungs[#rungs].down
     parts[#parts].shown = ("down.%d"):format(i - 1)
   end
@@ -178,7 +184,8 @@ function Builder:embeddings()
   times "time_embedding"
   if config.image_level then times "class_embedding" end
   if config.pool then
-    self:child("add_embedding", block.pooled_text { token_features = config.text, out_features = config.emb, heads = config.pool })
+    self:child("add_embedding", block.pooled_text { token_features = config.text, out_features = config.emb,
+                                                    heads = config.pool })
   end
   if config.project then
     self:child("encoder_hid_proj", block.linear { in_features = config.text, out_features = config.tokens })
@@ -193,9 +200,9 @@ return function(given)
   local width = b:down(plan.rungs)
   plan.middle = b:middle(width)
   width = b:up(plan.rungs, width)
-  b:child("conv_norm_out", drift.block.group_norm { num_groups = config.groups, num_channels = width, eps = config.eps, act = config.act })
-  b:child("conv_out", drift.block.conv2d { in_channels = width, out_channels = config.out_channels,
-                                           kernel_size = config.conv_out, padding = config.conv_out // 2 })
+  b:child("conv_norm_out", drift.block.group_norm { num_groups = config.groups, num_channels = width, eps = config.eps,
+                                                    act = config.act })
+  b:conv("conv_out", width, config.out_channels, config.conv_out)
   return drift.net {
     name = "deepfloyd_if",
     config = { model = "deepfloyd_if", in_channels = config.in_channels, out_channels = config.out_channels,
