@@ -73,8 +73,9 @@ local function embed(plan, net, c, watch)
   local emb = shown("time_emb", net.time_embedding(c.time))
   if plan.config.image_level then emb = emb + shown("class_emb", net.class_embedding(c.image_level)) end
   if plan.config.pool then emb = emb + shown("aug_emb", net.add_embedding(c.tokens)) end
-  local act = plan.config.emb_act
-  return act and emb[act](emb) or emb
+  local config = plan.config
+  if config.emb_act then emb = emb[config.emb_act](emb) end
+  return config.skip_time_act and emb or emb[config.act](emb)    -- here once, and not in each of the blocks
 end
 
 local function forward(plan, net, x, c)
@@ -107,7 +108,7 @@ function Builder:resnet(name, from, to, o)
   local config = self.config
   return self:child(name, drift.block.resnet_block {
     in_channels = from, out_channels = to, emb_features = config.emb, groups = config.groups, eps = config.eps,
-    act = config.act, time_embedding_norm = config.time_norm, skip_time_act = config.skip_time_act,
+    act = config.act, time_embedding_norm = config.time_norm, skip_time_act = true,
     dropout = config.dropout, output_scale_factor = o.scale_factor or config.scale_factor, resample = o.resample }, "emb")
 end
 
