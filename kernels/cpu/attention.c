@@ -50,17 +50,16 @@ static const void *row_of(const dr_view *x, int64_t b, int64_t h, int64_t i)
 
 static float number(int32_t dtype, const void *x, int64_t i)
 {
-    float wide;
-    if (dtype != DR_F16) return dr_load(dtype == DR_F32 ? DR_F32 : DR_BF16, x, i);
-    dr_widen(DR_F16, (const char *)x + 2 * i, &wide, 1);
-    return wide;
+    if (dtype == DR_F16) return dr_f16_value(x, i);
+    return dr_load(dtype == DR_F32 ? DR_F32 : DR_BF16, x, i);
 }
 
 static void read_row(const dr_view *x, int64_t b, int64_t h, int64_t i, int64_t D, float *to)
 {
     const void *from = row_of(x, b, h, i);
     if (x->stride[3] == 1 && x->dtype == DR_F32) memcpy(to, from, (size_t)D * sizeof *to);
-    else if (x->stride[3] == 1) dr_widen(x->dtype, from, to, D);
+    else if (x->stride[3] == 1 && x->dtype == DR_BF16)
+        for (int64_t d = 0; d < D; d++) to[d] = dr_load(DR_BF16, from, d);
     else
         for (int64_t d = 0; d < D; d++) to[d] = number(x->dtype, from, d * x->stride[3]);
 }
@@ -123,7 +122,7 @@ static void write_queries(const attention *t, const room *r, int64_t b, int64_t 
         void *to = (void *)(uintptr_t)row_of(t->y, b, h, first + i);
         for (int64_t d = 0; d < t->D; d++) {
             const float y = r->y[d * PANEL + i] / r->sum[i];
-            if (t->y->dtype == DR_F16) dr_narrow(DR_F16, &y, (char *)to + 2 * d * stride, 1);
+            if (t->y->dtype == DR_F16) dr_f16_store(to, d * stride, y);
             else dr_store(t->y->dtype == DR_F32 ? DR_F32 : DR_BF16, to, d * stride, y);
         }
     }

@@ -79,13 +79,11 @@ dr_weight_pack *dr_weight_pack_add(dr_weight_packs *all, const void *weight, con
     return p;
 }
 
-__extension__ typedef _Float16 f16;
-
 /* ---- dtypes -------------------------------------------------------------------------------------------------------- */
 
 void dr_widen(int32_t dtype, const void *from, float *to, int64_t n)
 {
-    const f16 *half = from;
+    const dr_f16 *half = from;
     const uint16_t *brain = from;
     if (dtype == DR_F16) {
 #pragma omp parallel for simd schedule(static) if (n > DR_CPU_PARALLEL)
@@ -98,11 +96,11 @@ void dr_widen(int32_t dtype, const void *from, float *to, int64_t n)
 
 void dr_narrow(int32_t dtype, const float *from, void *to, int64_t n)
 {
-    f16 *half = to;
+    dr_f16 *half = to;
     uint16_t *brain = to;
     if (dtype == DR_F16) {
 #pragma omp parallel for simd schedule(static) if (n > DR_CPU_PARALLEL)
-        for (int64_t i = 0; i < n; i++) half[i] = (f16)from[i];
+        for (int64_t i = 0; i < n; i++) half[i] = (dr_f16)from[i];
         return;
     }
 #pragma omp parallel for simd schedule(static) if (n > DR_CPU_PARALLEL)

@@ -28,6 +28,10 @@ dr_weight_pack *dr_weight_pack_add(dr_weight_packs *all, const void *weight, con
                                    int32_t dtype, int64_t count);
 void dr_weight_packs_forget(dr_weight_packs *all, const void *memory, size_t bytes); /* of weights that lie there */
 
+__extension__ typedef _Float16 dr_f16;
+static inline float dr_f16_value(const void *x, int64_t i) { return (float)((const dr_f16 *)x)[i]; }
+static inline void dr_f16_store(void *y, int64_t i, float value) { ((dr_f16 *)y)[i] = (dr_f16)value; }
+
 /* n numbers of f16 or bf16 -> f32, exactly; and back, where each is one of those. */
 void dr_widen(int32_t dtype, const void *from, float *to, int64_t n);
 void dr_narrow(int32_t dtype, const float *from, void *to, int64_t n);
