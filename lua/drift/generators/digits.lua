@@ -89,36 +89,28 @@ local function train(o, how, record, folder)
 end
 
 -- ---- the generator --------------------------------------------------------------------------------------------------
--- what: a class, a list of n classes, a table of tensors (taken as it is), or nil: no class
+-- what: a class, or nil: the model without one
 local function condition(classes)
-  local function label(class)
-    if math.type(class) ~= "integer" or class < 0 or class >= classes then
-      drift.fail("digits: a class is a whole number from 0 to %d, not %s", classes - 1, tostring(class))
-    end
-    return class
-  end
   return function(_, what, n)
-    if type(what) == "table" and what[1] == nil then return what end
-    local labels = {}
-    if type(what) == "table" and #what ~= n then drift.fail("digits: %d classes for %d images", #what, n) end
-    for i = 1, n do labels[i] = what == nil and 0 or label(type(what) == "table" and what[i] or what) end
-    return { label = drift.tensor(labels, "i32"), mask = what == nil and drift.zeros(n) or nil }
+    if what == nil then return nil end
+    if math.type(what) ~= "integer" or what < 0 or what >= classes then
+      drift.fail("digits: a class is a whole number from 0 to %d, not %s", classes - 1, tostring(what))
+    end
+    return { label = drift.full({ n }, what, "i32") }
   end
 end
 
 return function(given)
   local o = with_defaults(given)
-  local folder = o.run
+  local folder = o.run ~= "" and o.run or nil
   if not folder then
     local how, record = training_of(o)
     folder = o.folder or cache_folder(o, record)
     if not is_trained(folder) then train(o, how, record, folder) end
   end
   local net, process, config = drift.trained(folder)
-  local sampler = o.sampler or (process.name == "flow_matching" and drift.sampler.euler { steps = o.steps }
-    or drift.sampler.ddpm { steps = o.steps })
   return drift.generator {
-    net = net, process = process, sampler = sampler, clip = drift.clip.range { min = 0, max = 1 },
-    shape = { config.network.config.in_channels, 28, 28 }, range = { 0, 1 },
-    condition = condition(config.network.config.classes or 10) }
+    name = "digits", net = net, process = process, shape = { config.network.config.in_channels, 28, 28 }, range = { 0, 1 },
+    sampler = o.sampler or drift.sampler.ddim { steps = o.steps, eta = 1 },   -- fresh noise in each step heals what an edit bends
+    clip = drift.clip.range { min = 0, max = 1 }, condition = condition(config.network.config.classes or 10) }
 end
