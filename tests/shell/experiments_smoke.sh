@@ -40,6 +40,14 @@ promised() {
         echo samples.png losses.svg evaluation_ot_2.json ot/loss.svg ;;
     guidance)
         echo guidance.png evaluation_5.json net/loss.svg weak/loss.svg ;;
+    digits_anagram)
+        echo anagram.png plain_6.png every_pair.png anagram.safetensors ;;
+    digits_hybrid)
+        echo hybrid.png every_pair.png hybrid.safetensors ;;
+    digits_inpaint)
+        echo inpainting.png inpainting.safetensors ;;
+    digits_image_to_image)
+        echo image_to_image.png ;;
     esac
 }
 
@@ -76,4 +84,4 @@ for script in "$DRIFT_HOME"/experiments/*.lua; do
         cmp "before/$picture" "$picture" || fail "$name: resumed, $picture is another"
     done <"$name.pictures"
 done
-[ $scripts -ge 18 ] || fail "only $scripts scripts"
+[ $scripts -ge 22 ] || fail "only $scripts scripts"
