@@ -305,6 +305,31 @@ describe("the program", function()
     assert.equal("false\tfalse\n", (run("run --device cuda " .. name)))
   end)
 
+  -- A device that cannot read the host's memory gets a copy, in the file's dtype and frozen as well.
+  when_emulated("takes weights from a file, in f16, and nothing else gets at them", function()
+    local model = drift.models.adm_unet { hidden = 8, mult = { 1, 2 }, size = 8, attention = { 4 }, heads = 2, classes = 10 }
+    local state = {}
+    for name, t in pairs(drift.build(model, { seed = 1 }):state_dict()) do
+      state[name] = (t + 0.05 * drift.randn { t:numel(), purpose = name }:reshape(t.shape)):cast "f16"
+    end
+    drift.save_tensors("half.safetensors", state)
+    local function output(trainable)
+      local net = drift.build(model, { weights = "half.safetensors", trainable = trainable }):eval()
+      local weight = net:state_dict()["out.weight"] or net:parameters()[1].tensor
+      local y = drift.no_grad(function()
+        return net(drift.randn { 2, 1, 8, 8, purpose = "image" }, { time = drift.tensor { 0.25, 0.75 }, label = drift.tensor({ 1, 2 }, "i32") }):to "cpu"
+      end)
+      return y, weight
+    end
+    local y, weight = on(cuda, output)
+    assert.equal("f16", weight.dtype)
+    assert.equal("cuda", weight.device)
+    assert.is_false(pcall(function() weight:assign(weight) end))
+    local expected = output(true)
+    assert.is_true(expected:abs():amax():item() > 1e-2)
+    assert.is_true((y - expected):abs():amax():item() < 1e-4 * expected:abs():amax():item())
+  end)
+
   it("says where there is no TF32", function()
     local text, status = run("run --device ref --precision tf32 " .. script "")
     assert.equal(1, status)
