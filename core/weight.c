@@ -88,7 +88,8 @@ static dr_tensor *declared_before(const dr_module *m, const char *name, int rank
 }
 
 /* From the root's files, or from its seed. */
-static dr_tensor *first_value(dr_module *root, const char *path, dr_dtype dtype, int rank, const int64_t *shape, bool is_buffer, dr_init init)
+static dr_tensor *first_value(dr_module *root, const char *path, dr_dtype dtype, int rank, const int64_t *shape,
+                              bool is_buffer, dr_init init)
 {
     if (root->weights) return dr_weights_take(root, path, dtype, rank, shape, is_buffer);
     dr_tensor *t = dr_keep(dr_tensor_new(dtype, rank, shape, DR_LAYOUT_ROW));

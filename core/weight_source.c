@@ -1,10 +1,10 @@
-/* weight_source.c: tensors by name, out of mapped files, that a network takes its weights from while it is built. Nothing
- * is drawn at random, and what is large is not copied:
+/* weight_source.c: tensors by name, out of mapped files, that a network takes its weights from while it is built.
+ * Nothing is drawn at random, and what is large is not copied:
  *   two axes or more: stays in the file, in the file's f32, f16 or bf16, and is frozen (in_place.c)
  *   none or one axis: an f32 copy; they are small, and ops want them so
  *   buffers: a copy in their own dtype, since training writes to them
- * A part of a tensor (rows that another release stores interleaved) is a copy as well. What does not fit is written down
- * and the build goes on with a stand-in, so that one message can name all of it. */
+ * A part of a tensor (rows that another release stores interleaved) is a copy as well. What does not fit is written
+ * down and the build goes on with a stand-in, so that one message can name all of it. */
 #include "module.h"
 #include "tensor.h"
 
@@ -65,17 +65,19 @@ static dr_status check_part(const dr_file *f, const dr_file_entry *e, const dr_w
     for (int64_t i = 0; i < e->rank; i++) elements *= e->shape[i]; /* checked when the file was opened */
     if (p->every != 0) {
         const int64_t rows = e->rank > 0 ? e->shape[0] : 0;
-        if (e->dtype < 0 || p->every < 1 || p->first < 0 || p->rows < 1 || p->first > p->every - p->rows || rows % p->every != 0) {
-            return dr_fail(DR_ESHAPE, "%s: tensor '%s' has %lld rows of %s: no rows [%lld, %lld) of each %lld", dr_file_path(f),
-                           e->name, (long long)rows, e->type, (long long)p->first, (long long)(p->first + p->rows), (long long)p->every);
+        const bool within = p->every >= 1 && p->first >= 0 && p->rows >= 1 && p->first <= p->every - p->rows;
+        if (e->dtype < 0 || !within || rows % p->every != 0) {
+            return dr_fail(DR_ESHAPE, "%s: tensor '%s' has %lld rows of %s: no rows [%lld, %lld) of each %lld",
+                           dr_file_path(f), e->name, (long long)rows, e->type, (long long)p->first,
+                           (long long)(p->first + p->rows), (long long)p->every);
         }
         elements = elements / p->every * p->rows;
     }
     if (p->rank >= 0) {
         if (!dr_checked_size(e->name, DR_F64, p->rank, p->shape, &wanted, NULL)) return dr_failed();
         if (wanted == elements) return DR_OK;
-        return dr_fail(DR_ESHAPE, "%s: tensor '%s': %lld elements do not make a shape of %lld", dr_file_path(f), e->name,
-                       (long long)elements, (long long)wanted);
+        return dr_fail(DR_ESHAPE, "%s: tensor '%s': %lld elements do not make a shape of %lld", dr_file_path(f),
+                       e->name, (long long)elements, (long long)wanted);
     }
     if (e->rank > DR_MAX_RANK) { /* kept, so that it can be named; no network has such a weight */
         p->rank = DR_MAX_RANK;
@@ -132,7 +134,8 @@ static void *gathered(const source_entry *s)
     const dr_file_entry *e = s->from;
     const int64_t rows = e->rank > 0 ? e->shape[0] : 1;
     const size_t row = rows > 0 ? e->bytes / (size_t)rows : 0;
-    const int64_t every = s->part.every ? s->part.every : rows > 0 ? rows : 1, take = s->part.every ? s->part.rows : rows;
+    const int64_t every = s->part.every ? s->part.every : rows > 0 ? rows : 1;
+    const int64_t take = s->part.every ? s->part.rows : rows;
     const int64_t groups = rows / every;
     const size_t bytes = row * (size_t)(groups * take);
     char *to = aligned(bytes);
@@ -141,7 +144,8 @@ static void *gathered(const source_entry *s)
         return NULL;
     }
     for (int64_t g = 0; g < groups && bytes > 0; g++) {
-        memcpy(to + row * (size_t)(g * take), (const char *)e->data + row * (size_t)(g * every + s->part.first), row * (size_t)take);
+        const char *from = (const char *)e->data + row * (size_t)(g * every + s->part.first);
+        memcpy(to + row * (size_t)(g * take), from, row * (size_t)take);
     }
     return to;
 }
@@ -173,7 +177,8 @@ static dr_tensor *in_place(const source_entry *s)
     dr_view_lay(&v, DR_LAYOUT_ROW);
     if (as_it_lies(s) && s->from->bytes > 0) {
         v.data = (void *)(uintptr_t)s->from->data; /* nobody writes to what is frozen */
-        return dr_tensor_in_place(&v, &(dr_memory_keeper){ .gone = file_gone, .packed = file_packed, .ctx = dr_file_retain(s->file) });
+        const dr_memory_keeper keeper = { .gone = file_gone, .packed = file_packed, .ctx = dr_file_retain(s->file) };
+        return dr_tensor_in_place(&v, &keeper);
     }
     v.data = gathered(s);
     return v.data ? dr_tensor_in_place(&v, &(dr_memory_keeper){ .gone = free, .ctx = v.data }) : NULL;
@@ -187,7 +192,9 @@ dr_tensor *dr_weights_tensor(dr_weights *w, const char *name, int as_dtype)
         dr_fail(DR_ENOTFOUND, "there is no weight '%s'", name);
         return NULL;
     }
-    if (s->from->dtype < 0 || s->from->rank > DR_MAX_RANK) return dr_file_tensor(s->file, s->from->name, as_dtype); /* says why not */
+    if (s->from->dtype < 0 || s->from->rank > DR_MAX_RANK) { /* says why not */
+        return dr_file_tensor(s->file, s->from->name, as_dtype);
+    }
     return copied(s, as_dtype < 0 ? (dr_dtype)s->from->dtype : (dr_dtype)as_dtype);
 }
 
@@ -203,7 +210,8 @@ static const char *shape_text(int64_t rank, const int64_t *shape, char *text, si
     return text;
 }
 
-__attribute__((format(printf, 3, 4))) static void note_misfit(dr_weights *w, dr_misfit_kind kind, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void note_misfit(dr_weights *w, dr_misfit_kind kind, const char *format,
+                                                              ...)
 {
     char text[1400];
     va_list args;
@@ -235,7 +243,10 @@ static dr_tensor *stand_in(dr_dtype dtype, int rank, const int64_t *shape)
     return dr_tensor_wrap(&v, one->storage);
 }
 
-static bool is_float(int32_t dtype) { return dtype == DR_F32 || dtype == DR_F16 || dtype == DR_BF16 || dtype == DR_F64; }
+static bool is_float(int32_t dtype)
+{
+    return dtype == DR_F32 || dtype == DR_F16 || dtype == DR_BF16 || dtype == DR_F64;
+}
 
 static bool fits(dr_weights *w, const source_entry *s, const char *path, int rank, const int64_t *shape, bool is_buffer)
 {
@@ -248,13 +259,15 @@ static bool fits(dr_weights *w, const source_entry *s, const char *path, int ran
         return false;
     }
     if (is_buffer ? s->from->dtype >= 0 : is_float(s->from->dtype)) return true;
-    note_misfit(w, DR_MISFIT_TYPE, "%s is %s, expected %s", path, s->from->type, is_buffer ? "numbers" : "F32, F16 or BF16");
+    note_misfit(w, DR_MISFIT_TYPE, "%s is %s, expected %s", path, s->from->type,
+                is_buffer ? "numbers" : "F32, F16 or BF16");
     return false;
 }
 
 /* ---- building ---------------------------------------------------------------------------------------------------- */
 
-dr_tensor *dr_weights_take(dr_module *root, const char *path, dr_dtype dtype, int rank, const int64_t *shape, bool is_buffer)
+dr_tensor *dr_weights_take(dr_module *root, const char *path, dr_dtype dtype, int rank, const int64_t *shape,
+                           bool is_buffer)
 {
     dr_weights *w = root->weights;
     char wanted[160];
@@ -284,11 +297,16 @@ dr_status dr_module_weights_taken(dr_module *root)
     root->root->weights = NULL;
     for (int64_t i = 0; w && i < w->n; i++) {
         const source_entry *s = &w->entry[i];
-        if (!s->taken) note_misfit(w, DR_MISFIT_EXTRA, "%s %s", s->name, shape_text(s->part.rank, s->part.shape, is, sizeof is));
+        if (s->taken) continue;
+        note_misfit(w, DR_MISFIT_EXTRA, "%s %s", s->name, shape_text(s->part.rank, s->part.shape, is, sizeof is));
     }
     return dr_failed();
 }
 
 bool dr_module_is_frozen(const dr_module *m) { return m->root->frozen; }
 int64_t dr_weights_misfit_count(const dr_weights *w) { return w->misfits; }
-const dr_misfit *dr_weights_misfit_at(const dr_weights *w, int64_t i) { return i >= 0 && i < w->misfits ? &w->misfit[i] : NULL; }
+
+const dr_misfit *dr_weights_misfit_at(const dr_weights *w, int64_t i)
+{
+    return i >= 0 && i < w->misfits ? &w->misfit[i] : NULL;
+}

@@ -58,7 +58,8 @@ static int list_tensor(lua_State *L) /* tensor(name [, dtype]): a copy */
     return bind_done(L, dr_weights_tensor(w, name, as));
 }
 
-static int core_take_weights(lua_State *L) /* take_weights(root handle, list, trainable): before anything is built in it */
+/* take_weights(root handle, list, trainable): before anything is built in it */
+static int core_take_weights(lua_State *L)
 {
     dr_module_take_weights(bind_check_handle(L, 1), check_list(L, 2), lua_toboolean(L, 3));
     return 0;
@@ -67,7 +68,8 @@ static int core_take_weights(lua_State *L) /* take_weights(root handle, list, tr
 /* weights_taken(root handle, list) -> { missing = { text, ... }, misshapen = , mistyped = , extra = } */
 static int core_weights_taken(lua_State *L)
 {
-    static const char *const kinds[] = { "missing", "misshapen", "mistyped", "extra" }; /* in the order of DR_MISFIT_... */
+    /* in the order of DR_MISFIT_... */
+    static const char *const kinds[] = { "missing", "misshapen", "mistyped", "extra" };
     const dr_weights *w = check_list(L, 2);
     dr_module_weights_taken(bind_check_handle(L, 1));
     bind_check(L);

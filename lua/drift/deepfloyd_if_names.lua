@@ -3,8 +3,8 @@
 --   local names = drift.deepfloyd_if_names
 --   if names.is_original(W) then W = names.renamed(W) end     names.config(W) -> what unet/config.json would say
 -- Which blocks make a level is read off the way up: its last block carries the ResBlock that enlarges. The rows of qkv
--- interleave per head, [q 64, k 64, v 64, q 64, ...], those of encoder_kv [k 64, v 64]: these are copied; all else stays in
--- the file. head_dim, groups, heads: 64, 32 and 64 in all released models; no shape tells them.
+-- interleave per head, [q 64, k 64, v 64, q 64, ...], those of encoder_kv [k 64, v 64]: these are copied; all else
+-- stays in the file. head_dim, groups, heads: 64, 32 and 64 in all released models; no shape tells them.
 local core = require "drift.core"
 
 local names = {}
@@ -37,7 +37,9 @@ local function levels_of(W)
         end
         n = n + 1
     end
-    if #levels == 0 then core.fail("%s: has input_blocks but no output_blocks: it is not DeepFloyd IF's UNet", W.path) end
+    if #levels == 0 then
+        core.fail("%s: has input_blocks but no output_blocks: it is not DeepFloyd IF's UNet", W.path)
+    end
     return levels, up
 end
 
@@ -45,7 +47,7 @@ end
 local function places(W)
     local levels, up = levels_of(W)
     local place, n = { ["input_blocks.0.0"] = "conv_in" }, 1
-    for i = 0, #levels - 1 do                                   -- the way down: one ResBlock less a level, then a smaller image
+    for i = 0, #levels - 1 do                  -- the way down: one ResBlock less a level, then a smaller image
         local level = levels[#levels - i]
         for j = 0, level.layers - 2 do
             place[("input_blocks.%d.0"):format(n)] = ("down_blocks.%d.resnets.%d"):format(i, j)
@@ -76,15 +78,16 @@ local whole = {
     ["aug_proj.0"] = "class_embedding.linear_1", ["aug_proj.2"] = "class_embedding.linear_2",
     ["encoder_pooling.0"] = "add_embedding.norm1", ["encoder_pooling.1"] = "add_embedding.pool",
     ["encoder_pooling.2"] = "add_embedding.proj", ["encoder_pooling.3"] = "add_embedding.norm2",
-    ["encoder_pooling.1.q_proj"] = "add_embedding.pool.q_proj", ["encoder_pooling.1.k_proj"] = "add_embedding.pool.k_proj",
+    ["encoder_pooling.1.q_proj"] = "add_embedding.pool.q_proj",
+    ["encoder_pooling.1.k_proj"] = "add_embedding.pool.k_proj",
     ["encoder_pooling.1.v_proj"] = "add_embedding.pool.v_proj",
     ["encoder_proj"] = "encoder_hid_proj", ["out.0"] = "conv_norm_out", ["out.2"] = "conv_out",
     ["middle_block.0"] = "mid_block.resnets.0", ["middle_block.1"] = "mid_block.attentions.0",
     ["middle_block.2"] = "mid_block.resnets.1",
 }
 local within = {                               -- a ResBlock, an attention
-    ["in_layers.0"] = "norm1", ["in_layers.2"] = "conv1", ["emb_layers.1"] = "time_emb_proj", ["out_layers.0"] = "norm2",
-    ["out_layers.3"] = "conv2", ["skip_connection"] = "conv_shortcut",
+    ["in_layers.0"] = "norm1", ["in_layers.2"] = "conv1", ["emb_layers.1"] = "time_emb_proj",
+    ["out_layers.0"] = "norm2", ["out_layers.3"] = "conv2", ["skip_connection"] = "conv_shortcut",
     ["norm"] = "group_norm", ["norm_encoder"] = "norm_cross", ["proj_out"] = "to_out.0",
 }
 
@@ -92,12 +95,13 @@ local within = {                               -- a ResBlock, an attention
 local function interleaved(W, name, shape, at, tail, targets, head_dim)
     local every = head_dim * #targets
     if shape[1] % every ~= 0 then
-        core.fail("%s: %s has %d rows, which are no heads of %d x %d; head_dim = ... says what a head has", W.path, name,
-            shape[1], #targets, head_dim)
+        core.fail("%s: %s has %d rows, which are no heads of %d x %d; head_dim = ... says what a head has", W.path,
+            name, shape[1], #targets, head_dim)
     end
     local list = {}
     for i, target in ipairs(targets) do
-        list[i] = { name = ("%s.%s.%s"):format(at, target, tail), every = every, first = (i - 1) * head_dim, rows = head_dim,
+        list[i] = { name = ("%s.%s.%s"):format(at, target, tail),
+                    every = every, first = (i - 1) * head_dim, rows = head_dim,
                     shape = { shape[1] // #targets, shape[2] } }
     end
     return list
@@ -108,7 +112,9 @@ local function without_last_axis(name, shape)
 end
 
 local function attention_parts(W, name, shape, at, part, tail, head_dim)
-    if part == "encoder_kv" then return interleaved(W, name, shape, at, tail, { "add_k_proj", "add_v_proj" }, head_dim) end
+    if part == "encoder_kv" then
+        return interleaved(W, name, shape, at, tail, { "add_k_proj", "add_v_proj" }, head_dim)
+    end
     local norm = name:gsub("qkv%.%w+$", "norm.weight")
     local channels = W:has(norm) and W:shape(norm)[1] or shape[2]
     if shape[1] == channels then return without_last_axis(at .. ".to_q." .. tail, shape) end -- queries alone
@@ -151,7 +157,8 @@ local function down_levels(W)
         local at = ("down_blocks.%d."):format(i)
         width[i + 1] = rows(W, at .. "resnets.0.conv1.weight")
         layers[i + 1] = count(W, at .. "resnets.%d.conv1.weight")
-        types[i + 1] = W:has(at .. "attentions.0.to_q.weight") and "SimpleCrossAttnDownBlock2D" or "ResnetDownsampleBlock2D"
+        types[i + 1] = W:has(at .. "attentions.0.to_q.weight") and "SimpleCrossAttnDownBlock2D"
+            or "ResnetDownsampleBlock2D"
     end
     return width, layers, types
 end
@@ -173,12 +180,14 @@ function names.config(W, options)
         block_out_channels = width, center_input_sample = false, class_embed_type = second and "timestep" or json.null,
         conv_in_kernel = 3, conv_out_kernel = 3,
         cross_attention_dim = W:has "mid_block.attentions.0.add_k_proj.weight"
-            and W:shape "mid_block.attentions.0.add_k_proj.weight"[2] or rows(W, "mid_block.attentions.0.norm_cross.weight"),
+            and W:shape "mid_block.attentions.0.add_k_proj.weight"[2]
+            or rows(W, "mid_block.attentions.0.norm_cross.weight"),
         cross_attention_norm = "group_norm", down_block_types = down, encoder_hid_dim = text and text[2] or json.null,
         encoder_hid_dim_type = text and "text_proj" or json.null, flip_sin_to_cos = true, freq_shift = 0,
         in_channels = W:shape "conv_in.weight"[2], layers_per_block = layers, mid_block_scale_factor = scale,
         mid_block_type = "UNetMidBlock2DSimpleCrossAttn", norm_eps = 1e-5, norm_num_groups = options.groups or 32,
-        only_cross_attention = not W:has "mid_block.attentions.0.to_k.weight", out_channels = rows(W, "conv_out.weight"),
+        only_cross_attention = not W:has "mid_block.attentions.0.to_k.weight",
+        out_channels = rows(W, "conv_out.weight"),
         resnet_out_scale_factor = scale, resnet_skip_time_act = second, resnet_time_scale_shift = "scale_shift",
         sample_size = second and 256 or 64, time_embedding_act_fn = second and "gelu" or json.null,
         time_embedding_dim = rows(W, "time_embedding.linear_1.weight"), time_embedding_type = "positional",

@@ -1,6 +1,6 @@
 -- model_folder.lua: a pretrained model as users have it: a diffusers folder (model_index.json, unet/, scheduler/,
--- text_encoder/, tokenizer/; also as it lies in Hugging Face's cache), its unet/ folder alone, or one file of weights, also
--- of DeepFloyd IF's first release.
+-- text_encoder/, tokenizer/; also as it lies in Hugging Face's cache), its unet/ folder alone, or one file of weights,
+-- also of DeepFloyd IF's first release.
 --   local m = drift.model_folder("IF-I-XL-v1.0", { variant = "fp16" })
 --   m.kind = "deepfloyd_if", m.stage = 1 or 2, m.class = "IFPipeline" (nil where no model_index.json says it)
 --   m.unet.config                     table of unet/config.json, or what the weights' shapes tell
@@ -8,8 +8,8 @@
 --   m.text_encoder, m.tokenizer       { path =, config = }, { path =, spiece =, json = } or nil: a folder without them
 --                                     serves with saved embeddings
 --   m:weights "unet"                  drift.weights of that part (or "text_encoder"), for drift.build
--- All of the configuration is checked at once, and errors name file and field; weights are looked at when they are asked
--- for. variant may be a table: { unet = "fp16" }.
+-- All of the configuration is checked at once, and errors name file and field; weights are looked at when they are
+-- asked for. variant may be a table: { unet = "fp16" }.
 local core = require "drift.core"
 local drift = require "drift"
 
@@ -76,8 +76,8 @@ local function check_stage(from, config, class)
     end
     local image = C // stage
     if C_out ~= image and C_out ~= 2 * image then
-        core.fail("%s: out_channels = %d does not fit images of %d channels: it must be as many, or twice that with a variance",
-            from, C_out, image)
+        core.fail("%s: out_channels = %d does not fit images of %d channels: it must be as many, or twice that with a "
+            .. "variance", from, C_out, image)
     end
     return stage, image
 end
@@ -104,8 +104,8 @@ local function check_variance(self, file)
     local learned = self.scheduler.variance == "learned_range"
     local twice = self.unet.config.out_channels == 2 * self.image_channels
     if learned and not twice then
-        core.fail("%s: variance_type = \"learned_range\", but the network has no output for it: out_channels = %d in %s",
-            file, self.unet.config.out_channels, self.unet.config_path or self.path)
+        core.fail("%s: variance_type = \"learned_range\", but the network has no output for it: out_channels = %d "
+            .. "in %s", file, self.unet.config.out_channels, self.unet.config_path or self.path)
     end
 end
 
@@ -123,7 +123,8 @@ end
 -- ---- text_encoder/, tokenizer/ --------------------------------------------------------------------------------------
 local function read_text_encoder(self, index_file, index)
     local path = self.path .. "/text_encoder"
-    if not part_class(index_file, index, "text_encoder", { T5EncoderModel = true }) or not core.is_folder(path) then return end
+    local classes = { T5EncoderModel = true }
+    if not part_class(index_file, index, "text_encoder", classes) or not core.is_folder(path) then return end
     local file = path .. "/config.json"
     local config = drift.read_json(file)
     if core.type(config) ~= "table" then core.fail("%s: is no JSON object", file) end
@@ -226,7 +227,9 @@ for name, method in next, methods do methods[name] = core.door(method) end   -- 
 
 -- ---- opening --------------------------------------------------------------------------------------------------------
 local function check_options(options)
-    if core.type(options) ~= "table" then core.fail("drift.model_folder takes a table of options, not a %s", core.type(options)) end
+    if core.type(options) ~= "table" then
+        core.fail("drift.model_folder takes a table of options, not a %s", core.type(options))
+    end
     for key, value in next, options do
         if key ~= "variant" then core.fail("drift.model_folder has no option '%s'; it has variant", tostring(key)) end
         if type(value) ~= "string" and core.type(value) ~= "table" then
@@ -238,9 +241,12 @@ end
 return function(path, options)
     options = options or {}
     check_options(options)
-    if type(path) ~= "string" or path == "" then core.fail("drift.model_folder takes a path, not a %s", core.type(path)) end
+    if type(path) ~= "string" or path == "" then
+        core.fail("drift.model_folder takes a path, not a %s", core.type(path))
+    end
     if not core.exists(path) then core.fail("%s: there is no such file or folder", path) end
-    local self = setmetatable({ kind = "deepfloyd_if", path = path:gsub("(.)/+$", "%1"), variant = options.variant }, meta)
+    local self = { kind = "deepfloyd_if", path = path:gsub("(.)/+$", "%1"), variant = options.variant }
+    setmetatable(self, meta)
     if core.is_folder(self.path) then read_folder(self) else read_file(self) end
     return self
 end

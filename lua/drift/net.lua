@@ -148,7 +148,8 @@ local function check_options(options)
     for key in next, options do
         local near = core.nearest(tostring(key), build_options)
         if near ~= key then
-            core.fail("drift.build has no option '%s'%s", tostring(key), near and "; did you mean '" .. near .. "'?" or "")
+            core.fail("drift.build has no option '%s'%s", tostring(key),
+                      near and "; did you mean '" .. near .. "'?" or "")
         end
     end
     local weights = options.weights
@@ -157,7 +158,7 @@ local function check_options(options)
         core.fail("drift.build: weights must be what drift.weights gives, or a path, not a %s", core.type(weights))
     end
     if options.trainable and not weights then
-        core.fail("drift.build: trainable = true says what becomes of weights = ...; without those all weights are trained")
+        core.fail "drift.build: trainable = true is about weights = ...; without those all weights are trained"
     end
     return weights
 end

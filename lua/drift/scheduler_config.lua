@@ -1,10 +1,10 @@
--- scheduler_config.lua: what the scheduler_config.json of a diffusers DDPMScheduler says, in Drift's words. A value that
--- Drift has no equal of is refused by its name.
+-- scheduler_config.lua: what the scheduler_config.json of a diffusers DDPMScheduler says, in Drift's words. A value
+-- that Drift has no equal of is refused by its name.
 --   local s = drift.scheduler_config(path or table)
---   s.T, s.schedule, s.predict      the process: drift.process.ddpm { T = s.T, schedule = s.schedule, predict = s.predict }
+--   s.T, s.schedule, s.predict      the process: drift.process.ddpm { T =, schedule =, predict =, time = "index" }
 --   s.variance                      "learned_range", "posterior" or "beta": how much noise a step adds
---   s.clip                          what holds the estimate of the data: { kind = "dynamic_threshold", ratio =, max = },
---                                   { kind = "range", min =, max = } or nil. Thresholding overrides a plain clip.
+--   s.clip                          what holds the estimate of the data: { kind = "dynamic_threshold", ratio =, max = }
+--                                   or { kind = "range", min =, max = } or nil. Thresholding overrides a plain clip.
 --   s.timesteps                     spec of how N steps are laid
 -- What a file may leave out, since older releases did not write it, has diffusers' own default.
 local core = require "drift.core"
@@ -41,7 +41,8 @@ end
 local function accepted(from, given)
     if core.type(given) ~= "table" then core.fail("%s: is no JSON object", from) end
     if given._class_name ~= "DDPMScheduler" then
-        core.fail("%s: _class_name = %s; DDPMScheduler is what can be read", from, shown(given._class_name or core.json.null))
+        core.fail("%s: _class_name = %s; DDPMScheduler is what can be read", from,
+            shown(given._class_name or core.json.null))
     end
     check_unknown(from, given)
     local c, names = {}, {}
@@ -72,7 +73,8 @@ local function one_of(from, c, name, choices)
 end
 
 local function schedule_of(from, c)
-    local name = one_of(from, c, "beta_schedule", { squaredcos_cap_v2 = "cosine", linear = "linear", scaled_linear = "scaled_linear" })
+    local names = { squaredcos_cap_v2 = "cosine", linear = "linear", scaled_linear = "scaled_linear" }
+    local name = one_of(from, c, "beta_schedule", names)
     if name == "cosine" then return drift.schedule.cosine {} end
     return drift.schedule[name] { beta_start = c.beta_start, beta_end = c.beta_end }
 end
@@ -85,7 +87,8 @@ local function clip_of(c)
 end
 
 local function timesteps_of(from, c)
-    local name = one_of(from, c, "timestep_spacing", { leading = "leading", linspace = "linspace", trailing = "trailing" })
+    local names = { leading = "leading", linspace = "linspace", trailing = "trailing" }
+    local name = one_of(from, c, "timestep_spacing", names)
     if name == "leading" then return drift.timesteps.leading { offset = c.steps_offset } end
     return drift.timesteps[name] {}            -- where diffusers takes no notice of steps_offset
 end

@@ -1,5 +1,5 @@
--- weights.lua: a model's tensors by name, out of safetensors files that stay mapped: nothing is copied, and opening takes
--- as long as reading the headers. A network takes them while it is built:
+-- weights.lua: a model's tensors by name, out of safetensors files that stay mapped: nothing is copied, and opening
+-- takes as long as reading the headers. A network takes them while it is built:
 --   local W = drift.weights("IF-I-XL/unet", { variant = "fp16" })     -- a folder, a file, or a list of files
 --   local net = drift.build(drift.models.deepfloyd_if { ... }, { weights = W })
 -- A folder has one file, or shards and an index (*.safetensors.index.json). variant: "fp16" takes *.fp16.safetensors;
@@ -17,8 +17,9 @@ local function is_pickle(name) return pickles[name:match "%.(%w+)$"] or false en
 
 local function refuse_pickle(path)
     local to = path:gsub("%.%w+$", "") .. ".safetensors"
-    core.fail("%s is a pickle, which can run any program when it is read, so Drift reads none. Convert it where PyTorch is: "
-        .. "python3 -c \"import torch, safetensors.torch as s; t = torch.load('%s', map_location='cpu', weights_only=True); "
+    core.fail("%s is a pickle, which can run any program when it is read, so Drift reads none. Convert it where "
+        .. "PyTorch is: python3 -c \"import torch, safetensors.torch as s; "
+        .. "t = torch.load('%s', map_location='cpu', weights_only=True); "
         .. "s.save_file({k: v.clone().contiguous() for k, v in t.items()}, '%s')\"", path, path, to)
 end
 
@@ -167,8 +168,8 @@ local function add_folder(self, folder, wanted)
     self.variant = variant ~= "" and variant or nil
     if #here.single > 0 then return add_file(self, folder .. "/" .. single_of(folder, here.single)) end
     if #here.index > 0 then return add_from_index(self, folder, the_only(folder, here.index, "indices")) end
-    core.fail("%s: has %d shards (%s) but no index (*.safetensors.index.json) that says what is in them; a list of files "
-        .. "is another way to name them", folder, here.shards, variant_text(variant))
+    core.fail("%s: has %d shards (%s) but no index (*.safetensors.index.json) that says what is in them; a list of "
+        .. "files is another way to name them", folder, here.shards, variant_text(variant))
 end
 
 -- ---- opening --------------------------------------------------------------------------------------------------------
@@ -178,7 +179,8 @@ local function check_options(options)
     for key, value in next, options do
         if not known[key] then
             local near = core.nearest(tostring(key), { "variant", "ignore" })
-            core.fail("drift.weights has no option '%s'%s", tostring(key), near and "; did you mean '" .. near .. "'?" or "")
+            core.fail("drift.weights has no option '%s'%s", tostring(key),
+                near and "; did you mean '" .. near .. "'?" or "")
         end
         if type(value) ~= known[key] then
             core.fail("drift.weights: %s must be a %s, not a %s", key, known[key], core.type(value))
@@ -192,7 +194,9 @@ end
 
 local function open(path, options)
     options = options or {}
-    if type(options) ~= "table" then core.fail("drift.weights takes a table of options, not a %s", core.type(options)) end
+    if type(options) ~= "table" then
+        core.fail("drift.weights takes a table of options, not a %s", core.type(options))
+    end
     check_options(options)
     local self = setmetatable({ entries = {} }, meta)
     if core.type(path) == "table" then
@@ -254,19 +258,22 @@ function methods:tensor(name, dtype)
 end
 
 -- ---- other names ----------------------------------------------------------------------------------------------------
--- The same tensors under other names. names: { old = new, ... }, or a function of (name, shape) that gives the new name;
--- nil: it stays; false: it is left out (nobody will ask for it). In place of a new name there may be a list of what
--- becomes of the tensor, such as { { name = "q.weight", every = 192, first = 0, rows = 64, shape = { 512, 512 } }, ... }:
+-- The same tensors under other names. names: { old = new, ... }, or a function of (name, shape) that gives the new
+-- name; nil: it stays; false: it is left out (nobody will ask for it). In place of a new name there may be a list of
+-- what becomes of it, such as { { name = "q.weight", every = 192, first = 0, rows = 64, shape = { 512, 512 } }, ... }:
 -- rows [first, first + rows) of each `every` rows (all, without them), in that shape (its own, without it).
 local function target(self, old, to)
     local entry = self.entries[old]
     if type(to) == "string" then to = { name = to } end
     if type(to) ~= "table" or type(to.name) ~= "string" then
-        core.fail("W:renamed: '%s' becomes a %s; a name, false or a list of { name = ... } is expected", old, core.type(to))
+        core.fail("W:renamed: '%s' becomes a %s; a name, false or a list of { name = ... } is expected", old,
+            core.type(to))
     end
     if entry.every and (to.every or to.shape) then core.fail("W:renamed: '%s' is part of a tensor already", old) end
-    return to.name, { file = entry.file, name = entry.name, shape = to.shape or entry.shape, every = to.every or entry.every,
-                      first = to.first or entry.first, rows = to.rows or entry.rows }
+    return to.name, {
+        file = entry.file, name = entry.name, shape = to.shape or entry.shape, every = to.every or entry.every,
+        first = to.first or entry.first, rows = to.rows or entry.rows,
+    }
 end
 
 function methods:renamed(names)
@@ -314,8 +321,8 @@ function methods:give(root, trainable, place, build)
     local module = build()
     local misfits = core.weights_taken(root, list)
     local found = {}
-    for _, kind in ipairs { { "missing", "missing" }, { "misshapen", "of another shape" }, { "mistyped", "of another type" },
-                            { "extra", "not expected" } } do
+    for _, kind in ipairs { { "missing", "missing" }, { "misshapen", "of another shape" },
+                            { "mistyped", "of another type" }, { "extra", "not expected" } } do
         local texts = misfits[kind[1]]
         table.sort(texts)
         if #texts > 0 then found[#found + 1] = ("%s: %s"):format(kind[2], some(texts)) end

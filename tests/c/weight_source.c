@@ -1,5 +1,5 @@
-/* Networks that take their weights from files: what is large is read where it lies, what does not fit is listed and does not
- * stop the build, files close with the last tensor, and memory running out at any allocation is an error and leaks nothing. */
+/* Networks that take their weights from files: what is large is read where it lies, what does not fit is listed and
+ * does not stop the build, files close with the last tensor, and memory running out at any allocation is an error. */
 #include "../host.h"
 #include "module.h"
 #include "tensor.h"

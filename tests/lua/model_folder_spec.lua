@@ -230,52 +230,92 @@ local malformed = {
     ["an index without a unet"] = { 1, { [index] = set("unet", nil) }, index, "unet is missing" },
     ["a unet of another class"] = { 1, { [index] = set("unet", { "diffusers", "UNet2DModel" }) }, index,
                                     "unet is a \"UNet2DModel\"; it may be UNet2DConditionModel" },
-    ["a unet that is no pair"] = { 1, { [index] = set("unet", "UNet2DConditionModel") }, index, "unet = \"UNet2DConditionModel\" must be [library, class]" },
-    ["another scheduler"] = { 1, { [index] = set("scheduler", { "diffusers", "DPMSolverMultistepScheduler" }) }, index,
-                              "scheduler is a \"DPMSolverMultistepScheduler\"" },
+    ["a unet that is no pair"] = {
+        1, { [index] = set("unet", "UNet2DConditionModel") },
+        index, "unet = \"UNet2DConditionModel\" must be [library, class]" },
+    ["another scheduler"] = {
+        1, { [index] = set("scheduler", { "diffusers", "DPMSolverMultistepScheduler" }) }, index,
+        "scheduler is a \"DPMSolverMultistepScheduler\"" },
     ["another text encoder"] = { 1, { [index] = set("text_encoder", { "transformers", "CLIPTextModel" }) }, index,
                                  "text_encoder is a \"CLIPTextModel\"; it may be T5EncoderModel" },
     ["no unet folder"] = { 1, { unet = false }, "", "the folder unet is missing" },
     ["no unet config"] = { 1, { [unet] = false }, unet, "is missing" },
     ["a unet config that is no JSON"] = { 1, { [unet] = "{]" }, unet, "is not valid JSON" },
     ["a unet config that is null"] = { 1, { [unet] = "null" }, unet, "no JSON object" },
-    ["a unet config of another class"] = { 1, { [unet] = set("_class_name", "UNet2DModel") }, unet, "_class_name = \"UNet2DModel\"" },
+    ["a unet config of another class"] = {
+        1, { [unet] = set("_class_name", "UNet2DModel") }, unet, "_class_name = \"UNet2DModel\"" },
     ["channels that are text"] = { 1, { [unet] = set("in_channels", "3") }, unet, "in_channels = \"3\"" },
-    ["channels that are too many"] = { 1, { [unet] = set("out_channels", 9) }, unet, "out_channels = 9 does not fit images of 3 channels" },
-    ["a block that is not known"] = { 1, { [unet] = set("mid_block_type", "UNetMidBlock2D") }, unet, "mid_block_type = \"UNetMidBlock2D\"" },
-    ["a key that is not known"] = { 1, { [unet] = set("block_out_chanels", { 8 }) }, unet, "did you mean block_out_channels" },
-    ["a network of the other stage"] = { 1, { [unet] = function(t) t.class_embed_type, t.in_channels = "timestep", 6 end }, unet,
-                                         "class_embed_type = \"timestep\" makes a network of stage 2, but IFPipeline is of stage 1" },
-    ["a pipeline of the other stage"] = { 2, { [unet] = function(t) t.class_embed_type, t.in_channels = null, 3 end }, unet,
-                                          "makes a network of stage 1, but IFSuperResolutionPipeline is of stage 2" },
-    ["an odd number of channels in stage II"] = { 2, { [unet] = set("in_channels", 5) }, unet, "in_channels = 5 must be even" },
+    ["channels that are too many"] = {
+        1, { [unet] = set("out_channels", 9) }, unet, "out_channels = 9 does not fit images of 3 channels" },
+    ["a block that is not known"] = {
+        1, { [unet] = set("mid_block_type", "UNetMidBlock2D") }, unet, "mid_block_type = \"UNetMidBlock2D\"" },
+    ["a key that is not known"] = {
+        1, { [unet] = set("block_out_chanels", { 8 }) }, unet, "did you mean block_out_channels" },
+    ["a network of the other stage"] = {
+        1, { [unet] = function(t) t.class_embed_type, t.in_channels = "timestep", 6 end }, unet,
+        "class_embed_type = \"timestep\" makes a network of stage 2, but IFPipeline is of stage 1" },
+    ["a pipeline of the other stage"] = {
+        2, { [unet] = function(t) t.class_embed_type, t.in_channels = null, 3 end }, unet,
+        "makes a network of stage 1, but IFSuperResolutionPipeline is of stage 2" },
+    ["an odd number of channels in stage II"] = {
+        2, { [unet] = set("in_channels", 5) }, unet, "in_channels = 5 must be even" },
     ["no scheduler folder"] = { 1, { scheduler = false }, "", "the folder scheduler is missing" },
     ["no scheduler config"] = { 1, { [scheduler] = false }, scheduler, "is missing" },
-    ["a scheduler config that is cut"] = { 1, { [scheduler] = "{\"_class_name\": \"DDPM" }, scheduler, "is not valid JSON" },
+    ["a scheduler config that is cut"] = {
+        1, { [scheduler] = "{\"_class_name\": \"DDPM" }, scheduler, "is not valid JSON" },
     ["a scheduler config that is a list"] = { 1, { [scheduler] = "[1]" }, scheduler, "no JSON object" },
-    ["a scheduler of another class"] = { 1, { [scheduler] = set("_class_name", "DDIMScheduler") }, scheduler, "_class_name = \"DDIMScheduler\"" },
-    ["another schedule"] = { 1, { [scheduler] = set("beta_schedule", "laplace") }, scheduler, "beta_schedule = \"laplace\" is not supported; it may be linear" },
+    ["a scheduler of another class"] = {
+        1, { [scheduler] = set("_class_name", "DDIMScheduler") }, scheduler, "_class_name = \"DDIMScheduler\"" },
+    ["another schedule"] = {
+        1, { [scheduler] = set("beta_schedule", "laplace") },
+        scheduler, "beta_schedule = \"laplace\" is not supported; it may be linear" },
     ["no schedule"] = { 1, { [scheduler] = set("beta_schedule", nil) }, scheduler, "beta_schedule is missing" },
-    ["betas of its own"] = { 1, { [scheduler] = set("trained_betas", { 0.1, 0.2 }) }, scheduler, "trained_betas = [0.1, 0.2] is not supported" },
-    ["betas that are too large"] = { 1, { [scheduler] = function(t) t.beta_schedule, t.beta_end = "linear", 2 end }, scheduler, "beta_end = 2 is outside" },
-    ["another prediction"] = { 1, { [scheduler] = set("prediction_type", "v_prediction") }, scheduler, "prediction_type = \"v_prediction\" is not supported; it may be epsilon" },
-    ["another variance"] = { 1, { [scheduler] = set("variance_type", "learned") }, scheduler, "variance_type = \"learned\"" },
-    ["a variance that the network has not"] = { 1, { [unet] = set("out_channels", 3) }, scheduler, "variance_type = \"learned_range\"", "out_channels = 3" },
-    ["zero terminal noise"] = { 1, { [scheduler] = set("rescale_betas_zero_snr", true) }, scheduler, "rescale_betas_zero_snr = true is not supported" },
-    ["another spacing"] = { 1, { [scheduler] = set("timestep_spacing", "karras") }, scheduler, "timestep_spacing = \"karras\"" },
-    ["steps that are no whole number"] = { 1, { [scheduler] = set("num_train_timesteps", 10.5) }, scheduler, "num_train_timesteps = 10.5 must be an integer" },
-    ["no steps"] = { 1, { [scheduler] = set("num_train_timesteps", 0) }, scheduler, "num_train_timesteps = 0 is outside" },
-    ["an offset past the end"] = { 1, { [scheduler] = set("steps_offset", 1000) }, scheduler, "steps_offset = 1000 is outside" },
-    ["a threshold that is text"] = { 1, { [scheduler] = set("thresholding", "yes") }, scheduler, "thresholding = \"yes\" must be a boolean" },
-    ["a ratio beyond one"] = { 1, { [scheduler] = set("dynamic_thresholding_ratio", 1.5) }, scheduler, "dynamic_thresholding_ratio = 1.5 is outside" },
-    ["a threshold below one"] = { 1, { [scheduler] = set("sample_max_value", 0.5) }, scheduler, "sample_max_value = 0.5 is outside" },
-    ["a field that is not known"] = { 1, { [scheduler] = set("solver_order", 2) }, scheduler, "solver_order = 2 is not supported" },
-    ["no noising of the small image"] = { 2, { [index] = set("image_noising_scheduler", nil) }, index, "image_noising_scheduler is missing" },
-    ["no folder for the small image's noise"] = { 2, { image_noising_scheduler = false }, "", "the folder image_noising_scheduler is missing" },
-    ["a noising that is not known"] = { 2, { [noising] = set("beta_schedule", 3) }, noising, "beta_schedule = 3 must be a string" },
+    ["betas of its own"] = {
+        1, { [scheduler] = set("trained_betas", { 0.1, 0.2 }) },
+        scheduler, "trained_betas = [0.1, 0.2] is not supported" },
+    ["betas that are too large"] = {
+        1, { [scheduler] = function(t) t.beta_schedule, t.beta_end = "linear", 2 end },
+        scheduler, "beta_end = 2 is outside" },
+    ["another prediction"] = {
+        1, { [scheduler] = set("prediction_type", "v_prediction") },
+        scheduler, "prediction_type = \"v_prediction\" is not supported; it may be epsilon" },
+    ["another variance"] = {
+        1, { [scheduler] = set("variance_type", "learned") }, scheduler, "variance_type = \"learned\"" },
+    ["a variance that the network has not"] = {
+        1, { [unet] = set("out_channels", 3) },
+        scheduler, "variance_type = \"learned_range\"", "out_channels = 3" },
+    ["zero terminal noise"] = {
+        1, { [scheduler] = set("rescale_betas_zero_snr", true) },
+        scheduler, "rescale_betas_zero_snr = true is not supported" },
+    ["another spacing"] = {
+        1, { [scheduler] = set("timestep_spacing", "karras") }, scheduler, "timestep_spacing = \"karras\"" },
+    ["steps that are no whole number"] = {
+        1, { [scheduler] = set("num_train_timesteps", 10.5) },
+        scheduler, "num_train_timesteps = 10.5 must be an integer" },
+    ["no steps"] = {
+        1, { [scheduler] = set("num_train_timesteps", 0) }, scheduler, "num_train_timesteps = 0 is outside" },
+    ["an offset past the end"] = {
+        1, { [scheduler] = set("steps_offset", 1000) }, scheduler, "steps_offset = 1000 is outside" },
+    ["a threshold that is text"] = {
+        1, { [scheduler] = set("thresholding", "yes") }, scheduler, "thresholding = \"yes\" must be a boolean" },
+    ["a ratio beyond one"] = {
+        1, { [scheduler] = set("dynamic_thresholding_ratio", 1.5) },
+        scheduler, "dynamic_thresholding_ratio = 1.5 is outside" },
+    ["a threshold below one"] = {
+        1, { [scheduler] = set("sample_max_value", 0.5) }, scheduler, "sample_max_value = 0.5 is outside" },
+    ["a field that is not known"] = {
+        1, { [scheduler] = set("solver_order", 2) }, scheduler, "solver_order = 2 is not supported" },
+    ["no noising of the small image"] = {
+        2, { [index] = set("image_noising_scheduler", nil) }, index, "image_noising_scheduler is missing" },
+    ["no folder for the small image's noise"] = {
+        2, { image_noising_scheduler = false }, "", "the folder image_noising_scheduler is missing" },
+    ["a noising that is not known"] = {
+        2, { [noising] = set("beta_schedule", 3) }, noising, "beta_schedule = 3 must be a string" },
     ["no text encoder config"] = { 1, { [text] = false }, text, "is missing" },
-    ["a text encoder of another kind"] = { 1, { [text] = set("model_type", "clip_text_model") }, text, "model_type = \"clip_text_model\"" },
-    ["a tokenizer folder without a tokenizer"] = { 1, { ["tokenizer/spiece.model"] = false }, "tokenizer", "neither spiece.model nor tokenizer.json" },
+    ["a text encoder of another kind"] = {
+        1, { [text] = set("model_type", "clip_text_model") }, text, "model_type = \"clip_text_model\"" },
+    ["a tokenizer folder without a tokenizer"] = {
+        1, { ["tokenizer/spiece.model"] = false }, "tokenizer", "neither spiece.model nor tokenizer.json" },
 }
 
 describe("a malformed folder with", function()
