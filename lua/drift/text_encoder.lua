@@ -7,7 +7,8 @@
 -- guidance needs, is encoded along with them.
 -- T5-XXL has 9.5 GB of weights. They stay in their mapped file, are used where they lie, and are let go when encode returns,
 -- with what the device kept of them: the image model then has the memory. keep = true: they stay, for more prompts.
---   options: folder, or text_encoder and tokenizer (folders, or the tokenizer's file); variant ("fp16"), length (77), keep
+--   options: folder, or text_encoder and tokenizer (folders, or the tokenizer's file); variant ("fp16"), length (77), keep,
+--   clean (false): prompts are captions from the web, see clean_caption.lua
 local core = require "drift.core"
 local drift = require "drift"
 
@@ -40,12 +41,13 @@ local function options_of(given)
 end
 
 local function open(given)
-    local o = drift.accept("text_encoder", options_of(given), {}, { "folder", "text_encoder", "tokenizer", "variant", "length", "keep" })
+    local o = drift.accept("text_encoder", options_of(given), {}, { "folder", "text_encoder", "tokenizer", "variant", "length", "keep", "clean" })
     if not o.folder and not (o.text_encoder and o.tokenizer) then
         core.fail("text_encoder: needs a folder that has text_encoder/ and tokenizer/, or both by name")
     end
     local folder = o.folder and o.folder:gsub("(.)/+$", "%1")
-    local self = { path = o.text_encoder or folder .. "/text_encoder", variant = o.variant, length = o.length or 77, keep = o.keep }
+    local self = { path = o.text_encoder or folder .. "/text_encoder", variant = o.variant, length = o.length or 77, keep = o.keep,
+                   clean = o.clean }
     if math.type(self.length) ~= "integer" or self.length < 1 or self.length > 4096 then
         core.fail("text_encoder: length = %s should be a whole number from 1 to 4096", tostring(self.length))
     end
@@ -79,7 +81,7 @@ end
 function methods:tokenize(prompts)
     local ids, mask = {}, {}
     for i, p in ipairs(check_prompts(prompts)) do
-        local prompt = drift.prompt(p)
+        local prompt = (self.clean and drift.clean_caption or drift.prompt)(p)
         local pieces = #self.tokenizer:encode(prompt)
         if pieces > self.length - 1 then
             drift.note("prompt %d has %d pieces; the text encoder takes %d, so its end is cut off", i, pieces, self.length - 1)

@@ -36,6 +36,45 @@ describe("drift.prompt", function()
     end)
 end)
 
+describe("drift.clean_caption", function()
+    it("makes of a caption what diffusers makes of it", function()
+        for _, pair in ipairs {
+            { "An oil painting of people around a campfire", "an oil painting of people around a campfire" },
+            { "A photo of a man wearing a hat (1920x1080)", "a photo of a man wearing a hat" },
+            { "this-is-my-cute-cat-photo", "this is my cute cat photo" },
+            { "a cat -- sitting, on_a_mat", "a cat - sitting, on_a_mat" },
+            { "Visit https://www.example.com/path/page for more", "visit for more" },
+            { "mail me@example.com", "mail me" }, { "a &amp; b", "a b" },
+            { "&quot;quoted&quot; text", "\"quoted\" text" }, { "<b>bold</b> move", "bold move" },
+            { "<person> walking", "person walking" }, { "\"hello world\"", "hello world" },
+            { "“curly” ‘quotes’", "curly\" 'quotes" }, { "漢字 and text", "and text" },
+            { "dash — en – em ― bar", "dash - en - em - bar" }, { "192.168.0.1 is home", "is home" },
+            { "line\\nbreak", "line break" }, { "#12 pencil", "pencil" }, { "id 1234567 end", "id end" },
+            { "foo.png bar.jpeg baz", "baz" }, { "\"\"\"SALE\"\"\"", "sale" }, { "wait... what..", "wait what" },
+            { "***AUSVERKAUFT***, #AUSVERKAUFT", "ausverkauft , ausverkauft" }, { "jc6640 shoes", "shoes" },
+            { "jc6640vc boots", "boots" }, { "worldwide free shipping now", "now" },
+            { "click for more stuff", "stuff" }, { "a jpg image", "a" }, { "page 12 of book", "of book" },
+            { "10x20 grid", "grid" }, { "3.5×4.5 cm", "cm" }, { "name : value", "name: value" },
+            { "a,b.c/d", "a, b. c d" }, { "1,000 dollars", "1,000 dollars" }, { "caf%C3%A9", "café" },
+            { "½ cup · sugar © me", "cup sugar me" }, { "@user hello @other", "hello" },
+            { "U.S.A. flag", "u. s. a. flag" }, { "trailing-", "trailing" }, { ".hidden", "" },
+            { "naïve café, déjà vu", "naïve café, déjà vu" }, { "html &nbsp; space", "html space" },
+            { "https://", "" }, { "a < b > c", "a < b > c" },
+        } do
+            assert.are.equal(pair[2], drift.clean_caption(pair[1]))
+        end
+    end)
+
+    it("takes any bytes, of any length", function()
+        for _, text in ipairs { "", "\0\xff\xfe%", "&#99999999999; &#xFFFFFFF; &#1114112;", ("a."):rep(4000), ("<a"):rep(4000), ("x.com"):rep(1600),
+                             ("1"):rep(8192), ("a1"):rep(4096) } do
+            assert.is_string(drift.clean_caption(text))
+        end
+        refused(function() drift.clean_caption(3) end, "string")
+        refused(function() drift.clean_caption(("a"):rep(8193)) end, "8193 bytes")
+    end)
+end)
+
 describe("the T5 encoder", function()
     local function config(change)
         local c = drift.read_json(tiny .. "config.json")
