@@ -25,7 +25,7 @@ static const double measured_from = 2e8; /* multiplications */
 static const char *const form_names[DR_CONV_FORMS] = { "onednn", "outer", "winograd", "winograd_small" };
 
 typedef struct choice {
-    int64_t key[KEY]; /* kind, dtype, B, Ci, H, W, Co, k, stride, padding, bias and add, threads */
+    int64_t key[KEY]; /* kind, dtype, B, Ci, H, W, Co, k, stride, padding, with what else, threads */
     int form;         /* -1: an empty slot */
 } choice;
 
@@ -100,7 +100,7 @@ static uint64_t hash(const void *data, size_t bytes) /* FNV-1a */
 static choice choice_for(const dr_conv_call *c, int64_t threads)
 {
     const conv_shape *s = c->shape;
-    const int64_t with = s->bias + 2 * (s->add != NULL);
+    const int64_t with = s->bias + 2 * (s->add != NULL) + 4 * s->frozen + 8 * (s->weight_dtype != DR_F32);
     return (choice){ { c->kind, s->dtype, s->B, s->Ci, s->H, s->W, s->Co, s->k, s->stride, s->padding, with, threads },
                      -1 };
 }
@@ -254,6 +254,7 @@ static int choose(const dr_kargs *a, const dr_conv_call *c, runner run)
     if (known->form >= 0 && suits(c, known->form)) return known->form;
     if (!table.writable || table.used >= MOST / 2) return by_rule(c);
     chosen.form = measure(a, c, run);
+    if (c->shape->frozen && chosen.form != DR_CONV_ONEDNN) dr_onednn_forget(((cpu *)a->backend)->onednn, c->weight, 1);
     if (dr_failed() != DR_OK) return chosen.form;
     add(&chosen);
     read_file(); /* what other processes have added meanwhile */

@@ -7,28 +7,6 @@
 #include <omp.h>
 #include <string.h>
 
-/* ---- weights: U [panels][points^2][K][PANEL] ---------------------------------------------------------------------- */
-
-/* One input channel, LANES output channels */
-static void transform_weight(const winograd_conv *w, const float *weight, int64_t k, int64_t panel, int64_t half,
-                             float *u)
-{
-    int64_t phase, place[MOST_TAPS * MOST_TAPS];
-    const int64_t first = dr_winograd_panel(w, panel, &phase) + half * LANES, channels = w->out.C - first;
-    const int64_t ci = k % w->in.padded, taps = w->taps * w->taps;
-    vec taken[MOST_TAPS * MOST_TAPS] = { { 0 } };
-    dr_winograd_taps(w, k / w->in.padded, phase, place);
-    for (int64_t i = 0; i < taps; i++) {
-        float lane[LANES] = { 0 };
-        for (int64_t co = 0; co < LANES && co < channels; co++)
-            if (place[i] >= 0 && ci < w->in.C)
-                lane[co] = weight[(first + co) * w->weight_out + ci * w->weight_in + place[i]];
-        taken[i] = *(const vec_unaligned *)lane;
-    }
-    dr_winograd_from_weight(w->form, taken, u + (panel * w->points * w->points * w->K + k) * PANEL + half * LANES,
-                            w->K * PANEL);
-}
-
 /* ---- blocks of tiles ---------------------------------------------------------------------------------------------- */
 
 static const int64_t block_bytes = 512 << 10, past_bytes = 16 << 20; /* of V and M; of y */
@@ -127,7 +105,7 @@ static bool goes_past(const winograd_conv *w)
     return bytes >= past_bytes && y->C % line == 0 && y->pitch % line == 0 && (uintptr_t)y->data % 64 == 0;
 }
 
-static void convolve(const dr_kargs *a, const winograd_conv *w, const float *weight, const float *bias)
+static void convolve(const dr_kargs *a, const winograd_conv *w, const void *weight, const float *bias)
 {
     const int64_t threads = omp_get_max_threads();
     const sizes z = sizes_of(w, threads);
@@ -140,7 +118,7 @@ static void convolve(const dr_kargs *a, const winograd_conv *w, const float *wei
     {
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < w->panels * w->K; i++)
-            for (int64_t half = 0; half < 2; half++) transform_weight(w, weight, i % w->K, i / w->K, half, u);
+            dr_winograd_filter(w, weight, i % w->K, i / w->K, u);
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < w->tiles; t += z.tiles)
             block(w, &z, t, dr_min64(t + z.tiles, w->tiles), u, bias, past, zeros, own + omp_get_thread_num() * z.each);
@@ -148,14 +126,14 @@ static void convolve(const dr_kargs *a, const winograd_conv *w, const float *wei
     }
 }
 
-void dr_winograd_gather(const dr_kargs *a, const conv_shape *s, int form, dr_winograd_image large, const float *weight,
+void dr_winograd_gather(const dr_kargs *a, const conv_shape *s, int form, dr_winograd_image large, const void *weight,
                         const float *bias, dr_winograd_image small)
 {
     const winograd_conv w = dr_winograd_gathering(s, form, large, small);
     convolve(a, &w, weight, bias);
 }
 
-void dr_winograd_spread(const dr_kargs *a, const conv_shape *s, int form, dr_winograd_image small, const float *weight,
+void dr_winograd_spread(const dr_kargs *a, const conv_shape *s, int form, dr_winograd_image small, const void *weight,
                         const float *bias, dr_winograd_image large)
 {
     const winograd_conv w = dr_winograd_spreading(s, form, small, large);

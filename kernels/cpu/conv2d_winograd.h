@@ -1,6 +1,6 @@
 /* conv2d_winograd.h: convolutions with fewer multiplications than they have terms (Winograd): kernels 3x3 with stride 1
  * and kernels 3x3 and 4x4 with stride 2, their gradients, and their transposes. Images are f32 or bf16 (the shape's
- * dtype); weights, their gradients and all that lies between are f32. */
+ * dtype), weights f32, f16 or bf16; their gradients and all that lies between are f32. */
 #ifndef DRIFT_CPU_CONV2D_WINOGRAD_H
 #define DRIFT_CPU_CONV2D_WINOGRAD_H
 
@@ -22,10 +22,10 @@ typedef struct dr_winograd_image {
 } dr_winograd_image;
 
 /* small = act(conv2d(large, weight) + bias + add), act and add in s; weight [Co,Ci,k,k], bias [Co] or NULL */
-void dr_winograd_gather(const dr_kargs *a, const conv_shape *s, int form, dr_winograd_image large, const float *weight,
+void dr_winograd_gather(const dr_kargs *a, const conv_shape *s, int form, dr_winograd_image large, const void *weight,
                         const float *bias, dr_winograd_image small);
 /* large = its gradient, given small's; the same as a transposed convolution, which may have a bias [Ci] */
-void dr_winograd_spread(const dr_kargs *a, const conv_shape *s, int form, dr_winograd_image small, const float *weight,
+void dr_winograd_spread(const dr_kargs *a, const conv_shape *s, int form, dr_winograd_image small, const void *weight,
                         const float *bias, dr_winograd_image large);
 /* dw [Co,Ci,k,k], and db [Co] where s->bias */
 void dr_winograd_weight(const dr_kargs *a, const conv_shape *s, int form, dr_winograd_image large,

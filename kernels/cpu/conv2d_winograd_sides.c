@@ -15,7 +15,7 @@ static int form_of(const conv_shape *s, int form)
 
 bool dr_winograd_suits(const conv_shape *s, int form)
 {
-    if (s->weight_dtype != DR_F32 || s->bias_dtype != DR_F32) return false;
+    if (s->bias_dtype != DR_F32) return false;
     if (s->k > 4 || s->stride > 2 || !(taps_of(s) == 3 || (taps_of(s) == 2 && s->stride == 2))) return false;
     return form == 1 || dr_min64(s->Ho, s->Wo) >= dr_winograd_forms[form_of(s, form)].tile;
 }
@@ -25,7 +25,7 @@ static winograd_conv common(const conv_shape *s, int form)
     const int chosen = form_of(s, form);
     const winograd_form *f = &dr_winograd_forms[chosen];
     return (winograd_conv){
-        .form = chosen, .type = s->dtype, .points = f->points, .tile = f->tile, .taps = f->taps, .B = s->B,
+        .form = chosen, .type = s->dtype, .weight_type = s->weight_dtype, .points = f->points, .tile = f->tile, .taps = f->taps, .B = s->B,
         .stride = s->stride, .k = s->k, .act = s->act, .add_rows = s->add_rows, .add = s->add
     };
 }

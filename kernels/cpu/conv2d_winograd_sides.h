@@ -16,7 +16,7 @@ typedef struct winograd_side {
 } winograd_side;
 
 typedef struct winograd_conv {
-    int form, type; /* of images: DR_F32 or DR_BF16 */
+    int form, type, weight_type; /* of images: DR_F32 or DR_BF16; of weights: DR_F16 as well */
     int64_t points, tile, taps; /* the first two squared are the matrices, and a tile's outputs */
     winograd_side in, out;
     int64_t B, grid_h, grid_w, tiles_h, tiles_w, tiles; /* tiles: of all images */
@@ -33,6 +33,9 @@ winograd_conv dr_winograd_spreading(const conv_shape *s, int form, dr_winograd_i
 
 /* Where the taps [taps^2] between two phases lie in a kernel [k,k]; -1: such a tap is not there */
 void dr_winograd_taps(const winograd_conv *w, int64_t in_phase, int64_t out_phase, int64_t *place);
+
+/* One input channel k of K and one panel of output channels: its taps transformed, into U (conv2d_winograd_filter.c) */
+void dr_winograd_filter(const winograd_conv *w, const void *weight, int64_t k, int64_t panel, float *u);
 
 /* The first channel of a panel, and its phase */
 static inline int64_t dr_winograd_panel(const winograd_conv *w, int64_t panel, int64_t *phase)

@@ -2,6 +2,7 @@
 #include "weight_pack.h"
 #include "bf16.h"
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum { SLOTS = 1024, HUGE_PAGE = 2 << 20 };
 
@@ -71,6 +72,7 @@ dr_weight_pack *dr_weight_pack_add(dr_weight_packs *all, const void *weight, con
     if (!p) return NULL;
     *p = (dr_weight_pack){ .next = *slot, .weight = weight, .dtype = dtype, .count = count };
     p->data = aligned_alloc(align, (bytes + align - 1) / align * align);
+    if (p->data && align == HUGE_PAGE) (void)madvise(p->data, bytes, MADV_HUGEPAGE); /* a hint */
     *slot = p;
     if (!p->data || dnnl_memory_desc_clone(&p->layout, layout) != dnnl_success) {
         drop(slot);
