@@ -1,5 +1,5 @@
-/* bind_tokenizer.c: tokenizers as scripts see them: text -> ids, alone or as a text encoder wants them (cut, eos, padded),
- * and back. */
+/* bind_tokenizer.c: tokenizers as scripts see them: text -> ids, alone or as a text encoder wants them (cut, eos,
+ * padded), and back. */
 #include "bind.h"
 
 #include <string.h>
@@ -50,7 +50,8 @@ static int tokenizer_encode(lua_State *L) /* encode(text [, { length = }]): ids,
     const char *text = luaL_checklstring(L, 2, &bytes);
     const int64_t length = bind_option_integer(L, 3, "length", 0);
     int64_t n = 0;
-    if (length < 0 || length > 1 << 20) return bind_error(L, "length = %lld is outside [1, %d]", (long long)length, 1 << 20);
+    if (length < 0 || length > 1 << 20)
+        return bind_error(L, "length = %lld is outside [1, %d]", (long long)length, 1 << 20);
     if (length > 0 && (v.info.eos < 0 || v.info.pad < 0))
         return bind_error(L, "this vocabulary has no piece for %s, so that a text cannot be of a given length",
                           v.info.eos < 0 ? "the end (eos)" : "padding (pad)");
@@ -78,7 +79,8 @@ static int tokenizer_decode(lua_State *L) /* decode(ids) -> text */
         const int64_t id = lua_tointegerx(L, -1, &whole);
         lua_pop(L, 1);
         if (!whole || id < 0 || id >= v.info.pieces)
-            return bind_error(L, "id %lld of the list is no whole number in [0, %lld]", (long long)i + 1, (long long)v.info.pieces - 1);
+            return bind_error(L, "id %lld of the list is no whole number in [0, %lld]", (long long)i + 1,
+                              (long long)v.info.pieces - 1);
         ids[i] = (int32_t)id;
     }
     size_t bytes = 0;

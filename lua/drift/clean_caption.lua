@@ -1,8 +1,8 @@
--- clean_caption.lua: a caption from the web as DeepFloyd IF's text encoder saw it in training: without links, markup, file and
--- article names, shop talk and ornaments.
+-- clean_caption.lua: a caption from the web as DeepFloyd IF's text encoder saw it in training: without links, markup,
+-- file and article names, shop talk and ornaments.
 --   drift.clean_caption(text) -> text       in lower case and stripped too: in place of drift.prompt
--- The rules are those of IF's pipelines, run twice as there, but for the repair of misread encodings (ftfy); of HTML, tags go
--- and the common entities are read. Bytes of characters beyond ASCII count as letters.
+-- The rules are those of IF's pipelines, run twice as there, but for the repair of misread encodings (ftfy); of HTML,
+-- tags go and the common entities are read. Bytes of characters beyond ASCII count as letters.
 local drift = require "drift"
 
 local W <const> = "%w_\x80-\xff"               -- in a word
@@ -17,14 +17,19 @@ local function set_of(points)
   return set
 end
 
-local dashes <const> = set_of { 0x58A, 0x5BE, 0x1400, 0x1806, 0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2015, 0x2E17, 0x2E1A,
-                                0x2E3A, 0x2E3B, 0x2E40, 0x301C, 0x3030, 0x30A0, 0xFE31, 0xFE32, 0xFE58, 0xFE63, 0xFF0D }
-local double_quotes <const>, single_quotes <const> = set_of { 0xB4, 0xAB, 0xBB, 0x201C, 0x201D, 0xA8 }, set_of { 0x2018, 0x2019 }
+local dashes <const> = set_of { 0x58A, 0x5BE, 0x1400, 0x1806, 0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2015, 0x2E17,
+                                0x2E1A, 0x2E3A, 0x2E3B, 0x2E40, 0x301C, 0x3030, 0x30A0, 0xFE31, 0xFE32, 0xFE58,
+                                0xFE63, 0xFF0D }
+local double_quotes <const> = set_of { 0xB4, 0xAB, 0xBB, 0x201C, 0x201D, 0xA8 }
+local single_quotes <const> = set_of { 0x2018, 0x2019 }
 local ornaments <const> = set_of { 0xAE, 0x2022, 0xA9, 0x2122, 0xB7, 0xBA, 0xBD, 0xBE, 0xBF, 0xA1, 0xA7 }
-local entities <const> = { amp = "&", lt = "<", gt = ">", quot = '"', apos = "'", nbsp = "\u{A0}", copy = "\u{A9}", reg = "\u{AE}",
-                           trade = "\u{2122}", hellip = "\u{2026}", ndash = "\u{2013}", mdash = "\u{2014}", lsquo = "\u{2018}",
-                           rsquo = "\u{2019}", ldquo = "\u{201C}", rdquo = "\u{201D}", laquo = "\u{AB}", raquo = "\u{BB}",
-                           eacute = "\u{E9}", egrave = "\u{E8}", times = "\u{D7}", middot = "\u{B7}", bull = "\u{2022}" }
+local entities <const> = {
+  amp = "&", lt = "<", gt = ">", quot = '"', apos = "'", nbsp = "\u{A0}", copy = "\u{A9}", reg = "\u{AE}",
+  trade = "\u{2122}", hellip = "\u{2026}", ndash = "\u{2013}", mdash = "\u{2014}", lsquo = "\u{2018}",
+  rsquo = "\u{2019}", ldquo = "\u{201C}", rdquo = "\u{201D}", laquo = "\u{AB}", raquo = "\u{BB}", eacute = "\u{E9}",
+  egrave = "\u{E8}",
+  times = "\u{D7}", middot = "\u{B7}", bull = "\u{2022}",
+}
 local without_semicolon <const> = {}
 for name in ("amp lt gt quot nbsp copy reg laquo raquo eacute egrave times middot"):gmatch "%a+" do
   without_semicolon[name] = entities[name]
@@ -50,13 +55,14 @@ local function address(s, at)
 end
 
 local function without_addresses(s)
-  s = s:gsub(from .. "https?:/+", function(link) return link:match "^https?:///(/+)$" or "" end):gsub(from .. "https?:[%w%%]", "")
+  s = s:gsub(from .. "https?:/+", function(link) return link:match "^https?:///(/+)$" or "" end)
+  s = s:gsub(from .. "https?:[%w%%]", "")
   local parts, at = {}, 1
   while at <= #s do
     local word = s:find(from .. "[%w.%-]", at)
     if not word then break end
     local after = address(s, word)
-    local to_here = after or word + #s:match("^[%w.%-]*", word)                      -- none in here: none in its end either
+    local to_here = after or word + #s:match("^[%w.%-]*", word)                -- none in here: none in its end either
     parts[#parts + 1] = s:sub(at, after and word - 1 or to_here - 1)
     at = to_here
   end
@@ -82,7 +88,7 @@ local function standard(c)
   if single_quotes[c] then return "'" end
   if drift.prompt(c) == "" then return " " end                                      -- white space
   local point = utf8.len(c) == 1 and utf8.codepoint(c) or 0
-  return point >= 0x31C0 and point <= 0x9FFF and "" or c                            -- strokes, enclosed letters, ideographs
+  return point >= 0x31C0 and point <= 0x9FFF and "" or c                      -- strokes, enclosed letters, ideographs
 end
 
 local function file_names(word)
@@ -102,7 +108,8 @@ local character <const> = "[\xC2-\xF4][\x80-\xBF]+"
 
 local function without_names(s)
   s = s:gsub("&quot;?", ""):gsub("&amp", ""):gsub("%d%d?%d?%.%d%d?%d?%.%d%d?%d?%.%d%d?%d?", " "):gsub("%d:%d%d%s+$", "")
-  s = s:gsub("\\n", " "):gsub("#%d%d?%d?" .. to, ""):gsub("#%d%d%d%d%d+" .. to, ""):gsub(from .. "%d%d%d%d%d%d+" .. to, "")
+  s = s:gsub("\\n", " "):gsub("#%d%d?%d?" .. to, ""):gsub("#%d%d%d%d%d+" .. to, "")
+  s = s:gsub(from .. "%d%d%d%d%d%d+" .. to, "")
   return (s:gsub("%S+", file_names))
 end
 
@@ -128,7 +135,9 @@ local function without_shop_talk(s)
   end
   for _, ending in ipairs(files) do s = s:gsub(from .. ending .. "%simages?", ""):gsub(from .. ending, "") end
   s = s:gsub(from .. "page%s+%d+" .. to, ""):gsub(from .. "%d*%a+%d+%a+%d+%w*" .. to, " ")
-  for _, times in ipairs { "x", "\u{445}", "\u{D7}" } do s = s:gsub(from .. "%d+%.?%d*" .. times .. "%d+%.?%d*" .. to, "") end
+  for _, times in ipairs { "x", "\u{445}", "\u{D7}" } do
+    s = s:gsub(from .. "%d+%.?%d*" .. times .. "%d+%.?%d*" .. to, "")
+  end
   return s
 end
 

@@ -1,11 +1,13 @@
 -- embeddings.lua: what a text encoder made of prompts, kept with them: most people compute these once.
 --   e = drift.embeddings.load(path [, { null = path }])     e:save(path)
---   e.tokens [N,L,D] f32    e.mask [N,L], or nil    e.null [1,L,D]: of the empty prompt, or nil    e.prompts, e.model: texts, or nil
---   e:condition(which) -> { tokens =, null = { tokens = } } for drift.sample: a row's number, a prompt, a list of such;
---                         all rows without
--- .safetensors holds all of it. Files of others are taken as well: prompt_embeds and negative_prompt_embeds, as diffusers
--- calls them; or a tensor [L,D] or [1,L,D] for each prompt, under the prompt's name ("null": the empty one). .npy holds
--- tokens alone, [L,D] or [N,L,D].
+--   e.tokens [N,L,D] f32    e.mask [N,L], or nil    e.null [1,L,D]: of the empty prompt, or nil
+--   e.prompts, e.model      texts, or nil
+--   e:condition(which)      { tokens =, null = { tokens = } } for drift.sample. which: a row's number, a prompt, a list
+--   of
+--                           such; all rows without
+-- .safetensors holds all of it. Files of others are taken as well: prompt_embeds and negative_prompt_embeds, as
+-- diffusers calls them; or a tensor [L,D] or [1,L,D] for each prompt, under the prompt's name ("null": the empty one).
+-- .npy holds tokens alone, [L,D] or [N,L,D].
 local core = require "drift.core"
 local drift = require "drift"
 
@@ -77,8 +79,9 @@ local function from_named_prompts(path, file)
         if #shape == 3 and shape[1] == 1 then table.remove(shape, 1) end
         first = first or { name = name, shape = shape }
         if #shape ~= 2 or text(shape) ~= text(first.shape) then
-            core.fail("%s: has neither tokens nor prompt_embeds, and '%s' is %s: where each prompt has a tensor, all are [L,D] or "
-                .. "[1,L,D], of one size ('%s' is %s)", path, name, text(file:shape(name)), first.name, text(file:shape(first.name)))
+            core.fail("%s: has neither tokens nor prompt_embeds, and '%s' is %s: where each prompt has a tensor, all "
+                .. "are [L,D] or [1,L,D], of one size ('%s' is %s)", path, name, text(file:shape(name)), first.name,
+                text(file:shape(first.name)))
         end
         local t = file:tensor(name, "f32"):reshape(1, shape[1], shape[2])
         if name == "null" or name == "" then
@@ -101,19 +104,21 @@ local function from_safetensors(path)
     end
     local tokens = tensor("tokens", "prompt_embeds")
     if not tokens then return from_named_prompts(path, file) end
-    return { tokens = tokens, null = tensor("null", "negative_prompt_embeds"), mask = tensor("mask", "prompt_attention_mask"),
-             prompts = read_prompts(path, file.metadata), model = file.metadata.model }
+    return { tokens = tokens, null = tensor("null", "negative_prompt_embeds"),
+             mask = tensor("mask", "prompt_attention_mask"), prompts = read_prompts(path, file.metadata),
+             model = file.metadata.model }
 end
 
 local function refuse_pickle(path)
-    core.fail("%s is a pickle, which can run any program when it is read, so Drift reads none. Where PyTorch is, a dictionary of "
-        .. "prompts is converted by: python3 -c \"import torch, safetensors.torch as s; d = torch.load('%s', map_location='cpu', "
-        .. "weights_only=True); s.save_file({k or 'null': v.float().contiguous().clone() for k, v in d.items()}, '%s')\"",
+    core.fail("%s is a pickle, which can run any program when it is read, so Drift reads none. Where PyTorch is, a "
+        .. "dictionary of prompts is converted by: python3 -c \"import torch, safetensors.torch as s; "
+        .. "d = torch.load('%s', map_location='cpu', weights_only=True); "
+        .. "s.save_file({k or 'null': v.float().contiguous().clone() for k, v in d.items()}, '%s')\"",
         path, path, (path:gsub("%.%w+$", "") .. ".safetensors"))
 end
 
 local function read(path)
-    if type(path) ~= "string" or path == "" then core.fail("embeddings are loaded from a path, not from a %s", core.type(path)) end
+    if type(path) ~= "string" then core.fail("embeddings are loaded from a path, not from a %s", core.type(path)) end
     if not core.exists(path) then core.fail("%s: there is no such file", path) end
     local ending = path:match "%.(%w+)$"
     if ending == "npy" then return { tokens = drift.npy.read(path) } end
@@ -172,8 +177,9 @@ local function row_of(self, which)
         local row = self:row(which)
         if row then return row end
         local near = self.prompts and drift.nearest(which, self.prompts)
+        local some = self.prompts and table.concat(self.prompts, ", ", 1, math.min(8, #self.prompts))
         core.fail("these embeddings have no prompt \"%s\"%s", which, near and "; did you mean \"" .. near .. "\"?"
-            or self.prompts and "; they have " .. table.concat(self.prompts, ", ", 1, math.min(8, #self.prompts)) or ", nor any other: name a row")
+            or some and "; they have " .. some or ", nor any other: name a row")
     end
     if math.type(which) ~= "integer" or which < 1 or which > self:count() then
         core.fail("these embeddings have rows 1 to %d, not %s", self:count(), tostring(which))
@@ -195,7 +201,8 @@ function methods:condition(which)
 end
 
 function meta.__tostring(self)
-    return ("embeddings of %d prompts, %s%s"):format(self:count(), text(self.tokens.shape), self.null and "" or ", without the empty one")
+    local lacks = self.null and "" or ", without the empty one"
+    return ("embeddings of %d prompts, %s%s"):format(self:count(), text(self.tokens.shape), lacks)
 end
 
 for name, method in next, methods do methods[name] = core.door(method) end   -- errors show the script's line

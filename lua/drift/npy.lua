@@ -1,8 +1,9 @@
 -- npy.lua: NumPy's .npy files: one tensor of floating-point numbers.
---   drift.npy.read(path) -> tensor f16, f32 or f64, row-major      drift.npy.write(path, tensor)   (f16, f32 or f64; atomic)
--- "\x93NUMPY", major, minor, length of the header (2 bytes in version 1, 4 in 2 and 3), the header, the numbers. The header
--- is a dictionary as Python writes it, of descr, fortran_order and shape, and nothing of it is run. Little-endian; numbers
--- in Fortran's order are brought into rows.
+--   drift.npy.read(path) -> tensor f16, f32 or f64
+--   drift.npy.write(path, tensor)       f16, f32 or f64; appears whole or not at all
+-- "\x93NUMPY", major, minor, length of the header (2 bytes in version 1, 4 in 2 and 3), the header, the numbers. The
+-- header is a dictionary as Python writes it, of descr, fortran_order and shape, and nothing of it is run.
+-- Little-endian; numbers in Fortran's order are brought into rows.
 local core = require "drift.core"
 
 local longest_header <const>, most_dims <const>, most <const> = 65536, 5, 1 << 40
@@ -20,7 +21,8 @@ local function read_header(path, file)
     local magic = file:read(8)
     if not magic or magic:sub(1, 6) ~= "\x93NUMPY" or #magic < 8 then core.fail("%s: is not a .npy file", path) end
     local major, minor = magic:byte(7, 8)
-    if major < 1 or major > 3 or minor ~= 0 then core.fail("%s: version %d.%d of .npy is not known", path, major, minor) end
+    local known = major >= 1 and major <= 3 and minor == 0
+    if not known then core.fail("%s: version %d.%d of .npy is not known", path, major, minor) end
     local form = major == 1 and "<I2" or "<I4"
     local length = string.unpack(form, read_exactly(path, file, major == 1 and 2 or 4, "its header"))
     if length > longest_header then core.fail("%s: its header claims %d bytes, which no tensor needs", path, length) end
@@ -36,10 +38,12 @@ local function read_shape(path, text)
         if not n or n > most then core.fail("%s: its shape (%s) is not a list of sizes up to 2^40", path, text) end
         shape[#shape + 1] = n
         if after == "" and #shape > 1 then break end
-        if after:sub(1, 1) ~= "," then core.fail("%s: its shape (%s) is not written as Python writes it", path, text) end
+        if after:sub(1, 1) ~= "," then core.fail("%s: its shape (%s) is not as Python writes it", path, text) end
         rest = after:match "^,%s*(.*)$"
     end
-    if #shape > most_dims then core.fail("%s: its shape (%s) has %d axes; there may be %d", path, text, #shape, most_dims) end
+    if #shape > most_dims then
+        core.fail("%s: its shape (%s) has %d axes; there may be %d", path, text, #shape, most_dims)
+    end
     return shape
 end
 
@@ -50,7 +54,9 @@ local function read_pair(path, text)
     if key == "descr" and quote then
         local _
         _, value, after = rest:match "^([\"'])([^\"'\\]*)%1(.*)$"
-        if not value then core.fail("%s: its numbers have parts (descr is no text): only plain ones can be read", path) end
+        if not value then
+            core.fail("%s: its numbers have parts (descr is no text): only plain ones can be read", path)
+        end
     elseif key == "fortran_order" then
         value, after = rest:match "^(%a+)(.*)$"
         if value ~= "True" and value ~= "False" then value = nil end
@@ -80,9 +86,11 @@ end
 local function check_type(path, descr)
     if types[descr] then return types[descr] end
     if descr:find "O" then
-        core.fail("%s: holds Python objects, which is a pickle and can run any program: Drift reads none. Save the arrays alone", path)
+        core.fail("%s: holds Python objects, which is a pickle and can run any program: Drift reads none. Save the "
+            .. "arrays alone", path)
     end
-    core.fail("%s: its numbers are '%s'; <f2, <f4 and <f8 can be read (numpy.save(path, a.astype('<f4')) makes such)", path, descr)
+    core.fail("%s: its numbers are '%s'; <f2, <f4 and <f8 can be read (numpy.save(path, a.astype('<f4')) makes such)",
+        path, descr)
 end
 
 local function reversed(list)
@@ -101,7 +109,8 @@ local function read_numbers(path, file)
     local at = file:seek "cur"
     local there = file:seek "end" - at
     if there ~= n * type_[2] then
-        core.fail("%s: its shape (%s) takes %d bytes, but %d follow its header", path, header.shape, n * type_[2], there)
+        core.fail("%s: its shape (%s) takes %d bytes, but %d follow its header", path, header.shape, n * type_[2],
+            there)
     end
     file:seek("set", at)
     local bytes = read_exactly(path, file, n * type_[2], "its numbers")
@@ -123,9 +132,13 @@ function npy.read(path)
 end
 
 function npy.write(path, tensor)
-    if core.type(tensor) ~= "tensor" then core.fail("drift.npy.write takes a path and a tensor, not a %s", core.type(tensor)) end
+    if core.type(tensor) ~= "tensor" then
+        core.fail("drift.npy.write takes a path and a tensor, not a %s", core.type(tensor))
+    end
     local descr = written[tensor.dtype]
-    if not descr then core.fail("drift.npy.write: a tensor of %s; f16, f32 and f64 are written: t:cast \"f32\"", tensor.dtype) end
+    if not descr then
+        core.fail("drift.npy.write: a tensor of %s; f16, f32 and f64 are written: t:cast \"f32\"", tensor.dtype)
+    end
     local shape = table.concat(tensor.shape, ", ") .. (#tensor.shape == 1 and "," or "")
     local header = ("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }"):format(descr, shape)
     header = header .. (" "):rep(-(#header + 11) % 64) .. "\n"                      -- numbers begin at a multiple of 64

@@ -1,4 +1,4 @@
--- prompt.lua: a prompt as DeepFloyd IF's text encoder was trained on it: in lower case, without white space at its ends.
+-- prompt.lua: a prompt as DeepFloyd IF's text encoder wants it: in lower case, without white space at its ends.
 --   drift.prompt(text) -> text          as Python's text.lower().strip()
 -- Bytes that are not UTF-8 stay as they are; the tokenizer says what becomes of them.
 local tables = require "drift.unicode_case"
@@ -37,8 +37,8 @@ local function characters(text)
   return list
 end
 
--- A capital sigma at the end of a word has another form: a letter before it, and none behind it, whatever stands between
--- that is no letter and ends no word.
+-- A capital sigma at the end of a word has another form: a letter before it, and none behind it, whatever stands
+-- between that is no letter and ends no word.
 local function ends_word(list, i)
   local before, after = i - 1, i + 1
   while ignored[list[before]] do before = before - 1 end
@@ -47,7 +47,8 @@ local function ends_word(list, i)
 end
 
 local spaces = set_of { { 0x09, 0x0D }, { 0x1C, 0x20 }, { 0x85, 0x85 }, { 0xA0, 0xA0 }, { 0x1680, 0x1680 },
-                        { 0x2000, 0x200A }, { 0x2028, 0x2029 }, { 0x202F, 0x202F }, { 0x205F, 0x205F }, { 0x3000, 0x3000 } }
+                        { 0x2000, 0x200A }, { 0x2028, 0x2029 }, { 0x202F, 0x202F }, { 0x205F, 0x205F },
+                        { 0x3000, 0x3000 } }
 
 local function text_of(c) return c < 0 and string.char(-c) or utf8.char(c) end
 

@@ -1,7 +1,7 @@
--- t5_config.lua: what the config.json of a T5 encoder says, checked: every key is used, changes nothing in an encoder, or is
--- refused by its name and value.
---   t5_config("t5_encoder", path or table) -> { vocab, dim, head_dim, heads, hidden, layers, buckets, max_distance, eps,
---                                               gated, act }
+-- t5_config.lua: what the config.json of a T5 encoder says, checked: every key is used, changes nothing in an encoder,
+-- or is refused by its name and value.
+--   t5_config("t5_encoder", path or table)
+--     -> { vocab, dim, head_dim, heads, hidden, layers, buckets, max_distance, eps, gated, act }
 -- A key that is missing has the value that Hugging Face gives it.
 local drift = require "drift"
 
@@ -33,11 +33,12 @@ local fixed <const> = { model_type = "t5", is_decoder = false, pad_token_id = 0,
 local idle <const> = {}
 for name in ([[architectures bos_token_id chunk_size_feed_forward classifier_dropout cross_attention_hidden_size
     decoder_start_token_id dense_act_fn do_sample dropout_rate dtype early_stopping feed_forward_proj finetuning_task
-    gradient_checkpointing id2label initializer_factor is_encoder_decoder is_gated_act label2id layer_norm_epsilon length_penalty
-    max_length min_length n_positions no_repeat_ngram_size num_beams num_decoder_layers num_return_sequences output_attentions
-    output_hidden_states output_past prefix problem_type pruned_heads repetition_penalty return_dict scale_decoder_outputs
-    sep_token_id task_specific_params temperature tie_encoder_decoder tie_word_embeddings tokenizer_class top_k top_p torch_dtype
-    torchscript transformers_version use_bfloat16 use_cache]]):gmatch "%S+" do
+    gradient_checkpointing id2label initializer_factor is_encoder_decoder is_gated_act label2id layer_norm_epsilon
+    length_penalty max_length min_length n_positions no_repeat_ngram_size num_beams num_decoder_layers
+    num_return_sequences output_attentions output_hidden_states output_past prefix problem_type pruned_heads
+    repetition_penalty return_dict scale_decoder_outputs sep_token_id task_specific_params temperature
+    tie_encoder_decoder tie_word_embeddings tokenizer_class top_k top_p torch_dtype torchscript
+    transformers_version use_bfloat16 use_cache]]):gmatch "%S+" do
   idle[name] = true
 end
 
@@ -52,7 +53,8 @@ local function check_names(where, config)
     if type(name) ~= "string" then drift.fail("%s: should be an object of names and values", where) end
     if not known(name) then
       local near = drift.nearest(name, names)
-      drift.fail("%s: %s = %s is not known here%s", where, name, shown(value), near and "; did you mean " .. near .. "?" or "")
+      drift.fail("%s: %s = %s is not known here%s", where, name, shown(value),
+        near and "; did you mean " .. near .. "?" or "")
     end
     if fixed[name] ~= nil and value ~= fixed[name] then
       drift.fail("%s: %s = %s; %s is what can be read", where, name, shown(value), shown(fixed[name]))
@@ -71,7 +73,8 @@ local function read_feed_forward(where, config, o)
   end
   local act, gated = config.dense_act_fn, config.is_gated_act
   if act ~= nil and act ~= form[3] then
-    drift.fail("%s: dense_act_fn = %s does not go with feed_forward_proj = %s, which has %s", where, shown(act), shown(name), form[3])
+    drift.fail("%s: dense_act_fn = %s does not go with feed_forward_proj = %s, which has %s", where, shown(act),
+      shown(name), form[3])
   end
   if gated ~= nil and gated ~= form[1] then
     drift.fail("%s: is_gated_act = %s does not go with feed_forward_proj = %s", where, shown(gated), shown(name))
@@ -102,8 +105,8 @@ return function(where, given)
     drift.fail("%s: layer_norm_epsilon = %s should be a number from 1e-12 to 1", where, shown(o.eps))
   end
   if o.buckets % 4 ~= 0 or o.max_distance <= o.buckets // 4 then
-    drift.fail("%s: relative_attention_num_buckets = %d should be a multiple of 4, and relative_attention_max_distance = %d above "
-      .. "a quarter of it", where, o.buckets, o.max_distance)
+    drift.fail("%s: relative_attention_num_buckets = %d should be a multiple of 4, and relative_attention_max_distance "
+      .. "= %d above a quarter of it", where, o.buckets, o.max_distance)
   end
   read_feed_forward(where, config, o)
   return o

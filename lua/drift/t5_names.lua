@@ -1,5 +1,5 @@
--- t5_names.lua: the weights of a T5 encoder by Hugging Face's names, out of files that have more, or the embedding under its
--- second name: some published files hold it twice, some under that name alone, some with the decoder.
+-- t5_names.lua: the weights of a T5 encoder by Hugging Face's names, out of files that have more, or the embedding
+-- under its second name: some published files hold it twice, some under that name alone, some with the decoder.
 --   local W = drift.t5_names(drift.weights "text_encoder")
 local shared <const>, again <const> = "shared.weight", "encoder.embed_tokens.weight"
 

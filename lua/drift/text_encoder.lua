@@ -3,12 +3,13 @@
 --                                                           drift.model_folder gives, or { folder =, ... }
 --   local e = text:encode { "an oil painting of a village", "a photo of a dog" }       (see embeddings.lua)
 --   e:save "prompts.safetensors"
--- Prompts are in lower case, cut to length - 1 pieces, ended and padded (drift.prompt, the tokenizer). The empty prompt, which
--- guidance needs, is encoded along with them.
--- T5-XXL has 9.5 GB of weights. They stay in their mapped file, are used where they lie, and are let go when encode returns,
--- with what the device kept of them: the image model then has the memory. keep = true: they stay, for more prompts.
---   options: folder, or text_encoder and tokenizer (folders, or the tokenizer's file); variant ("fp16"), length (77), keep,
---   clean (false): prompts are captions from the web, see clean_caption.lua
+-- Prompts are in lower case, cut to length - 1 pieces, ended and padded (drift.prompt, the tokenizer). The empty
+-- prompt, which guidance needs, is encoded along with them.
+-- T5-XXL has 9.5 GB of weights. They stay in their mapped file, are used where they lie, and are let go when encode
+-- returns, with what the device kept of them: the image model then has the memory. keep = true: they stay, for more
+-- prompts.
+--   options: folder, or text_encoder and tokenizer (folders, or the tokenizer's file); variant ("fp16"), length (77),
+--   keep, clean (false): prompts are captions from the web, see clean_caption.lua
 local core = require "drift.core"
 local drift = require "drift"
 
@@ -22,8 +23,9 @@ local function tokenizer_of(path)
         if path:find "%.json$" then return drift.tokenizer.unigram { path = path } end
         return drift.tokenizer.sentencepiece { path = path }
     end
-    if core.exists(path .. "/spiece.model") then return drift.tokenizer.sentencepiece { path = path .. "/spiece.model" } end
-    if core.exists(path .. "/tokenizer.json") then return drift.tokenizer.unigram { path = path .. "/tokenizer.json" } end
+    local model, json = path .. "/spiece.model", path .. "/tokenizer.json"
+    if core.exists(model) then return drift.tokenizer.sentencepiece { path = model } end
+    if core.exists(json) then return drift.tokenizer.unigram { path = json } end
     core.fail("%s: neither spiece.model nor tokenizer.json is in this folder", path)
 end
 
@@ -41,25 +43,26 @@ local function options_of(given)
 end
 
 local function open(given)
-    local o = drift.accept("text_encoder", options_of(given), {}, { "folder", "text_encoder", "tokenizer", "variant", "length", "keep", "clean" })
+    local o = drift.accept("text_encoder", options_of(given), {},
+                           { "folder", "text_encoder", "tokenizer", "variant", "length", "keep", "clean" })
     if not o.folder and not (o.text_encoder and o.tokenizer) then
         core.fail("text_encoder: needs a folder that has text_encoder/ and tokenizer/, or both by name")
     end
     local folder = o.folder and o.folder:gsub("(.)/+$", "%1")
-    local self = { path = o.text_encoder or folder .. "/text_encoder", variant = o.variant, length = o.length or 77, keep = o.keep,
-                   clean = o.clean }
+    local self = { path = o.text_encoder or folder .. "/text_encoder", variant = o.variant, length = o.length or 77,
+                   keep = o.keep, clean = o.clean }
     if math.type(self.length) ~= "integer" or self.length < 1 or self.length > 4096 then
         core.fail("text_encoder: length = %s should be a whole number from 1 to 4096", tostring(self.length))
     end
     if not core.is_folder(self.path) then
-        core.fail("%s: there is no such folder: prompts need a text encoder, or embeddings that were saved before (drift.embeddings.load)",
-            self.path)
+        core.fail("%s: there is no such folder: prompts need a text encoder, or embeddings that were saved before "
+            .. "(drift.embeddings.load)", self.path)
     end
     self.tokenizer = tokenizer_of(o.tokenizer or folder .. "/tokenizer"):instance()
     self.model = drift.models.t5_encoder { config = self.path .. "/config.json" }
     local config = drift.t5_config("text_encoder", self.path .. "/config.json")
     if self.tokenizer:size() > config.vocab then
-        core.fail("the tokenizer has %d pieces, the text encoder in %s an embedding for %d: they do not belong together",
+        core.fail("the tokenizer has %d pieces, the text encoder in %s has %d: they do not belong together",
             self.tokenizer:size(), self.path, config.vocab)
     end
     return setmetatable(self, meta)
@@ -69,7 +72,8 @@ end
 local function check_prompts(prompts)
     if type(prompts) == "string" then return { prompts } end
     if type(prompts) ~= "table" or #prompts == 0 then
-        core.fail("text:encode takes a prompt or a list of prompts, not %s", type(prompts) == "table" and "an empty list" or "a " .. core.type(prompts))
+        core.fail("text:encode takes a prompt or a list of prompts, not %s",
+            type(prompts) == "table" and "an empty list" or "a " .. core.type(prompts))
     end
     for i, p in ipairs(prompts) do
         if type(p) ~= "string" then core.fail("text:encode: prompt %d is a %s, not a text", i, core.type(p)) end
@@ -84,7 +88,8 @@ function methods:tokenize(prompts)
         local prompt = (self.clean and drift.clean_caption or drift.prompt)(p)
         local pieces = #self.tokenizer:encode(prompt)
         if pieces > self.length - 1 then
-            drift.note("prompt %d has %d pieces; the text encoder takes %d, so its end is cut off", i, pieces, self.length - 1)
+            drift.note("prompt %d has %d pieces; the text encoder takes %d, so its end is cut off", i, pieces,
+                self.length - 1)
         end
         ids[i], mask[i] = self.tokenizer:encode(prompt, { length = self.length })
     end
@@ -94,7 +99,8 @@ end
 -- The network, opened where it is not: the file is mapped, and nothing of it read.
 function methods:open()
     if not self.net then
-        self.net = drift.build(self.model, { weights = drift.t5_names(drift.weights(self.path, { variant = self.variant })) })
+        local W = drift.weights(self.path, { variant = self.variant })
+        self.net = drift.build(self.model, { weights = drift.t5_names(W) })
     end
     return self.net
 end
@@ -123,7 +129,8 @@ function methods:encode(prompts)
         local ids, mask = self:tokenize(all)
         local tokens = run(self, ids, mask)
         local N = #prompts
-        return drift.embeddings.make("text_encoder", { tokens = tokens:narrow(0, 0, N):clone(), mask = mask:narrow(0, 0, N):clone(),
+        return drift.embeddings.make("text_encoder", {
+            tokens = tokens:narrow(0, 0, N):clone(), mask = mask:narrow(0, 0, N):clone(),
             null = tokens:narrow(0, N, 1):clone(), prompts = { table.unpack(prompts) }, model = self.path })
     end)
     if not self.keep then self:close() end

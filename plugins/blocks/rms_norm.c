@@ -37,5 +37,5 @@ static dr_tensor *forward(void *self, dr_tensor *x, dr_ctx *ctx)
     return dr_rms_norm(x, n->weight, n->eps); /* [..,D] */
 }
 
-DR_BLOCK(rms_norm, "Normalisation by the root mean square of the last axis", params, .create = create, .forward = forward,
-         .example = "2,5,6", .example_args = DR_STATIC_ARGS(DR_I("normalized_shape", 6)))
+DR_BLOCK(rms_norm, "Normalisation by the root mean square of the last axis", params, .create = create,
+         .forward = forward, .example = "2,5,6", .example_args = DR_STATIC_ARGS(DR_I("normalized_shape", 6)))

@@ -2,8 +2,9 @@
  * Raffel et al. 2020
  *   x <- x + SelfAttention(rms(x), added)
  *   x <- x + DenseReluDense(rms(x))                   [B,L,dim] -> [B,L,dim]
- * The second input is `added`, as t5_attention has it. Branches are computed in its dtype, while x keeps its own: in bf16
- * the sum that runs through all blocks stays f32. T5's values reach beyond what fits into f16, so that is no dtype for it. */
+ * The second input is `added`, as t5_attention has it. Branches are computed in its dtype, while x keeps its own: in
+ * bf16 the sum that runs through all blocks stays f32. T5's values reach beyond what fits into f16, so that is no dtype
+ * for it. */
 #include <drift/plugin.h>
 
 typedef struct {

@@ -1,9 +1,9 @@
 /* charsmap_check.c: a normaliser's table, as bytes from outside:
  *   4 bytes: size of the trie, little-endian | the trie, units of 4 bytes | replacements, each ended by a NUL
- * The trie is a double array (Yata et al. 2007, in the form of darts-clone): from a place p with byte c one comes to unit
- * p ^ c, if that unit has c for its label, and from there to the place p ^ c ^ offset, whose unit holds a value if the
- * flag says so: where a replacement begins. The library follows all that without looking, and has room for 32 values on
- * one way. So every way is walked here before: it must stay inside, and its values too. */
+ * The trie is a double array (Yata et al. 2007, in the form of darts-clone): from a place p with byte c one comes to
+ * unit p ^ c, if that unit has c for its label, and from there to the place p ^ c ^ offset, whose unit holds a value if
+ * the flag says so: where a replacement begins. The library follows all that without looking, and has room for 32
+ * values on one way. So every way is walked here before: it must stay inside, and its values too. */
 #include "model_check.h"
 
 #include <stdbool.h>
@@ -21,7 +21,10 @@ typedef struct trie {
     int64_t count, room;
 } trie;
 
-static uint32_t little_endian(const uint8_t *b) { return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24; }
+static uint32_t little_endian(const uint8_t *b)
+{
+    return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
 static uint32_t label(uint32_t unit) { return unit & (0x80000000u | 0xFF); }
 static bool has_value(uint32_t unit) { return unit >> 8 & 1; }
 static uint32_t value(uint32_t unit) { return unit & 0x7FFFFFFFu; }
@@ -52,7 +55,8 @@ static const char *walk_from(trie *t, uint32_t place)
         const uint32_t next = at ^ offset(unit);
         if (next >= t->n) return "leads out of it";
         if (has_value(unit)) {
-            if (value(little_endian(t->unit + 4 * (size_t)next)) >= t->replacements) return "names a replacement that is not there";
+            if (value(little_endian(t->unit + 4 * (size_t)next)) >= t->replacements)
+                return "names a replacement that is not there";
             if (values + 1 > MOST_VALUES) return "has too many replacements for one text";
         }
         if (wait_at(t, next, values + has_value(unit)) != DR_OK) return "";

@@ -58,7 +58,8 @@ extern "C" void library_info(const library_model *m, int64_t *pieces, int64_t *p
 }
 
 // The pieces' texts, one after the other, are the normalised text; a piece that stands for a byte is called <0xNN>.
-static void append_piece(const sentencepiece::SentencePieceProcessor &p, int id, const std::string &piece, std::string *to)
+static void append_piece(const sentencepiece::SentencePieceProcessor &p, int id, const std::string &piece,
+                         std::string *to)
 {
     unsigned byte = 0;
     if (p.IsByte(id) && std::sscanf(piece.c_str(), "<0x%2X>", &byte) == 1) {
@@ -99,7 +100,8 @@ extern "C" bool library_encode(library_model *m, const char *text, size_t bytes,
     return false;
 }
 
-extern "C" bool library_decode(library_model *m, const int32_t *ids, int64_t n, const char **text, size_t *bytes, char *why)
+extern "C" bool library_decode(library_model *m, const int32_t *ids, int64_t n, const char **text, size_t *bytes,
+                               char *why)
 {
     try {
         const auto status = m->processor.Decode(std::vector<int>(ids, ids + n), &m->text);

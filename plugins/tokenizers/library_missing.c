@@ -6,8 +6,9 @@
 
 static void explain(char *why)
 {
-    snprintf(why, LIBRARY_WHY, "this Drift was built without SentencePiece's library: install libsentencepiece-dev and g++ "
-                               "(Debian's names), then build again");
+    snprintf(why, LIBRARY_WHY,
+             "this Drift was built without SentencePiece's library: install libsentencepiece-dev and g++ "
+             "(Debian's names), then build again");
 }
 
 library_model *library_open(const void *model, size_t bytes, char *why)

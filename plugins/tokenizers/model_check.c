@@ -1,6 +1,6 @@
-/* model_check.c: a SentencePiece model as bytes from outside. The library parses the protocol buffer with care, but of a
- * vocabulary it only expects that it is one, and of user-defined pieces that few begin with each other. So all of that is
- * looked at before the library sees the model. Fields are numbered as in sentencepiece_model.proto. */
+/* model_check.c: a SentencePiece model as bytes from outside. The library parses the protocol buffer with care, but of
+ * a vocabulary it only expects that it is one, and of user-defined pieces that few begin with each other. So all of
+ * that is looked at before the library sees the model. Fields are numbered as in sentencepiece_model.proto. */
 #include "model_check.h"
 
 #include <math.h>
@@ -90,9 +90,11 @@ static dr_status check_piece(pieces *p, span s)
     memcpy(&score, &bits, sizeof score);
     const long long id = (long long)p->n++;
     if (text.at == text.end) return dr_fail(DR_EFORMAT, "%s: piece %lld is empty", p->path, id);
-    if (memchr(text.at, 0, (size_t)(text.end - text.at))) return dr_fail(DR_EFORMAT, "%s: piece %lld has a NUL in it", p->path, id);
+    if (memchr(text.at, 0, (size_t)(text.end - text.at)))
+        return dr_fail(DR_EFORMAT, "%s: piece %lld has a NUL in it", p->path, id);
     if (!isfinite(score)) return dr_fail(DR_EFORMAT, "%s: the score of piece %lld is not a finite number", p->path, id);
-    if (type < 1 || type > TYPE_LAST) return dr_fail(DR_EFORMAT, "%s: piece %lld has the unknown type %llu", p->path, id, (unsigned long long)type);
+    if (type < 1 || type > TYPE_LAST)
+        return dr_fail(DR_EFORMAT, "%s: piece %lld has the unknown type %llu", p->path, id, (unsigned long long)type);
     if (type != TYPE_USER_DEFINED) return DR_OK;
     if ((p->users & (p->users - 1)) == 0) { /* room is a power of two */
         span *more = realloc(p->user, (size_t)(p->users ? 2 * p->users : 1) * sizeof *more);
@@ -125,7 +127,8 @@ static dr_status check_nesting(const pieces *p)
             depth--;
         }
         if (depth == MOST_NESTED)
-            return dr_fail(DR_EFORMAT, "%s: more than %d user-defined pieces begin with each other", p->path, MOST_NESTED);
+            return dr_fail(DR_EFORMAT, "%s: more than %d user-defined pieces begin with each other", p->path,
+                           MOST_NESTED);
         open[depth++] = u;
     }
     return DR_OK;
@@ -153,11 +156,13 @@ static dr_status check_fields(pieces *p, span s)
         dr_status status = DR_OK;
         if (f.number <= DENORMALIZER && f.wire == 2) has[f.number] = true;
         if (f.number == PIECES && f.wire == 2) status = check_piece(p, f.bytes);
-        if ((f.number == NORMALIZER || f.number == DENORMALIZER) && f.wire == 2) status = check_normalizer(p->path, f.bytes);
+        if ((f.number == NORMALIZER || f.number == DENORMALIZER) && f.wire == 2)
+            status = check_normalizer(p->path, f.bytes);
         if (status != DR_OK) return status;
     }
     if (p->n == 0) return dr_fail(DR_EFORMAT, "%s: a vocabulary without a piece", p->path);
-    if (!has[TRAINER] || !has[NORMALIZER]) return broken(p->path, "its settings, which follow the pieces, are not there");
+    if (!has[TRAINER] || !has[NORMALIZER])
+        return broken(p->path, "its settings, which follow the pieces, are not there");
     return check_nesting(p);
 }
 

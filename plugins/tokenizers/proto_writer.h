@@ -1,5 +1,5 @@
-/* proto_writer.h: fields of a protocol buffer, appended to growing bytes. A message is written into bytes of its own and
- * then appended as a field. Running out of memory is remembered in `failed`: it is asked for once, at the end. */
+/* proto_writer.h: fields of a protocol buffer, appended to growing bytes. A message is written into bytes of its own
+ * and then appended as a field. Running out of memory is remembered in `failed`: it is asked for once, at the end. */
 #ifndef DRIFT_TOKENIZERS_PROTO_WRITER_H
 #define DRIFT_TOKENIZERS_PROTO_WRITER_H
 

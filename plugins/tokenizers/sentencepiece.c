@@ -1,7 +1,8 @@
 /* sentencepiece.c: the vocabulary of a SentencePiece model, such as T5's spiece.model.     Kudo & Richardson 2018
  *   ids = argmax over all ways to cut the text into pieces of sum_i log p(piece_i)
- * after the text was normalised by the model's own rules (T5: NFKC, spaces as U+2581). All of it is the library's: malformed UTF-8 becomes U+FFFD byte by byte, NUL is a
- * control character like others, and "</s>" in a text is text, as is every special piece. */
+ * after the text was normalised by the model's own rules (T5: NFKC, spaces as U+2581). All of it is the library's:
+ * malformed UTF-8 becomes U+FFFD byte by byte, NUL is a control character like others, and "</s>" in a text is text, as
+ * is every special piece. */
 #include "vocabulary.h"
 
 #include <stdlib.h>
@@ -29,7 +30,10 @@ static dr_status open_model(void *self)
 
 static void close_model(void *self) { vocabulary_close(&((sentencepiece *)self)->vocabulary); }
 
-static dr_status info(void *self, dr_tokenizer_info *i) { return vocabulary_info(&((sentencepiece *)self)->vocabulary, i); }
+static dr_status info(void *self, dr_tokenizer_info *i)
+{
+    return vocabulary_info(&((sentencepiece *)self)->vocabulary, i);
+}
 
 static const int32_t *encode(void *self, const char *text, size_t bytes, int64_t *n)
 {

@@ -1,8 +1,8 @@
 /* unigram.c: a Hugging Face tokenizer.json of Unigram type (T5's, mT5's) -> the same vocabulary, score by score, as the
  * SentencePiece model that it was made from:  ids = argmax sum_i log p(piece_i) over all ways to cut a text.
- * A SentencePiece model is put together in memory (unigram_json.c) and given to SentencePiece's library, so ids are those of
- * sentencepiece, to the last one: special pieces in a text are text. What would tokenize differently (other models,
- * normalizers, pre-tokenizers) is refused by its name. */
+ * A SentencePiece model is put together in memory (unigram_json.c) and given to SentencePiece's library, so ids are
+ * those of sentencepiece, to the last one: special pieces in a text are text. What would tokenize differently (other
+ * models, normalizers, pre-tokenizers) is refused by its name. */
 #include "unigram_json.h"
 #include "vocabulary.h"
 
@@ -25,7 +25,8 @@ static dr_status open_json(void *self)
     proto model = { 0 };
     char *text = vocabulary_read("unigram", u->path, &bytes);
     if (!text) return dr_failed();
-    if (unigram_model(u->path, text, bytes, &model) == DR_OK) vocabulary_open(&u->vocabulary, u->path, model.data, model.n);
+    if (unigram_model(u->path, text, bytes, &model) == DR_OK)
+        vocabulary_open(&u->vocabulary, u->path, model.data, model.n);
     proto_free(&model);
     free(text);
     return dr_failed();

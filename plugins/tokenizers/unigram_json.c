@@ -37,13 +37,18 @@ static dr_status refuse(const source *s, const char *format, const char *what)
 {
     char text[256];
     snprintf(text, sizeof text, format, what ? what : "(no name)");
-    return dr_fail(DR_EUNSUPPORTED, "%s: %s; a tokenizer.json must do what SentencePiece does. spiece.model, beside it, needs no translation",
-                   s->path, text);
+    return dr_fail(
+        DR_EUNSUPPORTED,
+        "%s: %s; a tokenizer.json must do what SentencePiece does. spiece.model, beside it, needs no translation",
+        s->path, text);
 }
 
 static dr_status malformed(const source *s, const char *what) { return dr_fail(DR_EFORMAT, "%s: %s", s->path, what); }
 
-static const char *text_of(const json_t *object, const char *key) { return json_string_value(json_object_get(object, key)); }
+static const char *text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
 static bool is_type(const json_t *object, const char *type)
 {
     const char *t = text_of(object, "type");
@@ -70,7 +75,8 @@ static dr_status read_normalizer(source *s, const json_t *n, bool inside)
         s->joins_spaces = true;
         return DR_OK;
     }
-    if (!is_type(n, "Sequence") || inside) return refuse(s, "its normalizer %s is not known, or not there", text_of(n, "type"));
+    if (!is_type(n, "Sequence") || inside)
+        return refuse(s, "its normalizer %s is not known, or not there", text_of(n, "type"));
     const json_t *list = json_object_get(n, "normalizers"), *each;
     size_t i;
     if (!json_is_array(list)) return malformed(s, "the normalizer Sequence has no list \"normalizers\"");
@@ -84,7 +90,8 @@ static dr_status read_metaspace(source *s, const json_t *m)
 {
     const json_t *old = json_object_get(m, "add_prefix_space"), *split = json_object_get(m, "split");
     const char *scheme = text_of(m, "prepend_scheme"), *replacement = text_of(m, "replacement");
-    if (!replacement || strcmp(replacement, SPACE) != 0) return refuse(s, "Metaspace writes spaces as \"%s\", not as U+2581", replacement);
+    if (!replacement || strcmp(replacement, SPACE) != 0)
+        return refuse(s, "Metaspace writes spaces as \"%s\", not as U+2581", replacement);
     s->within_words = !json_is_false(split);
     s->prefix = scheme ? strcmp(scheme, "never") != 0 : !json_is_false(old);
     if (scheme && strcmp(scheme, "always") != 0 && strcmp(scheme, "never") != 0 && strcmp(scheme, "first") != 0)
@@ -114,7 +121,8 @@ static dr_status read_post_processor(source *s, const json_t *p)
         s->eos = "</s>";
         return DR_OK;
     }
-    if (!is_type(p, "TemplateProcessing")) return refuse(s, "its post_processor is %s, not TemplateProcessing", text_of(p, "type"));
+    if (!is_type(p, "TemplateProcessing"))
+        return refuse(s, "its post_processor is %s, not TemplateProcessing", text_of(p, "type"));
     const json_t *single = json_object_get(p, "single"), *last = json_array_get(single, 1);
     if (!json_object_get(json_array_get(single, 0), "Sequence") || json_array_size(single) > 2)
         return refuse(s, "its post_processor puts other pieces around a text than one at its end%s", "");
@@ -129,9 +137,11 @@ static dr_status read_model(source *s, const json_t *m)
     if (!is_type(m, "Unigram")) return refuse(s, "its model is %s, not Unigram", text_of(m, "type"));
     if (json_is_true(json_object_get(m, "byte_fallback"))) return refuse(s, "its model has byte_fallback%s", "");
     s->vocab = json_object_get(m, "vocab");
-    if (!json_is_array(s->vocab) || json_array_size(s->vocab) == 0) return malformed(s, "the model's \"vocab\" is no list of pieces");
+    if (!json_is_array(s->vocab) || json_array_size(s->vocab) == 0)
+        return malformed(s, "the model's \"vocab\" is no list of pieces");
     s->unk = json_is_integer(unk) ? json_integer_value(unk) : -1;
-    if (s->unk < 0 || s->unk >= (int64_t)json_array_size(s->vocab)) return malformed(s, "the model's \"unk_id\" is no id of its vocab");
+    if (s->unk < 0 || s->unk >= (int64_t)json_array_size(s->vocab))
+        return malformed(s, "the model's \"unk_id\" is no id of its vocab");
     return DR_OK;
 }
 
@@ -144,8 +154,10 @@ static dr_status read_added(source *s, const json_t *list)
     json_array_foreach((json_t *)(uintptr_t)list, i, each) {
         const json_t *id = json_object_get(each, "id");
         const char *content = text_of(each, "content");
-        if (!json_is_integer(id) || json_integer_value(id) < 0 || !content) return malformed(s, "an added token has no id or no content");
-        if (!json_is_true(json_object_get(each, "special"))) return refuse(s, "its added token \"%s\" is not special", content);
+        if (!json_is_integer(id) || json_integer_value(id) < 0 || !content)
+            return malformed(s, "an added token has no id or no content");
+        if (!json_is_true(json_object_get(each, "special")))
+            return refuse(s, "its added token \"%s\" is not special", content);
         const size_t at = (size_t)json_integer_value(id);
         if (at >= json_array_size(s->vocab)) continue; /* no text can become it */
         const char *piece = json_string_value(json_array_get(json_array_get(s->vocab, at), 0));
@@ -165,10 +177,11 @@ static dr_status read_source(source *s, const json_t *root)
         read_added(s, json_object_get(root, "added_tokens")) != DR_OK)
         return dr_failed();
     if (s->splits || (s->strips && s->joins_spaces)) return DR_OK;
-    return refuse(s, "it keeps spaces that SentencePiece takes out: there is neither WhitespaceSplit nor %s", "Strip and Replace \" {2,}\"");
+    return refuse(s, "it keeps spaces that SentencePiece takes out: there is neither WhitespaceSplit nor %s",
+                  "Strip and Replace \" {2,}\"");
 }
 
-/* ---- the model ---------------------------------------------------------------------------------------------------- */
+/* ---- the model --------------------------------------------------------------------------------------------------- */
 
 static int digit(char c)
 {
@@ -203,7 +216,8 @@ static int type_of(const source *s, size_t id, const char *piece)
 {
     if ((int64_t)id == s->unk) return UNKNOWN;
     if (s->special[id]) return CONTROL;
-    return s->within_words && strstr(piece + 1, SPACE) ? UNUSED : NORMAL; /* words are cut before pieces are looked for */
+    const bool never = s->within_words && strstr(piece + 1, SPACE); /* words are cut before pieces are looked for */
+    return never ? UNUSED : NORMAL;
 }
 
 static dr_status write_pieces(const source *s, proto *model)

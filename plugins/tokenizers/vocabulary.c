@@ -51,7 +51,8 @@ dr_status vocabulary_open(vocabulary *v, const char *path, const void *model, si
     if (model_check(path, model, bytes) != DR_OK) return dr_failed();
     v->model = library_open(model, bytes, why);
     if (v->model) return DR_OK;
-    if (strstr(why, "ParseFromArray")) snprintf(why, sizeof why, "is not a SentencePiece model, or it is cut short or altered");
+    if (strstr(why, "ParseFromArray"))
+        snprintf(why, sizeof why, "is not a SentencePiece model, or it is cut short or altered");
     return dr_fail(DR_EFORMAT, "%s: %s", path, why);
 }
 

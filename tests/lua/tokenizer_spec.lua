@@ -1,5 +1,5 @@
--- tokenizer_spec.lua: vocabularies: SentencePiece's models and tokenizer.json, what they do with any text, and files that
--- are cut short or altered.
+-- tokenizer_spec.lua: vocabularies: SentencePiece's models and tokenizer.json, what they do with any text, and files
+-- that are cut short or altered.
 local drift = require "drift"
 
 local tiny <const> = drift.home .. "/tests/data/tokenizer/"
@@ -13,7 +13,8 @@ local function refused(f, ...)
     return message
 end
 
-local function write(path, bytes)                              -- drift.write_file waits for the disk, thousands of times here
+-- drift.write_file waits for the disk, thousands of times here.
+local function write(path, bytes)
     local f = assert(io.open(path, "wb"))
     f:write(bytes)
     f:close()
@@ -21,8 +22,9 @@ end
 
 -- Texts with all that a table, a vocabulary and a terminal can stumble over.
 local function texts()
-    local list = { "", " ", "a photo of a boat", "  leading and   inner  ", "the lake\tand\nthe sea", "e\u{301} and \u{fb03}",
-                   "\u{3000}wide\u{3000}", "\u{ad}soft\u{ad}", "\u{2026}", "\u{2581}low\u{2581} line", "</s> <pad> <unk>",
+    local list = { "", " ", "a photo of a boat", "  leading and   inner  ", "the lake\tand\nthe sea",
+                   "e\u{301} and \u{fb03}", "\u{3000}wide\u{3000}", "\u{ad}soft\u{ad}", "\u{2026}",
+                   "\u{2581}low\u{2581} line", "</s> <pad> <unk>",
                    "nul\0in the night", "bad \xff byte", "cut \xe2\x82", "\xc0\xaf", "\xed\xa0\x80", ("boat "):rep(40),
                    "xyz\u{4e00}\u{4e01} zzz", "<extra_id_0> boat" }
     local f = drift.open(fixture .. "tokens.safetensors")
@@ -69,7 +71,8 @@ describe("a tokenizer", function()
     end)
 
     it("takes special pieces in a text for text", function()
-        for _, t in ipairs { sentencepiece { path = tiny .. "spiece.model" }, unigram { path = tiny .. "tokenizer.json" } } do
+        local model, json = sentencepiece { path = tiny .. "spiece.model" }, unigram { path = tiny .. "tokenizer.json" }
+        for _, t in ipairs { model, json } do
             for _, id in ipairs(t:encode "</s> <pad> <extra_id_0>") do assert.is_true(id > 1 and id < 44) end
         end
     end)
@@ -110,7 +113,8 @@ describe("tokenizer.json", function()
     it("as it is written again, and as older versions wrote it, still opens", function()
         assert.are.equal(48, altered(function() end)())
         altered(function(r)
-            r.pre_tokenizer.pretokenizers[2] = { type = "Metaspace", replacement = "\u{2581}", add_prefix_space = true, str_rep = "\u{2581}" }
+            r.pre_tokenizer.pretokenizers[2] = { type = "Metaspace", replacement = "\u{2581}", str_rep = "\u{2581}",
+                                                 add_prefix_space = true }
             r.post_processor = nil
         end)()
         local old, new = unigram { path = "altered.json" }, unigram { path = tiny .. "tokenizer.json" }
@@ -122,8 +126,10 @@ describe("tokenizer.json", function()
         refused(altered(function(r) r.model.type = "BPE" end), "altered.json", "BPE")
         refused(altered(function(r) r.model.byte_fallback = true end), "byte_fallback")
         refused(altered(function(r) r.normalizer = { type = "NFKC" } end), "NFKC")
-        refused(altered(function(r) r.normalizer = { type = "Sequence", normalizers = drift.json.array { { type = "Lowercase" } } } end), "Lowercase")
-        refused(altered(function(r) r.normalizer = { type = "Replace", pattern = { String = "a" }, content = "b" } end), "Replace")
+        local lower = { type = "Sequence", normalizers = drift.json.array { { type = "Lowercase" } } }
+        refused(altered(function(r) r.normalizer = lower end), "Lowercase")
+        local replace = { type = "Replace", pattern = { String = "a" }, content = "b" }
+        refused(altered(function(r) r.normalizer = replace end), "Replace")
         refused(altered(function(r) r.pre_tokenizer = { type = "ByteLevel" } end), "ByteLevel")
         refused(altered(function(r) r.pre_tokenizer = drift.json.null end), "pre_tokenizer")
         refused(altered(function(r) r.pre_tokenizer = { type = "Metaspace", replacement = "_" } end), "\"_\"")
@@ -132,7 +138,8 @@ describe("tokenizer.json", function()
         refused(altered(function(r) r.pre_tokenizer.pretokenizers[2].prepend_scheme = "last" end), "last")
         refused(altered(function(r) r.pre_tokenizer.pretokenizers[1].type = "Punctuation" end), "Sequence")
         refused(altered(function(r) r.post_processor.type = "BertProcessing" end), "BertProcessing")
-        refused(altered(function(r) table.insert(r.post_processor.single, 1, { SpecialToken = { id = "<s>" } }) end), "post_processor")
+        refused(altered(function(r) table.insert(r.post_processor.single, 1, { SpecialToken = { id = "<s>" } }) end),
+            "post_processor")
         refused(altered(function(r) r.added_tokens[4].special = false end), "<extra_id_3>", "special")
     end)
 
@@ -230,7 +237,8 @@ describe("a model that is", function()
         map = map .. replacements
         local function length(n) return n < 128 and string.char(n) or string.char(n & 127 | 128, n >> 7) end
         local message = string.char(2 << 3 | 2) .. length(#map) .. map
-        return piece("<unk>", 0, 2) .. piece("a", -1, 1) .. field(2, "") .. string.char(3 << 3 | 2) .. length(#message) .. message
+        return piece("<unk>", 0, 2) .. piece("a", -1, 1) .. field(2, "")
+            .. string.char(3 << 3 | 2) .. length(#message) .. message
     end
 
     it("made to lead out of its table is refused", function()
@@ -243,13 +251,15 @@ describe("a model that is", function()
         end
         local function why(...)
             write("altered.model", with_table(...))
-            return refused(function() sentencepiece { path = "altered.model" }:size() end, "altered.model", "precompiled_charsmap")
+            return refused(function() sentencepiece { path = "altered.model" }:size() end, "altered.model",
+                "precompiled_charsmap")
         end
         -- 'a' leads from place 0 to unit 97, from there by offset 256 to place 353, which holds a value.
         local way = { [97] = 97 | 1 << 8 | 256 << 10, [353] = 0x80000000 }
         assert.is_true(open_or_refuse(with_table(units(way), "b\0"), { "aaa" }))
         assert.is_truthy(why(units { [97] = 97 | 1 << 8 | 4096 << 10 }, "b\0"):find "leads out")
-        assert.is_truthy(why(units { [97] = 97 | 1 << 8 | 256 << 10, [353] = 0x80000002 }, "b\0"):find "replacement that is not there")
+        assert.is_truthy(why(units { [97] = 97 | 1 << 8 | 256 << 10, [353] = 0x80000002 },
+            "b\0"):find "replacement that is not there")
         assert.is_truthy(why(units(way), "b"):find "last replacement")
         assert.is_truthy(why(units { [0] = 512 << 10 }, "b\0"):find "leads out")
         -- 'a' leads from a place back to it, with a value each time: more values than the library has room for.

@@ -1,5 +1,5 @@
--- t5.lua: kind t5_encoder: the encoder in the file's neighbour folder `model` (config.json, model.safetensors), what comes
--- out of each of its blocks, and the buckets of relative positions. Run by parity.c, once for each such file.
+-- t5.lua: kind t5_encoder: the encoder in the file's neighbour folder `model` (config.json, model.safetensors), what
+-- comes out of each of its blocks, and the buckets of relative positions. Run by parity.c, once for each such file.
 local drift = require "drift"
 local run = assert(loadfile(drift.home .. "/tests/parity/check.lua", "t"))()
 

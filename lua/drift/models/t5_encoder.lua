@@ -1,14 +1,16 @@
 -- t5_encoder.lua: the encoder of T5, v1.1 (and v1.0), as its config.json says.     Raffel et al. 2020
 --   drift.models.t5_encoder { config = "text_encoder/config.json" }          or a table of what such a file holds
 -- Returns a net spec. Its weights have Hugging Face's names. Called as
---   net(ids, { mask = [B,L] }) -> [B,L,dim] f32          ids [B,L] i32; mask: 0 where a token is padding, 1 where it is not
---   watch:   a function(name, tensor) that is shown hidden.0 (the embedding), hidden.1, ... (after each block but the last)
+--   net(ids, { mask = [B,L] }) -> [B,L,dim] f32          ids [B,L] i32
+--   mask:    0 where a token is padding, 1 where it is not
+--   watch:   a function(name, tensor) that is shown hidden.0 (the embedding), hidden.1, ... (after each block but the
+--   last)
 -- Padding is hidden from the others, and has a result of its own. In bf16 the blocks' branches are bf16, the sum f32.
 local drift = require "drift"
 local t5_config = require "drift.t5_config"
 
--- The number of the bucket for r = key - query: as many for each direction; below n/2 each distance has its own, from there
--- on they widen by a constant factor, up to max_distance.
+-- The number of the bucket for r = key - query: as many for each direction; below n/2 each distance has its own, from
+-- there on they widen by a constant factor, up to max_distance.
 --   floor(ln(a/m)/ln(max_distance/m) (n-m)) is exact where the quotient is a whole number, but for rounding: hence 1e-9
 local function bucket(config, r)
   local n = config.buckets // 2
@@ -30,8 +32,8 @@ local function bias(config, net, L)
   return rows:reshape(1, L, L, config.heads):permute { 0, 3, 1, 2 }
 end
 
--- What is added to the scores: [1,heads,L,L], or [B,heads,L,L] with a mask. A number so low that no score is seen beside it;
--- a power of two, so that what is not hidden gets an exact 0.
+-- What is added to the scores: [1,heads,L,L], or [B,heads,L,L] with a mask. A number so low that no score is seen
+-- beside it; a power of two, so that what is not hidden gets an exact 0.
 local hidden <const> = 2.0 ^ 100
 local relative_bias <const> = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"    -- used by all blocks
 
@@ -43,9 +45,10 @@ end
 local function forward(config, net, ids, c)
   c = c or {}
   local mask, shape = c.mask, ids.shape
-  if #shape ~= 2 or shape[2] < 1 then drift.fail("t5_encoder: ids should be [B,L], got [%s]", table.concat(shape, ",")) end
-  if mask and table.concat(mask.shape, ",") ~= table.concat(shape, ",") then
-    drift.fail("t5_encoder: the mask should be [%s] as the ids are, got [%s]", table.concat(shape, ","), table.concat(mask.shape, ","))
+  local size = table.concat(shape, ",")
+  if #shape ~= 2 or shape[2] < 1 then drift.fail("t5_encoder: ids should be [B,L], got [%s]", size) end
+  if mask and table.concat(mask.shape, ",") ~= size then
+    drift.fail("t5_encoder: the mask should be [%s] as the ids are, got [%s]", size, table.concat(mask.shape, ","))
   end
   if ids.dtype ~= "i32" then ids = ids:cast "i32" end
   if mask and mask.dtype ~= "f32" then mask = mask:cast "f32" end
