@@ -122,6 +122,22 @@ describe("tokenizer.json", function()
         for _, text in ipairs(texts()) do assert.are.same(new:encode(text), old:encode(text)) end
     end)
 
+    it("cuts words before it looks for pieces: one that reaches over a space is never found", function()
+        local plain = unigram { path = tiny .. "tokenizer.json" }:encode "the boat"
+        local function with_piece(split)
+            altered(function(r)
+                r.model.vocab[44] = drift.json.array { "\u{2581}the\u{2581}boat", 0 }
+                r.pre_tokenizer = { type = "Metaspace", replacement = "\u{2581}", prepend_scheme = "always", split = split }
+                r.normalizer = { type = "Sequence", normalizers = drift.json.array {
+                    r.normalizer, { type = "Strip", strip_left = false, strip_right = true },
+                    { type = "Replace", pattern = { Regex = " {2,}" }, content = "\u{2581}" } } }
+            end)()
+            return unigram { path = "altered.json" }:encode "the boat"
+        end
+        assert.are.same(plain, with_piece(true))
+        assert.are.same({ 43 }, with_piece(false))
+    end)
+
     it("that would tokenize differently is refused by the name of what does", function()
         refused(altered(function(r) r.model.type = "BPE" end), "altered.json", "BPE")
         refused(altered(function(r) r.model.byte_fallback = true end), "byte_fallback")
