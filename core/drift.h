@@ -323,6 +323,7 @@ dr_model *dr_model_new(dr_instance *process, dr_net_fn net, void *ctx); /* borro
 void dr_model_free(dr_model *f);
 void dr_model_shares_images(dr_model *f); /* the network takes x [B] with a condition of n B rows, row r for image
     r mod B */
+void dr_model_without_mask(dr_model *f); /* the network pays no heed to the mask: a condition is dropped by null tokens */
 void dr_model_network(dr_model *f, const char *name, dr_net_fn net, void *ctx); /* a further one, for guidance to ask by name */
 void dr_model_guide(dr_model *f, dr_instance *guidance); /* outermost last; borrowed */
 void dr_model_clip(dr_model *f, dr_instance *clip); /* of estimates of x0; NULL: none; borrowed */

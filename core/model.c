@@ -38,6 +38,8 @@ void dr_model_free(dr_model *f)
 }
 
 void dr_model_shares_images(dr_model *f) { f->shares_images = true; }
+
+void dr_model_without_mask(dr_model *f) { f->without_mask = true; }
 void dr_model_clip(dr_model *f, dr_instance *clip) { f->clip = clip; }
 
 void dr_model_network(dr_model *f, const char *name, dr_net_fn net, void *ctx)

@@ -38,6 +38,7 @@ struct dr_model {
     network net[MAX_NETWORKS];
     int networks;
     bool shares_images; /* net[0] does, see drift.h */
+    bool without_mask;  /* net[0] is */
     dr_instance *guidance[MAX_GUIDANCE];
     int guidances, level; /* level: how many of them the next dr_predict runs through */
     cond_pair *cond[MAX_CONDITIONS];

@@ -73,12 +73,23 @@ static dr_tensor *split(dr_tensor *y, dr_tensor *x, dr_tensor **variance)
     return dr_slice(y, 1, 0, image->shape[1]);
 }
 
+/* What the network gets of c. One without a mask cannot be told that its text is dropped: it would answer as if not. */
+static dr_status batch_of(const dr_model *f, const network *net, const dr_cond *c, int64_t B, dr_batch_cond *out)
+{
+    const bool by_mask = c->dropped && dr_cond_is_given(c) && (c->v.label || !c->v.null_tokens);
+    if (by_mask && f->without_mask && net == &f->net[0]) {
+        return dr_fail(DR_EINVAL, "guidance asks the network without its condition, but it has no mask that could drop "
+                                  "it: give condition.null = { tokens = those of the text \"\" }");
+    }
+    return dr_cond_batch(c, B, out);
+}
+
 dr_tensor *dr_network_one(dr_model *f, network *net, dr_tensor *x, double t, const dr_cond *c, dr_tensor **variance)
 {
     const int64_t B = dr_tensor_view(x)->shape[0];
     dr_batch_cond batch;
     *variance = NULL;
-    if (dr_cond_batch(c, B, &batch) != DR_OK) return NULL;
+    if (batch_of(f, net, c, B, &batch) != DR_OK) return NULL;
     dr_tensor *y = run_network(f, net, x, t, &batch, B);
     return y ? split(y, x, variance) : NULL;
 }
@@ -94,7 +105,7 @@ dr_tensor *dr_network_both(dr_model *f, dr_tensor *x, double t, const dr_cond *c
     const int64_t B = dr_tensor_view(x)->shape[0];
     dr_batch_cond a, b;
     *null_half = *variance = NULL;
-    if (dr_cond_batch(c, B, &a) != DR_OK || dr_cond_batch(c->null, B, &b) != DR_OK) return NULL;
+    if (batch_of(f, &f->net[0], c, B, &a) != DR_OK || batch_of(f, &f->net[0], c->null, B, &b) != DR_OK) return NULL;
     const dr_batch_cond both = { .label = join(a.label, b.label), .mask = join(a.mask, b.mask),
                                  .tokens = join(a.tokens, b.tokens),
                                  .tokens_mask = join(a.tokens_mask, b.tokens_mask),

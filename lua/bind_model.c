@@ -186,14 +186,14 @@ static void check_callable(lua_State *L, int index)
     lua_pop(L, 1);
 }
 
-static bool shares_images(lua_State *L, int net) /* as drift.net { shares_images = true } says */
+static bool says(lua_State *L, int net, const char *field) /* as in drift.net { shares_images = true } */
 {
     if (!lua_istable(L, net)) return false;
-    lua_pushliteral(L, "shares_images");
+    lua_pushstring(L, field);
     lua_rawget(L, net);
-    const bool shares = lua_toboolean(L, -1);
+    const bool said = lua_toboolean(L, -1);
     lua_pop(L, 1);
-    return shares;
+    return said;
 }
 
 /* networks = { weak = net, ... } at the top of the stack; what it leaves there holds them. */
@@ -234,7 +234,8 @@ static int core_model(lua_State *L)
     bind_remember(L, 4);
     m->model = dr_model_new(process, run_net, m);
     bind_check(L);
-    if (shares_images(L, 2)) dr_model_shares_images(m->model);
+    if (says(L, 2, "shares_images")) dr_model_shares_images(m->model);
+    if (says(L, 2, "without_mask")) dr_model_without_mask(m->model);
     if (lua_isnil(L, 3)) return 1;
     luaL_checktype(L, 3, LUA_TTABLE);
     if (lua_getfield(L, 3, "guidance") != LUA_TNIL) {

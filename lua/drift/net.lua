@@ -2,7 +2,8 @@
 -- written in Lua, from blocks and ops. drift.build makes a module of it, or of a block or conditioning alone. The core
 -- owns the weights, by their paths ("d1.c.c1.conv.0.weight", PyTorch's names); here are the calls.
 -- shares_images = true: its forward takes x [B] with a condition of n B rows, row r for image r mod B, and gives n B
--- rows; guidance then asks for both halves without repeating x.
+-- rows; guidance then asks for both halves without repeating x. without_mask = true: it does not look at the condition's
+-- mask, so guidance can drop a condition only where null tokens stand for none.
 local core = require "drift.core"
 local precision = require "drift.precision"
 local data = core.spec_data
@@ -13,12 +14,12 @@ local meta = { __name = "drift.module" }
 local roots = setmetatable({}, { __mode = "k" }) -- nets that were built alone: where the precision changes
 local reserved = {                              -- fields of a built net, which children cannot have for names
     handle = true, spec = true, name = true, place = true, path = true, config = true, kind = true, forward = true,
-    named_list = true, shares_images = true,
+    named_list = true, shares_images = true, without_mask = true,
 }
 
 -- ---- specs ----------------------------------------------------------------------------------------------------------
 local fields = { name = "string", config = "table", children = "table", inline = "table", weights = "table",
-                 forward = "function", methods = "table", shares_images = "boolean" }
+                 forward = "function", methods = "table", shares_images = "boolean", without_mask = "boolean" }
 local field_names = {}
 for name in next, fields do field_names[#field_names + 1] = name end
 table.sort(field_names)
@@ -106,7 +107,7 @@ function net.net(definition)
     return core.new_spec {
         kind = "net", name = definition.name, given = given,
         net = { config = config, forward = definition.forward, methods = definition.methods,
-                shares_images = definition.shares_images or false,
+                shares_images = definition.shares_images or false, without_mask = definition.without_mask or false,
                 children = ordered(where, definition.children), inline = ordered(where, definition.inline),
                 weights = ordered_weights(where, definition.weights) },
     }
@@ -121,7 +122,8 @@ local function fill(handle, spec, place)
     local d = data(spec)
     local module = { handle = handle, spec = spec, kind = d.kind, name = d.name, place = place,
                      path = core.module.path(handle), config = d.net and d.net.config or d.params,
-                     forward = d.net and d.net.forward, shares_images = d.net and d.net.shares_images }
+                     forward = d.net and d.net.forward, shares_images = d.net and d.net.shares_images,
+                     without_mask = d.net and d.net.without_mask }
     if not d.net then return setmetatable(module, meta) end
     local function put(name, value)
         if module[name] then core.fail("net %s: two things are called '%s'", place, name) end

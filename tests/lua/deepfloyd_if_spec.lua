@@ -251,6 +251,22 @@ describe("over the steps of a run", function()
   end)
 end)
 
+describe("guidance", function()
+  it("drops the text by null tokens, and is refused without them: the network has no mask", function()
+    local function sampled(condition, guidance)
+      return drift.sample { model = build(1), process = drift.process.ddpm { T = 1000, schedule = drift.schedule.cosine {}, time = "index" },
+                            sampler = drift.sampler.ddpm { steps = 2, variance = "learned_range" }, guidance = guidance, n = 1,
+                            shape = { 3, 8, 8 }, condition = condition, quiet = true }
+    end
+    local tokens, cfg = noise("text", 1, 9, 32), drift.guidance.cfg { scale = 4 }
+    local null = { tokens = noise("none", 1, 9, 32) }
+    assert.error_matches(function() sampled({ tokens = tokens }, cfg) end, "no mask that could drop it: give condition.null")
+    local guided, plain = sampled({ tokens = tokens, null = null }, cfg), sampled { tokens = tokens }
+    assert.is_true(distance(guided, plain) > 1e-3)
+    assert.equal(0, distance(plain, sampled { tokens = tokens, null = null }))
+  end)
+end)
+
 -- Outputs and gradients of all weights together, relative norms: the bounds of precision_spec for networks of this depth.
 describe("in bf16", function()
   local function outcome(precision, stage)

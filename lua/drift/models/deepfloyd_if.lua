@@ -209,6 +209,7 @@ return function(given)
     config = { model = "deepfloyd_if", in_channels = config.in_channels, out_channels = config.out_channels,
                text_features = config.text, image_level = config.image_level, sample_size = config.sample_size },
     children = b.children,
+    without_mask = true,
     forward = function(net, x, c) return forward(plan, net, x, c) end,
   }
 end
