@@ -20,9 +20,10 @@ local function shown(v)
 end
 
 -- A rule is the default and a test of the value, with the words for what the test lets through.
-local function whole(default, least)
-  return { default, function(v) return math.type(v) == "integer" and v >= least and v <= 65536 end,
-           ("a whole number from %d to 65536"):format(least) }
+local function whole(default, least, most)
+  most = most or 65536
+  return { default, function(v) return math.type(v) == "integer" and v >= least and v <= most end,
+           ("a whole number from %d to %d"):format(least, most) }
 end
 local function real(default, low, high)
   return { default, function(v) return type(v) == "number" and v >= low and v <= high end,
@@ -78,7 +79,7 @@ local rules <const> = {
   flip_sin_to_cos = flag(true),
   freq_shift = real(0, 0, 1),
   in_channels = whole(4, 1),
-  layers_per_block = or_list(whole(2, 1)),
+  layers_per_block = or_list(whole(2, 1, 64)),
   mid_block_only_cross_attention = or_null(flag(null)),
   mid_block_scale_factor = real(1, 1e-3, 1e3),
   mid_block_type = one_of("UNetMidBlock2DCrossAttn", "UNetMidBlock2DSimpleCrossAttn"),
@@ -193,6 +194,7 @@ end
 local function levels_of(c)
   local v = c.v
   local n, widths = #v.block_out_channels, v.block_out_channels
+  if n > 12 then c:fail("block_out_channels lists %d levels: 12 at most", n) end
   local down, up = per_level(c, "down_block_types"), per_level(c, "up_block_types")
   local head, layers = per_level(c, "attention_head_dim"), per_level(c, "layers_per_block")
   local only = per_level(c, "only_cross_attention")
