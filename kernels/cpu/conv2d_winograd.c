@@ -1,4 +1,5 @@
-/* conv2d_winograd.c: convolutions by Winograd's forms. A block of tiles is small enough for the second cache:
+/* conv2d_winograd.c: convolutions by Winograd's forms. A block of tiles is small enough for the second cache, or, where
+ * the weights are large, one panel of them is:
  *   V[p] [tiles,K]  = transformed input, for each of the points p
  *   M[p] [tiles,panel of outputs] = V[p] U[p],  U[p] [K,panel] = transformed weights
  *   y = act(M transformed back, plus bias) */
@@ -10,6 +11,8 @@
 /* ---- blocks of tiles ---------------------------------------------------------------------------------------------- */
 
 static const int64_t block_bytes = 512 << 10, past_bytes = 16 << 20; /* of V and M; of y */
+static const int64_t large_weights = 8 << 20, shared_bytes = 12 << 20; /* by panels: of U, from which on; of V */
+enum { TILES = 8 * ROWS }; /* by panels: whose M is made at once */
 
 /* As many tiles as fit, in equal blocks, as many for each thread. */
 static int64_t tiles_at_once(const winograd_conv *w, int64_t threads)
@@ -69,32 +72,42 @@ static void tile_back(const winograd_conv *w, const sizes *z, int64_t t, const f
     dr_conv2d_finish_pixels(&finished, more, pixel);
 }
 
-static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t last, const float *u,
-                  const float *bias, bool past, float *zeros, float *v)
+/* Tiles first to last, as rows of V from `at` on */
+static void read_tiles(const winograd_conv *w, const sizes *z, int64_t first, int64_t last, int64_t at, float *zeros, float *v)
 {
-    const int64_t points = w->points * w->points;
-    float *m = v + points * z->step_v;
     void *pixel[MOST_POINTS * MOST_POINTS];
     for (int64_t t = first; t < last; t++)
         for (int64_t phase = 0; phase < w->in.phases; phase++) {
             dr_winograd_pixels(w, &w->in, t, phase, w->points, zeros, pixel);
             dr_winograd_from_input(w->form, w->type, (const void *const *)pixel, w->in.C,
-                                   v + (t - first) * w->pitch_k + phase * w->in.padded, z->step_v);
+                                   v + (at + t - first) * w->pitch_k + phase * w->in.padded, z->step_v);
         }
-    for (int64_t panel = 0; panel < w->panels; panel++) {
-        int64_t phase;
-        const int64_t c = dr_winograd_panel(w, panel, &phase);
-        for (int64_t p = 0; p < points; p++)
-            dr_winograd_product(last - first, w->K, v + p * z->step_v, w->pitch_k,
-                                u + (panel * points + p) * w->K * PANEL, m + p * z->step_m);
-        for (int64_t t = first; t < last; t++) {
-            dr_winograd_pixels(w, &w->out, t, phase, w->tile, NULL, pixel);
-            for (int64_t i = 0; i < w->tile * w->tile; i++)
-                if (pixel[i]) pixel[i] = (char *)pixel[i] + c * element(w);
-            tile_back(w, z, t, m + (t - first) * PANEL, bias ? bias + c : NULL, pixel, dr_min64(PANEL, w->out.C - c),
-                      past);
-        }
+}
+
+/* One panel of outputs of tiles first to last, which begin at v; u: the panel's weights */
+static void write_panel(const winograd_conv *w, const sizes *z, int64_t first, int64_t last, int64_t panel, const float *v,
+                        const float *u, const float *bias, bool past, float *m)
+{
+    int64_t phase;
+    void *pixel[MOST_POINTS * MOST_POINTS];
+    const int64_t c = dr_winograd_panel(w, panel, &phase), points = w->points * w->points;
+    for (int64_t p = 0; p < points; p++)
+        dr_winograd_product(last - first, w->K, v + p * z->step_v, w->pitch_k, u + p * w->K * PANEL, m + p * z->step_m);
+    for (int64_t t = first; t < last; t++) {
+        dr_winograd_pixels(w, &w->out, t, phase, w->tile, NULL, pixel);
+        for (int64_t i = 0; i < w->tile * w->tile; i++)
+            if (pixel[i]) pixel[i] = (char *)pixel[i] + c * element(w);
+        tile_back(w, z, t, m + (t - first) * PANEL, bias ? bias + c : NULL, pixel, dr_min64(PANEL, w->out.C - c), past);
     }
+}
+
+static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t last, const float *u,
+                  const float *bias, bool past, float *zeros, float *v)
+{
+    const int64_t points = w->points * w->points;
+    read_tiles(w, z, first, last, 0, zeros, v);
+    for (int64_t panel = 0; panel < w->panels; panel++)
+        write_panel(w, z, first, last, panel, v, u + panel * points * w->K * PANEL, bias, past, v + points * z->step_v);
 }
 
 /* An image that the caches would not hold until it is read again is written past them, in whole lines. */
@@ -105,11 +118,46 @@ static bool goes_past(const winograd_conv *w)
     return bytes >= past_bytes && y->C % line == 0 && y->pitch % line == 0 && (uintptr_t)y->data % 64 == 0;
 }
 
+/* Few tiles with large weights: U would not fit any cache, and be read for each block of tiles. So all threads share V of
+ * many tiles, and each transforms a panel of weights just before it uses it. */
+static void convolve_by_panels(const dr_kargs *a, const winograd_conv *w, const void *weight, const float *bias)
+{
+    const int64_t threads = omp_get_max_threads(), points = w->points * w->points, panel_floats = points * w->K * PANEL;
+    const int64_t fit = shared_bytes / (points * w->pitch_k * (int64_t)sizeof(float)), most = fit < TILES ? TILES : fit;
+    const int64_t blocks = (w->tiles + most - 1) / most, tiles = (w->tiles + blocks - 1) / blocks;
+    const sizes z = { .tiles = tiles, .step_v = tiles * w->pitch_k + LANES, .step_m = TILES * PANEL + LANES };
+    const int64_t each = panel_floats + points * z.step_m;
+    float *v = dr_cpu_workspace(a, (size_t)(points * z.step_v + w->pitch_k + threads * each) * sizeof(float));
+    if (!v) return;
+    float *zeros = v + points * z.step_v, *own = zeros + w->pitch_k;
+    const bool past = goes_past(w);
+    memset(zeros, 0, (size_t)w->pitch_k * sizeof(float));
+#pragma omp parallel
+    for (int64_t first = 0; first < w->tiles; first += tiles) {
+        const int64_t last = dr_min64(first + tiles, w->tiles);
+        float *u = own + omp_get_thread_num() * each, *m = u + panel_floats;
+#pragma omp for schedule(static)
+        for (int64_t t = first; t < last; t++) read_tiles(w, &z, t, t + 1, t - first, zeros, v);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t panel = 0; panel < w->panels; panel++) {
+            for (int64_t k = 0; k < w->K; k++) dr_winograd_filter(w, weight, k, panel, u);
+            for (int64_t t = first; t < last; t += TILES)
+                write_panel(w, &z, t, dr_min64(t + TILES, last), panel, v + (t - first) * w->pitch_k, u, bias, past, m);
+        }
+        if (past) dr_winograd_past_done();
+    }
+}
+
 static void convolve(const dr_kargs *a, const winograd_conv *w, const void *weight, const float *bias)
 {
     const int64_t threads = omp_get_max_threads();
     const sizes z = sizes_of(w, threads);
+    if (z.u * (int64_t)sizeof(float) > large_weights) {
+        convolve_by_panels(a, w, weight, bias);
+        return;
+    }
     const bool past = goes_past(w);
+    const int64_t panel_floats = w->points * w->points * w->K * PANEL;
     float *u = dr_cpu_workspace(a, (size_t)(z.u + w->pitch_k + threads * z.each) * sizeof(float));
     if (!u) return;
     float *zeros = u + z.u, *own = zeros + w->pitch_k;
@@ -118,7 +166,7 @@ static void convolve(const dr_kargs *a, const winograd_conv *w, const void *weig
     {
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < w->panels * w->K; i++)
-            dr_winograd_filter(w, weight, i % w->K, i / w->K, u);
+            dr_winograd_filter(w, weight, i % w->K, i / w->K, u + i / w->K * panel_floats);
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < w->tiles; t += z.tiles)
             block(w, &z, t, dr_min64(t + z.tiles, w->tiles), u, bias, past, zeros, own + omp_get_thread_num() * z.each);

@@ -62,7 +62,7 @@ void dr_winograd_filter(const winograd_conv *w, const void *weight, int64_t k, i
 {
     int64_t phase, place[MOST_TAPS * MOST_TAPS];
     const int64_t first = dr_winograd_panel(w, panel, &phase), ci = k % w->in.padded;
-    float *to = u + (panel * w->points * w->points * w->K + k) * PANEL;
+    float *to = u + k * PANEL;
     dr_winograd_taps(w, k / w->in.padded, phase, place);
     for (int64_t half = 0; half < PANEL; half += LANES) {
         vec taken[MOST_TAPS * MOST_TAPS] = { { 0 } };

@@ -34,7 +34,8 @@ winograd_conv dr_winograd_spreading(const conv_shape *s, int form, dr_winograd_i
 /* Where the taps [taps^2] between two phases lie in a kernel [k,k]; -1: such a tap is not there */
 void dr_winograd_taps(const winograd_conv *w, int64_t in_phase, int64_t out_phase, int64_t *place);
 
-/* One input channel k of K and one panel of output channels: its taps transformed, into U (conv2d_winograd_filter.c) */
+/* One input channel k of K and one panel of output channels: its taps transformed, into the panel's part of U,
+ * [points^2][K][PANEL] (conv2d_winograd_filter.c) */
 void dr_winograd_filter(const winograd_conv *w, const void *weight, int64_t k, int64_t panel, float *u);
 
 /* The first channel of a panel, and its phase */

@@ -386,9 +386,35 @@ static void choices_are_read(void **state)
     setenv("DRIFT_CPU_TUNE", "off", 1);
 }
 
+/* Weights that no cache holds are transformed panel by panel: several panels, tiles, and blocks of tiles. */
+static void large_weights_go_by_panels(void **state)
+{
+    static const shape large[] = {
+        { 1, 256, 288, 8, 9, 3, 1, 1 }, { 33, 256, 288, 5, 5, 3, 1, 1 }, { 30, 2600, 32, 5, 5, 3, 1, 1 }, { 1, 300, 300, 9, 7, 4, 2, 1 }
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+        const dr_conv2d_attr attr = { large[i].stride, large[i].padding };
+        const op_case c = case_of(&large[i], "conv2d", &attr);
+        case_run run = { .device = cpu, .dtype = DR_F32, .layout = DR_LAYOUT_CL, .nudged = -1 };
+        case_result want, got;
+        setenv("DRIFT_CPU_CONV", "onednn", 1);
+        if (!run_case(&c, &run, &want)) fail_msg("%s: %s", c.label, dr_error_message());
+        setenv("DRIFT_CPU_CONV", "winograd", 1);
+        if (!run_case(&c, &run, &got)) fail_msg("%s: %s", c.label, dr_error_message());
+        unsetenv("DRIFT_CPU_CONV");
+        const int64_t n = view_count(&want.view[0]);
+        const double off = difference(got.out[0], want.out[0], n);
+        if (!(off <= 2e-5 * largest(want.out[0], n))) fail_msg("%s: off by %g", c.label, off);
+        free_result(&want);
+        free_result(&got);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(large_weights_go_by_panels),
         cmocka_unit_test(every_form_gives_the_sum),
         cmocka_unit_test(every_form_gives_the_transposed_sum),
         cmocka_unit_test(every_form_has_the_epilogue),
