@@ -6,7 +6,6 @@
 #include "pixels.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct {
     dr_tensor *order;
@@ -46,15 +45,12 @@ static dr_status check(const int32_t *order, int64_t n)
                    (long long)bad);
 }
 
-static dr_status set_size(permutation *p, int64_t rows, int64_t columns)
+static int32_t *new_table(int64_t rows, int64_t columns)
 {
-    int32_t *table = realloc(p->table, (size_t)(rows * columns > 0 ? rows * columns : 1) * sizeof *table);
+    int32_t *table = malloc((size_t)(rows * columns > 0 ? rows * columns : 1) * sizeof *table);
     if (!table)
-        return dr_fail(DR_ENOMEM, "view permutation: no memory for %lld x %lld pixels", (long long)rows,
-                       (long long)columns);
-    p->table = table;
-    p->rows = rows, p->columns = columns;
-    return DR_OK;
+        dr_fail(DR_ENOMEM, "view permutation: no memory for %lld x %lld pixels", (long long)rows, (long long)columns);
+    return table;
 }
 
 static dr_status create(void *self)
@@ -68,19 +64,19 @@ static dr_status create(void *self)
     if (v->rank < 1 || v->rank > 2 || (v->rank == 1 && side * side != v->shape[0])) {
         return dr_fail(DR_ESHAPE, "view permutation: order must be [h,w], or a list of the pixels of a square image");
     }
-    if (set_size(p, v->rank == 1 ? side : v->shape[0], v->rank == 1 ? side : v->shape[1]) != DR_OK) return dr_failed();
+    p->rows = v->rank == 1 ? side : v->shape[0], p->columns = v->rank == 1 ? side : v->shape[1];
     if (p->rows * p->columns == 0) return dr_fail(DR_EINVAL, "view permutation: order is empty");
+    p->table = new_table(p->rows, p->columns);
+    if (!p->table) return dr_failed();
     const dr_status status = dr_tensor_read(p->order, DR_I32, p->table);
     return status != DR_OK ? status : check(p->table, p->rows * p->columns);
 }
 
 static void destroy(void *self) { free(((permutation *)self)->table); }
 
-static dr_status ask(permutation *p, int64_t H, int64_t W)
+/* table[H*W] from the function, checked. */
+static dr_status ask_each(const permutation *p, int64_t H, int64_t W, int32_t *table)
 {
-    if (p->table && p->rows == H && p->columns == W) return DR_OK;
-    if (set_size(p, H, W) != DR_OK) return dr_failed();
-    p->rows = 0; /* until all is well */
     for (int64_t i = 0; i < H * W && !dr_failed(); i++) {
         const int64_t from = ((int64_t(*)(int64_t, int64_t, int64_t, int64_t))p->from)(i / W, i % W, H, W);
         if (from < 0 || from >= H * W) {
@@ -88,10 +84,24 @@ static dr_status ask(permutation *p, int64_t H, int64_t W)
                            (long long)(i / W), (long long)(i % W), (long long)H, (long long)W, (long long)from,
                            (long long)(H * W - 1));
         }
-        p->table[i] = (int32_t)from;
+        table[i] = (int32_t)from;
     }
-    if (dr_failed() || check(p->table, H * W) != DR_OK) return dr_failed();
-    p->rows = H;
+    return dr_failed() ? dr_failed() : check(table, H * W);
+}
+
+/* The function may itself look through this view, so p has no table that is half filled. */
+static dr_status ask(permutation *p, int64_t H, int64_t W)
+{
+    if (p->table && p->rows == H && p->columns == W) return DR_OK;
+    int32_t *table = new_table(H, W);
+    if (!table) return dr_failed();
+    if (ask_each(p, H, W, table) != DR_OK) {
+        free(table);
+        return dr_failed();
+    }
+    free(p->table);
+    p->table = table;
+    p->rows = H, p->columns = W;
     return DR_OK;
 }
 

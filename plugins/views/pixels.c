@@ -31,18 +31,20 @@ static dr_tensor *taken(dr_tensor *x, const int32_t *from, int64_t height, int64
     return dr_permute(y, DR_SHAPE(0, 3, 1, 2));
 }
 
-/* Room for the numbers of all of x's pixels; NULL after an error. */
+/* Room for the numbers of all of x's pixels, and of one image where x has none; NULL after an error. */
 static int32_t *numbers_for(const char *view, const dr_view *v)
 {
     if (v->rank != 4) {
         dr_fail(DR_ESHAPE, "view %s: takes images [B,C,H,W], got a tensor of rank %d", view, v->rank);
         return NULL;
     }
-    const int64_t pixels = v->shape[0] * v->shape[2] * v->shape[3];
-    if (pixels > INT32_MAX) {
-        dr_fail(DR_EINVAL, "view %s: %lld pixels; at most 2^31 - 1", view, (long long)pixels);
+    const int64_t B = v->shape[0] > 0 ? v->shape[0] : 1, H = v->shape[2], W = v->shape[3];
+    if (H > 0 && W > 0 && B > INT32_MAX / H / W) {
+        dr_fail(DR_EINVAL, "view %s: %lld images of %lld x %lld pixels; at most 2^31 - 1 pixels", view, (long long)B,
+                (long long)H, (long long)W);
         return NULL;
     }
+    const int64_t pixels = B * H * W;
     int32_t *from = malloc((size_t)(pixels > 0 ? pixels : 1) * sizeof *from);
     if (!from) dr_fail(DR_ENOMEM, "view %s: no memory for the places of %lld pixels", view, (long long)pixels);
     return from;

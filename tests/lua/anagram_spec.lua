@@ -46,6 +46,13 @@ describe("a view", function()
     end }:instance()
     for _ = 1, 3 do assert.are.same({ { { 3, 2, 1 }, { 6, 5, 4 } } }, mirror:apply(picture):totable()) end
     assert.are.equal(1, sizes)                                                         -- asked once for a size
+    local within
+    within = drift.view.permutation { from = function(row, column, H, W)                -- which may look through itself
+      if H == 16 and row + column == 3 then within:apply(drift.ones { 1, 2, 2 }) end
+      return (H - 1 - row) * W + column
+    end }:instance()
+    local tall = noise { 1, 1, 16, 16 }
+    assert.are.equal(0, far(within:apply(tall), drift.view.flip {}:apply(tall)))
     refused(function() return drift.build(drift.view.permutation { order = { 0, 1, 1, 2 } }) end, "pixel 1 is taken twice")
     refused(function() return drift.view.permutation { from = function() return 9 end }:apply(picture) end, "= 9 is outside [0, 5]")
     refused(function() return drift.view.permutation { from = function() error "no idea" end }:apply(picture) end, "no idea")
