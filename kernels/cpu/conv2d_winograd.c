@@ -31,7 +31,7 @@ static sizes sizes_of(const winograd_conv *w, int64_t threads)
 {
     const int64_t points = w->points * w->points, tiles = tiles_at_once(w, threads);
     sizes z = { .tiles = tiles, .step_v = tiles * w->pitch_k + LANES, .step_m = tiles * PANEL + LANES };
-    z.u = w->panels * points * w->K * PANEL;
+    z.u = w->panels * points * dr_winograd_step_u(w);
     z.each = points * (z.step_v + z.step_m);
     return z;
 }
@@ -92,7 +92,8 @@ static void write_panel(const winograd_conv *w, const sizes *z, int64_t first, i
     void *pixel[MOST_POINTS * MOST_POINTS];
     const int64_t c = dr_winograd_panel(w, panel, &phase), points = w->points * w->points;
     for (int64_t p = 0; p < points; p++)
-        dr_winograd_product(last - first, w->K, v + p * z->step_v, w->pitch_k, u + p * w->K * PANEL, m + p * z->step_m);
+        dr_winograd_product(last - first, w->K, v + p * z->step_v, w->pitch_k, u + p * dr_winograd_step_u(w),
+                            m + p * z->step_m);
     for (int64_t t = first; t < last; t++) {
         dr_winograd_pixels(w, &w->out, t, phase, w->tile, NULL, pixel);
         for (int64_t i = 0; i < w->tile * w->tile; i++)
@@ -107,7 +108,7 @@ static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t
     const int64_t points = w->points * w->points;
     read_tiles(w, z, first, last, 0, zeros, v);
     for (int64_t panel = 0; panel < w->panels; panel++)
-        write_panel(w, z, first, last, panel, v, u + panel * points * w->K * PANEL, bias, past, v + points * z->step_v);
+        write_panel(w, z, first, last, panel, v, u + panel * points * dr_winograd_step_u(w), bias, past, v + points * z->step_v);
 }
 
 /* An image that the caches would not hold until it is read again is written past them, in whole lines. */
@@ -122,7 +123,7 @@ static bool goes_past(const winograd_conv *w)
  * many tiles, and each transforms a panel of weights just before it uses it. */
 static void convolve_by_panels(const dr_kargs *a, const winograd_conv *w, const void *weight, const float *bias)
 {
-    const int64_t threads = omp_get_max_threads(), points = w->points * w->points, panel_floats = points * w->K * PANEL;
+    const int64_t threads = omp_get_max_threads(), points = w->points * w->points, panel_floats = points * dr_winograd_step_u(w);
     const int64_t fit = shared_bytes / (points * w->pitch_k * (int64_t)sizeof(float)), most = fit < TILES ? TILES : fit;
     const int64_t blocks = (w->tiles + most - 1) / most, tiles = (w->tiles + blocks - 1) / blocks;
     const sizes z = { .tiles = tiles, .step_v = tiles * w->pitch_k + LANES, .step_m = TILES * PANEL + LANES };
@@ -157,7 +158,7 @@ static void convolve(const dr_kargs *a, const winograd_conv *w, const void *weig
         return;
     }
     const bool past = goes_past(w);
-    const int64_t panel_floats = w->points * w->points * w->K * PANEL;
+    const int64_t panel_floats = w->points * w->points * dr_winograd_step_u(w);
     float *u = dr_cpu_workspace(a, (size_t)(z.u + w->pitch_k + threads * z.each) * sizeof(float));
     if (!u) return;
     float *zeros = u + z.u, *own = zeros + w->pitch_k;

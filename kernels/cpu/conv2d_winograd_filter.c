@@ -74,6 +74,6 @@ void dr_winograd_filter(const winograd_conv *w, const void *weight, int64_t k, i
 #else
         if (ci < w->in.C) take(w, weight, from, channels, place, taken);
 #endif
-        dr_winograd_from_weight(w->form, taken, to + half, w->K * PANEL);
+        dr_winograd_from_weight(w->form, taken, to + half, dr_winograd_step_u(w));
     }
 }

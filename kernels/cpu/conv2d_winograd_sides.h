@@ -35,7 +35,8 @@ winograd_conv dr_winograd_spreading(const conv_shape *s, int form, dr_winograd_i
 void dr_winograd_taps(const winograd_conv *w, int64_t in_phase, int64_t out_phase, int64_t *place);
 
 /* One input channel k of K and one panel of output channels: its taps transformed, into the panel's part of U,
- * [points^2][K][PANEL] (conv2d_winograd_filter.c) */
+ * [points^2][K][PANEL] (conv2d_winograd_filter.c), whose points do not all fall into one place of the caches */
+static inline int64_t dr_winograd_step_u(const winograd_conv *w) { return w->K * PANEL + LANES; }
 void dr_winograd_filter(const winograd_conv *w, const void *weight, int64_t k, int64_t panel, float *u);
 
 /* The first channel of a panel, and its phase */
