@@ -108,7 +108,10 @@ static dr_status linear_compose(dr_tensor *const *in, int n_in, const void *attr
 static dr_status linear_backward(const dr_backward_args *b)
 {
     dr_tensor *dy = rows_of(b->dout[0]); /* [M,N] */
-    if (b->need[0]) b->din[0] = dr_reshape_like(dr_matmul(dy, dr_weight_beside(b->in[1], b->in_view[0].dtype), false, false), &b->in_view[0]);
+    if (b->need[0]) {
+        dr_tensor *weight = dr_weight_beside(b->in[1], b->in_view[0].dtype);
+        b->din[0] = dr_reshape_like(dr_matmul(dy, weight, false, false), &b->in_view[0]);
+    }
     if (b->need[1]) b->din[1] = product_like(dy, rows_of(b->in[0]), true, false, &b->in_view[1]);
     if (dr_given(b->in_view, b->n_in, 2) && b->need[2])
         b->din[2] = dr_to_dtype(dr_sum(dy, 1, (int64_t[]){ 0 }, false), b->in_view[2].dtype);

@@ -21,7 +21,8 @@ typedef struct attention {
 } attention;
 
 typedef struct room { /* of a thread; queries are in lanes */
-    float *q, *scores, *y, *largest, *sum, *k, *v; /* [D,PANEL], [KEYS,PANEL], [D,PANEL], [PANEL], [PANEL], [S,D], [S,D] */
+    float *q, *scores, *y;        /* [D,PANEL], [KEYS,PANEL], [D,PANEL] */
+    float *largest, *sum, *k, *v; /* [PANEL], [PANEL], [S,D], [S,D] */
 } room;
 
 static int64_t room_floats(const attention *t)
@@ -96,7 +97,10 @@ static void soften(const attention *t, room *r, int64_t keys)
     bool larger = false;
     for (int i = 0; i < PANEL; i++) shift[i] = r->largest[i];
     for (int64_t s = 0; s < keys; s++)
-        for (int i = 0; i < PANEL; i++) shift[i] = r->scores[s * PANEL + i] > shift[i] ? r->scores[s * PANEL + i] : shift[i];
+        for (int i = 0; i < PANEL; i++) {
+            const float score = r->scores[s * PANEL + i];
+            shift[i] = score > shift[i] ? score : shift[i];
+        }
     for (int i = 0; i < PANEL; i++) {
         larger |= shift[i] > r->largest[i];
         const float before = r->largest[i];
@@ -145,7 +149,8 @@ static void block(const attention *t, room *r, int64_t b, int64_t h, int64_t fir
 
 /* ---- all of them --------------------------------------------------------------------------------------------------- */
 
-static const float *rows_in_f32(const attention *t, const dr_view *x, int64_t b, int64_t h, bool copy, float *room, int64_t *row)
+static const float *rows_in_f32(const attention *t, const dr_view *x, int64_t b, int64_t h, bool copy, float *room,
+                                int64_t *row)
 {
     *row = copy ? t->D : x->stride[2];
     if (!copy) return row_of(x, b, h, 0);
@@ -177,8 +182,8 @@ static void attention_any(const dr_kargs *a) /* q [B,H,L,D], k and v [B,H,S,D], 
 {
     const dr_view *q = &a->in[0], *k = &a->in[1], *v = &a->in[2];
     const double scale = ((const dr_attention_attr *)a->attr)->scale;
-    attention t = { .B = q->shape[0], .H = q->shape[1], .L = q->shape[2], .S = k->shape[2], .D = q->shape[3], .q = q, .k = k,
-                    .v = v, .y = &a->out[0] };
+    attention t = { .B = q->shape[0], .H = q->shape[1], .L = q->shape[2], .S = k->shape[2], .D = q->shape[3],
+                    .q = q, .k = k, .v = v, .y = &a->out[0] };
     if (dr_numel(t.y) == 0) return;
     t.scale = (float)(scale != 0.0 ? scale : 1.0 / sqrt((double)t.D));
     t.blocks = (t.L + PANEL - 1) / PANEL;

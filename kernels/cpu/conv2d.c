@@ -228,7 +228,8 @@ static void run_form(const dr_kargs *a, const dr_conv_call *c, dr_conv_form form
         dr_winograd_weight(a, s, small, x, y, c->weight, c->bias);
     } else if (c->kind == DR_ONEDNN_CONV) {
         dr_winograd_gather(a, s, small, x, c->weight, c->bias, y);
-        if (s->frozen) dr_weight_packed(c->weight, (size_t)(s->Co * s->Ci * s->k * s->k) * (s->weight_dtype == DR_F32 ? 4 : 2));
+        const int64_t count = s->Co * s->Ci * s->k * s->k;
+        if (s->frozen) dr_weight_packed(c->weight, (size_t)count * (s->weight_dtype == DR_F32 ? 4 : 2));
     } else {
         dr_winograd_spread(a, s, small, y, c->weight, c->bias, x);
     }

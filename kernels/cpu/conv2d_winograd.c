@@ -73,7 +73,8 @@ static void tile_back(const winograd_conv *w, const sizes *z, int64_t t, const f
 }
 
 /* Tiles first to last, as rows of V from `at` on */
-static void read_tiles(const winograd_conv *w, const sizes *z, int64_t first, int64_t last, int64_t at, float *zeros, float *v)
+static void read_tiles(const winograd_conv *w, const sizes *z, int64_t first, int64_t last, int64_t at,
+                       float *zeros, float *v)
 {
     void *pixel[MOST_POINTS * MOST_POINTS];
     for (int64_t t = first; t < last; t++)
@@ -85,8 +86,8 @@ static void read_tiles(const winograd_conv *w, const sizes *z, int64_t first, in
 }
 
 /* One panel of outputs of tiles first to last, which begin at v; u: the panel's weights */
-static void write_panel(const winograd_conv *w, const sizes *z, int64_t first, int64_t last, int64_t panel, const float *v,
-                        const float *u, const float *bias, bool past, float *m)
+static void write_panel(const winograd_conv *w, const sizes *z, int64_t first, int64_t last, int64_t panel,
+                        const float *v, const float *u, const float *bias, bool past, float *m)
 {
     int64_t phase;
     void *pixel[MOST_POINTS * MOST_POINTS];
@@ -108,7 +109,8 @@ static void block(const winograd_conv *w, const sizes *z, int64_t first, int64_t
     const int64_t points = w->points * w->points;
     read_tiles(w, z, first, last, 0, zeros, v);
     for (int64_t panel = 0; panel < w->panels; panel++)
-        write_panel(w, z, first, last, panel, v, u + panel * points * dr_winograd_step_u(w), bias, past, v + points * z->step_v);
+        write_panel(w, z, first, last, panel, v, u + panel * points * dr_winograd_step_u(w), bias, past,
+                    v + points * z->step_v);
 }
 
 /* An image that the caches would not hold until it is read again is written past them, in whole lines. */
@@ -123,7 +125,8 @@ static bool goes_past(const winograd_conv *w)
  * many tiles, and each transforms a panel of weights just before it uses it. */
 static void convolve_by_panels(const dr_kargs *a, const winograd_conv *w, const void *weight, const float *bias)
 {
-    const int64_t threads = omp_get_max_threads(), points = w->points * w->points, panel_floats = points * dr_winograd_step_u(w);
+    const int64_t threads = omp_get_max_threads(), points = w->points * w->points;
+    const int64_t panel_floats = points * dr_winograd_step_u(w);
     const int64_t fit = shared_bytes / (points * w->pitch_k * (int64_t)sizeof(float)), most = fit < TILES ? TILES : fit;
     const int64_t blocks = (w->tiles + most - 1) / most, tiles = (w->tiles + blocks - 1) / blocks;
     const sizes z = { .tiles = tiles, .step_v = tiles * w->pitch_k + LANES, .step_m = TILES * PANEL + LANES };

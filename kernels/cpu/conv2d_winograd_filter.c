@@ -13,7 +13,8 @@ static float number(int type, const void *weight, int64_t i)
 }
 
 /* taps of one input channel and LANES output channels of which `channels` are there, one by one */
-static void take(const winograd_conv *w, const void *weight, int64_t from, int64_t channels, const int64_t *place, vec *taken)
+static void take(const winograd_conv *w, const void *weight, int64_t from, int64_t channels,
+                 const int64_t *place, vec *taken)
 {
     for (int64_t i = 0; i < w->taps * w->taps; i++) {
         float lane[LANES] = { 0 };

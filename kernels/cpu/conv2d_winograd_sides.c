@@ -25,7 +25,8 @@ static winograd_conv common(const conv_shape *s, int form)
     const int chosen = form_of(s, form);
     const winograd_form *f = &dr_winograd_forms[chosen];
     return (winograd_conv){
-        .form = chosen, .type = s->dtype, .weight_type = s->weight_dtype, .points = f->points, .tile = f->tile, .taps = f->taps, .B = s->B,
+        .form = chosen, .type = s->dtype, .weight_type = s->weight_dtype, .points = f->points, .tile = f->tile,
+        .taps = f->taps, .B = s->B,
         .stride = s->stride, .k = s->k, .act = s->act, .add_rows = s->add_rows, .add = s->add
     };
 }

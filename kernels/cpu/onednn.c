@@ -284,7 +284,8 @@ static dr_status run_weight(dr_onednn *o, const dr_kargs *a, plan_arg *arg, void
     dr_weight_pack *p = dr_weight_pack_find(o->packs, data, layout, &make);
     if ((!p || narrow) && !reserve(a, room, arg->own_bytes)) return DR_ENOMEM;
     if (p) return unpack(a, arg, p, room->data);
-    if (make) p = dr_weight_pack_add(o->packs, data, layout, dtype, (int64_t)arg->own_bytes / (arg->own_dtype == DR_F32 ? 4 : 2));
+    const int64_t count = (int64_t)arg->own_bytes / (arg->own_dtype == DR_F32 ? 4 : 2);
+    if (make) p = dr_weight_pack_add(o->packs, data, layout, dtype, count);
     s = lay_out(o, a, arg, data, p && !narrow ? p->data : room->data);
     if (p && narrow && s == DR_OK) dr_narrow(dtype, room->data, p->data, p->count);
     if (p && s != DR_OK) dr_weight_packs_forget(o->packs, data, 1);

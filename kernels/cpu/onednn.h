@@ -55,7 +55,8 @@ dr_onednn_plan *dr_onednn_find(const dr_onednn *o, const dr_onednn_key *key); /*
 /* Takes over primitive_desc and the plain descriptors, also where it fails (NULL after dr_fail). */
 dr_onednn_plan *dr_onednn_add(dr_onednn *o, const dr_kargs *a, const dr_onednn_key *key,
                               dnnl_primitive_desc_t primitive_desc, const dr_onednn_arg *args, int n);
-dr_status dr_onednn_run(dr_onednn *o, const dr_kargs *a, dr_onednn_plan *plan, void *const *data, dr_onednn_weight weight);
+dr_status dr_onednn_run(dr_onednn *o, const dr_kargs *a, dr_onednn_plan *plan, void *const *data,
+                        dr_onednn_weight weight);
 void dr_onednn_forget(dr_onednn *o, const void *memory, size_t bytes); /* what is kept of weights that lie there */
 
 #endif

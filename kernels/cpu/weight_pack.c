@@ -49,7 +49,8 @@ void dr_weight_packs_free(dr_weight_packs *all)
     free(all);
 }
 
-dr_weight_pack *dr_weight_pack_find(dr_weight_packs *all, const void *weight, const_dnnl_memory_desc_t layout, bool *make)
+dr_weight_pack *dr_weight_pack_find(dr_weight_packs *all, const void *weight, const_dnnl_memory_desc_t layout,
+                                    bool *make)
 {
     dr_weight_pack *p = *slot_of(all, weight);
     while (p && p->weight != weight) p = p->next;

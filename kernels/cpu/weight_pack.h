@@ -22,7 +22,8 @@ typedef struct dr_weight_packs dr_weight_packs;
 dr_weight_packs *dr_weight_packs_new(void); /* NULL: no memory */
 void dr_weight_packs_free(dr_weight_packs *all);
 /* What is kept of the weight in this layout; NULL: nothing. *make: it is worth keeping. */
-dr_weight_pack *dr_weight_pack_find(dr_weight_packs *all, const void *weight, const_dnnl_memory_desc_t layout, bool *make);
+dr_weight_pack *dr_weight_pack_find(dr_weight_packs *all, const void *weight, const_dnnl_memory_desc_t layout,
+                                    bool *make);
 /* Memory for `count` numbers of `dtype`, in place of what was kept before. NULL: no memory, and nothing is kept. */
 dr_weight_pack *dr_weight_pack_add(dr_weight_packs *all, const void *weight, const_dnnl_memory_desc_t layout,
                                    int32_t dtype, int64_t count);

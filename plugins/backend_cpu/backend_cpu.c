@@ -90,8 +90,8 @@ static const char *describe(void *self)
 }
 
 DR_BACKEND(cpu, "The processor: oneDNN and own vector kernels, f32 and bf16", params,
-           .flags = DR_BACKEND_HOST_MEMORY | DR_BACKEND_ANY_WEIGHT, .open = open_device, .close = close_device, .alloc = allocate, .free = release, .copy = copy, .sync = sync,
-           .kernel = kernel, .describe = describe, .forget = forget)
+           .flags = DR_BACKEND_HOST_MEMORY | DR_BACKEND_ANY_WEIGHT, .open = open_device, .close = close_device,
+           .alloc = allocate, .free = release, .copy = copy, .sync = sync, .kernel = kernel, .describe = describe, .forget = forget)
 
 static dr_status load(void)
 {

@@ -46,7 +46,8 @@ static const char *describe(void *self)
     return "plain loops in double precision, 1 thread";
 }
 
-DR_BACKEND(ref, "The reference: plain loops in double precision; slow", NULL, .flags = DR_BACKEND_HOST_MEMORY | DR_BACKEND_ANY_WEIGHT,
-           .alloc = allocate, .free = release, .copy = copy, .sync = sync, .kernel = kernel, .describe = describe)
+DR_BACKEND(ref, "The reference: plain loops in double precision; slow", NULL,
+           .flags = DR_BACKEND_HOST_MEMORY | DR_BACKEND_ANY_WEIGHT, .alloc = allocate, .free = release, .copy = copy,
+           .sync = sync, .kernel = kernel, .describe = describe)
 
 DR_PLUGIN("backend_ref", "1.0", "The reference backend, which the others are checked against")

@@ -1,5 +1,5 @@
 -- drift_peer.lua: steps of a DeepFloyd stage I UNet by Drift: one line of JSON, as torch_peer.py prints it.
---   drift run drift_peer.lua --set folder=UNET_FOLDER --set steps=3 [--set plan=false] [--set profile=true] --precision bf16
+--   drift run drift_peer.lua --set folder=UNET_FOLDER --set steps=3 [--set plan=false] --precision bf16
 -- A step is a batch of two at 64 pixels, as one step with guidance. Memory: VmHWM of the process, and how much of it was
 -- its own (anonymous) after the last step; the rest is files, mostly weights.
 local drift = require "drift"
@@ -13,7 +13,7 @@ local function memory()
     return found
 end
 
-local set = { steps = 3, plan = true, profile = false, batch = 2 }
+local set = { steps = 3, plan = true, batch = 2 }
 for key, text in pairs(drift.set) do set[key] = key == "folder" and text or drift.parse(text) end
 local before, start = memory(), drift.clock()
 local net = drift.build(drift.models.deepfloyd_if { config = set.folder .. "/config.json" },
@@ -38,5 +38,5 @@ drift.no_grad(function()
 end)
 local after = memory()
 local first = table.remove(seconds, 1)
-print(drift.json.encode { open_s = open_s, first_s = first, seconds = seconds, cpu_seconds = cpu_seconds, peak_mib = after.VmHWM, own_mib = after.RssAnon,
-    file_mib = after.RssFile, before_mib = before.VmHWM, deviation = deviation })
+print(drift.json.encode { open_s = open_s, first_s = first, seconds = seconds, cpu_seconds = cpu_seconds,
+    peak_mib = after.VmHWM, own_mib = after.RssAnon, file_mib = after.RssFile, before_mib = before.VmHWM, deviation = deviation })
