@@ -247,20 +247,23 @@ local function digits()
   end
   local a, h, p = judged.anagram, judged.hybrid, judged.inpaint
   add "## Edits of digits (spec A), read by the classifier\n"
-  add "One flow of 32 channels, trained on 120000 images. In brackets Wilson's 95% intervals. What was chosen (guidance, the blur,"
-  add "the two digits) was chosen on other seeds. An anagram of 6 and 9 under rotation by 180 degrees:\n"
+  add "One flow of 32 channels, trained on 120000 images. In brackets Wilson's 95% intervals. What was chosen (guidance,"
+  add "the blur, the two digits) was chosen on other seeds. An anagram of 6 and 9 under rotation by 180 degrees:\n"
   shares("| upright read as 6 | turned read as 9 | both", {
-    { "anagrams", a.anagram.upright, a.anagram.turned, a.anagram.both }, { "plain sixes", a.plain_6.upright, a.plain_6.turned, a.plain_6.both },
+    { "anagrams", a.anagram.upright, a.anagram.turned, a.anagram.both },
+    { "plain sixes", a.plain_6.upright, a.plain_6.turned, a.plain_6.both },
     { "plain nines", a.plain_9.upright, a.plain_9.turned, a.plain_9.both } })
   add("So a plain six is an anagram already. Of every pair of digits, both are read in %s.\n", a.every_pair.text)
-  add "A hybrid, 6 from afar and 5 near by. The classifier is shown the blurred picture (Gaussian, 1.75 pixels), and twice what the"
-  add "blur takes away:\n"
+  add "A hybrid, 6 from afar and 5 near by. The classifier is shown the blurred picture (Gaussian, 1.75 pixels), and twice"
+  add "what the blur takes away:\n"
   shares("| blurred read as 6 | detail read as 5 | both", {
-    { "hybrids", h.hybrid.far, h.hybrid.near, h.hybrid.both }, { "plain sixes", h.plain_6.far, h.plain_6.near, h.plain_6.both },
+    { "hybrids", h.hybrid.far, h.hybrid.near, h.hybrid.both },
+    { "plain sixes", h.plain_6.far, h.plain_6.near, h.plain_6.both },
     { "plain fives", h.plain_5.far, h.plain_5.near, h.plain_5.both }, { "real sixes", h.real.blurred.far, "", "" },
     { "real fives", "", h.real.detail.near, "" } })
   add("Real digits of all classes are named in %s when blurred,", h.real.blurred.all.text)
-  add("by their detail in %s; hybrids of every pair are read both ways in %s.\n", h.real.detail.all.text, h.every_pair.text)
+  add("by their detail in %s; hybrids of every pair are read both ways in %s.\n", h.real.detail.all.text,
+    h.every_pair.text)
   add "The lower half of test digits hidden:\n"
   shares("| right class | known pixels at most off by", {
     { "the known half alone", p.known.right, "" }, { "class given", p.class.right, ("%g"):format(p.class.known_off) },
@@ -268,7 +271,7 @@ local function digits()
     { "class given, resampled 3 times", p.class_resampled.right, ("%g"):format(p.class_resampled.known_off) },
     { "no class", p.no_class.right, ("%g"):format(p.no_class.known_off) },
     { "no class, resampled 3 times", p.no_class_resampled.right, ("%g"):format(p.no_class_resampled.known_off) } })
-  add "Image to image from a drawn 3, 25 steps: root mean squared difference from the drawing, and the share read as a 3:\n"
+  add "Image to image from a drawn 3, 25 steps: root mean squared difference from the drawing, and the share read as 3:\n"
   local rows = {}
   for i, at in ipairs(judged.image_to_image.class.starts) do
     rows[i] = { ("from %d"):format(at.start) }

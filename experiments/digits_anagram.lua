@@ -1,5 +1,5 @@
--- Question: does a model of digits find pictures that read as a 6 and, turned by 180 degrees, as a 9, and how much of that
--- does any 6 give for nothing?     (spec A6; Geng, Park & Owens 2024)
+-- Question: does a model of digits find pictures that read as a 6 and, turned by 180 degrees, as a 9, and how much of
+-- that does any 6 give for nothing?     (spec A6; Geng, Park & Owens 2024)
 local drift = require "drift"
 local run = drift.experiment {
   model = "", process = "flow", hidden = 64, images = 600000, upright = 6, turned = 9, degrees = 180, combine = "mean",
@@ -19,12 +19,14 @@ local function anagrams(upright, turned, n)
                               combine = run.combine, guidance = cfg, n = n }
 end
 
+local function plain(digit)
+  return drift.edit.iterative { generator = g, condition = digit, guidance = cfg, n = run.judged }
+end
+
 local pictures = {
   { name = "anagram", anagrams(run.upright, run.turned, run.judged) },
-  { name = ("plain %d"):format(run.upright), drift.edit.iterative { generator = g, condition = run.upright, n = run.judged,
-                                                                    guidance = cfg } },
-  { name = ("plain %d"):format(run.turned), drift.edit.iterative { generator = g, condition = run.turned, n = run.judged,
-                                                                   guidance = cfg } } }
+  { name = ("plain %d"):format(run.upright), plain(run.upright) },
+  { name = ("plain %d"):format(run.turned), plain(run.turned) } }
 
 local judged = {}
 for _, kind in ipairs(pictures) do
@@ -33,8 +35,8 @@ for _, kind in ipairs(pictures) do
     upright = drift.share(run.judged, function(i) return upright[i] == run.upright end),
     turned = drift.share(run.judged, function(i) return turned[i] == run.turned end),
     both = drift.share(run.judged, function(i) return upright[i] == run.upright and turned[i] == run.turned end) }
-  run:say("%-8s read as %d upright: %s; as %d turned: %s; both: %s", kind.name, run.upright, shares.upright.text, run.turned,
-    shares.turned.text, shares.both.text)
+  run:say("%-8s read as %d upright: %s; as %d turned: %s; both: %s", kind.name, run.upright, shares.upright.text,
+    run.turned, shares.turned.text, shares.both.text)
   judged[kind.name:gsub(" ", "_")] = shares
 
   local cols = {}
@@ -45,7 +47,7 @@ for _, kind in ipairs(pictures) do
   run:figure(kind.name:gsub(" ", "_"), picture)
   if kind.name == "anagram" then drift.show(picture) end
 end
--- ---- every pair of digits: few of them share a picture as 6 and 9 do -----------------------------------------------------
+-- ---- every pair of digits: few of them share a picture as 6 and 9 do -----------------------------------------------
 local upright, turned, digits = {}, {}, {}
 for digit = 0, 9 do digits[digit + 1] = tostring(digit) end
 for a = 0, 9 do

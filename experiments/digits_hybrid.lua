@@ -1,8 +1,8 @@
--- Question: does a model of digits find pictures that read as one digit when blurred and as another by what the blur takes
--- away?     (spec A7; Geng, Park & Owens 2024, factorized diffusion)
--- The blur is a Gaussian of 1.75 pixels. The 2 pixels at 64 of the larger models would be 0.875 here, but digits of 28 pixels
--- have no detail that fine: real ones keep 97% of their readings after such a blur, and what it takes away is a faint outline
--- of the same digit. The classifier is shown, of a picture x in [0,1],
+-- Question: does a model of digits find pictures that read as one digit when blurred and as another by what the blur
+-- takes away?     (spec A7; Geng, Park & Owens 2024, factorized diffusion)
+-- The blur is a Gaussian of 1.75 pixels. The 2 pixels at 64 of the larger models would be 0.875 here, but digits of 28
+-- pixels have no detail that fine: the classifier names 97% of real ones after such a blur, and what it takes away is
+-- an outline of the same digit. The classifier is shown, of a picture x in [0,1],
 --   blurred:  F x                  as it is
 --   detail:   2 (x - F x)          and of that what lies in [0,1]
 -- How often it names real test digits so is printed beside the result.
@@ -16,14 +16,15 @@ local run = drift.experiment {
 
 local g = drift.generators.digits { run = run.model, process = run.process, hidden = run.hidden, images = run.images,
                                     steps = run.sample_steps }
-local blur = drift.filter.gaussian_blur { sigma = run.sigma, kernel = 2 * math.ceil(4 * run.sigma) + 1, reference_size = 0 }
+local blur = drift.filter.gaussian_blur { sigma = run.sigma, kernel = 2 * math.ceil(4 * run.sigma) + 1,
+                                          reference_size = 0 }
 local cfg = drift.guidance.cfg { scale = run.gamma }
 
 local function blurred(x) return blur:apply(x) end
 local function detail(x) return ((x - blur:apply(x)) * 2):clamp(0, 1) end
 
--- far, near: lists of N digits -> pictures [N,1,28,28] in [0,1]. Estimates are not held in [0,1] on the way: a part of a
--- picture need not lie there.
+-- far, near: lists of N digits -> pictures [N,1,28,28] in [0,1]. Estimates are not held in [0,1] on the way: a part of
+-- a picture need not lie there.
 local function hybrids(far, near)
   return drift.edit.hybrid { generator = g, conditions = { far, near }, n = #far, filters = { blur }, guidance = cfg,
                              clip = false }:clamp(0, 1)
@@ -35,7 +36,7 @@ local function repeated(digit, n)
   return list
 end
 
--- ---- real digits: what there is to reach ------------------------------------------------------------------------------
+-- ---- real digits: what there is to reach ---------------------------------------------------------------------------
 local real, label = drift.evaluation_images({ data = drift.dataset.mnist {} }, run.real)
 label = label:totable()
 local judged = { real = {} }
@@ -49,20 +50,20 @@ for _, way in ipairs { { "as they are", function(x) return x end }, { "blurred",
     return drift.share(#at, function(k) return read[at[k]] == label[at[k]] end)
   end
   local all, far, near = share(), share(run.far), share(run.near)
-  run:say("real digits, %s: named rightly %s; of the %ds %s, of the %ds %s", way[1], all.text, run.far, far.text, run.near,
-    near.text)
+  run:say("real digits, %s: named rightly %s; of the %ds %s, of the %ds %s", way[1], all.text, run.far, far.text,
+    run.near, near.text)
   judged.real[way[1]:gsub(" ", "_")] = { all = all, far = far, near = near }
 end
 
--- ---- hybrids of the two, and the digits alone ---------------------------------------------------------------------------
+-- ---- hybrids of the two, and the digits alone ----------------------------------------------------------------------
 local function judge(name, x)
   local n, far, near = x.shape[1], drift.read_digits(blurred(x)), drift.read_digits(detail(x))
   local shares = {
     far = drift.share(n, function(i) return far[i] == run.far end),
     near = drift.share(n, function(i) return near[i] == run.near end),
     both = drift.share(n, function(i) return far[i] == run.far and near[i] == run.near end) }
-  run:say("%s: blurred read as %d: %s; detail as %d: %s; both: %s", name, run.far, shares.far.text, run.near, shares.near.text,
-    shares.both.text)
+  run:say("%s: blurred read as %d: %s; detail as %d: %s; both: %s", name, run.far, shares.far.text, run.near,
+    shares.near.text, shares.both.text)
   return shares, far, near
 end
 
@@ -77,8 +78,9 @@ end
 local cols, rows = {}, { "hybrid", "blurred", "detail" }
 for i = 1, math.min(run.shown, run.judged) do cols[i] = ("%d/%d"):format(far[i], near[i]) end
 local shown = { x, blurred(x), detail(x) }
-local picture = drift.grid { title = ("%d from afar, %d near by; above, what is read"):format(run.far, run.near), rows = rows,
-                             cols = cols, cell = function(_, _, i, j) return shown[i][j] end }
+local picture = drift.grid {
+  title = ("%d from afar, %d near by; above, what is read"):format(run.far, run.near), rows = rows, cols = cols,
+  cell = function(_, _, i, j) return shown[i][j] end }
 run:figure("hybrid", picture)
 drift.show(picture)
 
@@ -91,7 +93,9 @@ for far = 0, 9 do
 end
 local all = hybrids(fars, nears)
 local read_far, read_near = drift.read_digits(blurred(all)), drift.read_digits(detail(all))
-judged.every_pair = drift.share(#fars, function(i) return read_far[i] == fars[i] and read_near[i] == nears[i] end)
+judged.every_pair = drift.share(#fars, function(i)
+  return read_far[i] == fars[i] and read_near[i] == nears[i]
+end)
 run:say("every pair of two digits, %d of each: both read: %s", run.each, judged.every_pair.text)
 
 local digits, first = {}, {}

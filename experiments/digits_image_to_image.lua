@@ -1,9 +1,10 @@
--- Question: a drawn digit is noised to the k-th time of the grid and denoised from there. How far is the result from the
--- drawing, and from what k on does it follow the drawing more than the class that the model is told?
+-- Question: a drawn digit is noised to the k-th time of the grid and denoised from there. How far is the result from
+-- the drawing, and from what k on does it follow the drawing more than the class that the model is told?
 -- (spec A4; SDEdit, Meng et al. 2022)
 local drift = require "drift"
 local run = drift.experiment {
-  model = "", process = "flow", hidden = 64, images = 600000, picture = drift.home .. "/experiments/pictures/drawn_three.png",
+  model = "", process = "flow", hidden = 64, images = 600000,
+  picture = drift.home .. "/experiments/pictures/drawn_three.png",
   class = 3, other = 8, starts = { 1, 3, 5, 7, 10, 20 }, gamma = 5.0, sample_steps = 25, judged = 100, shown = 3,
   preset = "quick",
   presets = { quick = { hidden = 32, images = 120000 }, smoke = { hidden = 8, images = 48, judged = 8, shown = 1 } } }
@@ -27,8 +28,8 @@ for c, condition in ipairs(CONDITIONS) do
   local list, last, closer = drift.json.array {}, math.huge, true
   results[c] = {}
   for k, start in ipairs(run.starts) do
-    local x = drift.edit.image_to_image { generator = g, image = drawing, start = start, condition = class, guidance = cfg,
-                                          n = run.judged }
+    local x = drift.edit.image_to_image { generator = g, image = drawing, start = start, condition = class,
+                                          guidance = cfg, n = run.judged }
     local distance, read = drift.bootstrap(distances(x), {}), drift.read_digits(x)
     local as_class = drift.share(run.judged, function(i) return read[i] == run.class end)
     local as_other = drift.share(run.judged, function(i) return read[i] == run.other end)
@@ -42,7 +43,7 @@ for c, condition in ipairs(CONDITIONS) do
   judged[key] = { closer = closer, starts = list }
 end
 
--- ---- picture: a column for each start index, the drawing last -----------------------------------------------------------
+-- ---- picture: a column for each start index, the drawing last ------------------------------------------------------
 local rows, cols, shown = {}, {}, math.min(run.shown, run.judged)
 for k, start in ipairs(run.starts) do cols[k] = ("from %d"):format(start) end
 cols[#cols + 1] = "drawing"

@@ -7,7 +7,9 @@ local drift = require "drift"
 local Z = 1.959964
 
 return function(n, holds)
-  if math.type(n) ~= "integer" or n < 1 then drift.fail("share: n = %s should be a whole number of at least 1", tostring(n)) end
+  if math.type(n) ~= "integer" or n < 1 then
+    drift.fail("share: n = %s should be a whole number of at least 1", tostring(n))
+  end
   local count = 0
   for i = 1, n do
     if holds(i) then count = count + 1 end

@@ -19,9 +19,12 @@ local function network_of(folder, config)
       " (of an experiment that trains more than once, name the folder of one training)")
   end
   local names = ARGUMENTS[described.model]
-  if not names then drift.fail("%s: a network of drift.models.%s is not made again", folder, tostring(described.model)) end
+  if not names then
+    drift.fail("%s: a network of drift.models.%s is not made again", folder, tostring(described.model))
+  end
   if described.scheme then
-    drift.fail("%s: the conditioning %s was given as a spec, which config.json does not hold whole", folder, described.scheme)
+    drift.fail("%s: the conditioning %s was given as a spec, which config.json does not hold whole", folder,
+      described.scheme)
   end
   local arguments = {}
   for _, name in ipairs(names) do arguments[name] = described[name] end

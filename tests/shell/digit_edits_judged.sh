@@ -1,22 +1,23 @@
 #!/bin/sh
 # label: slow
-# digit_edits_judged.sh: the edits with the model of digits that preset=quick trains, each over 100 images that nothing was
-# tuned on (seed 0), do what they promise by the classifier's reading:
-#   anagrams read as 6 upright and as 9 turned in at least 70%, where plain nines do not; of all pairs of digits at least 15%,
-#       where a model that heeds one condition of the two gives 5% (0, 1, 8 with themselves, 6 with 9)
-#   hybrids read as the far digit when blurred and as the near one by their detail in at least 60%, either digit alone in
-#       under 20%
+# digit_edits_judged.sh: the edits with the model of digits that preset=quick trains, each over 100 images that nothing
+# was tuned on (seed 0), do what they promise by the classifier's reading:
+#   anagrams read as 6 upright and as 9 turned in at least 70%, where plain nines do not; of all pairs of digits at
+#       least 15%, where a model that heeds one condition of the two gives 5% (0, 1, 8 with themselves, 6 with 9)
+#   hybrids read as the far digit when blurred and as the near one by their detail in at least 60%, either digit alone
+#       in under 20%
 #   inpainting leaves known pixels within 1e-6 and gives the right class, told, in at least 80%
 #   image to image is the closer to the drawing, the later it starts
-# It needs the whole of MNIST: $DRIFT_WHOLE_DATA/mnist, or where earlier runs of the user's have put it; else it is skipped.
-# A thousand digits do not teach enough. About 6 minutes on two idle cores.
+# It needs the whole of MNIST: $DRIFT_WHOLE_DATA/mnist, or where earlier runs of the user's have put it; else it is
+# skipped. A thousand digits do not teach enough. About 4 minutes on two idle cores.
 set -eu
 fail() { echo "digit_edits_judged: $*" >&2; exit 1; }
 
 user=$(getent passwd "$(id -u)" | cut -d: -f6)
 export DRIFT_DATA="${DRIFT_WHOLE_DATA:-$user/.cache/drift}"
 if [ ! -e "$DRIFT_DATA/mnist/train-images-idx3-ubyte" ] && [ ! -e "$DRIFT_DATA/mnist/train-images-idx3-ubyte.gz" ]; then
-    echo "digit_edits_judged: skipped: the whole of MNIST is not in $DRIFT_DATA/mnist; ./drift run experiments/noising.lua fetches it"
+    echo "digit_edits_judged: skipped: the whole of MNIST is not in $DRIFT_DATA/mnist;" \
+         "./drift run experiments/noising.lua fetches it"
     exit 77
 fi
 
@@ -32,7 +33,8 @@ done
 exec python3 - <<'PY'
 import json, sys
 
-judged = {name: json.load(open(f"{name}/config.json"))["judged"] for name in ("anagram", "hybrid", "inpaint", "image_to_image")}
+names = "anagram", "hybrid", "inpaint", "image_to_image"
+judged = {name: json.load(open(f"{name}/config.json"))["judged"] for name in names}
 anagram, hybrid, inpaint = judged["anagram"], judged["hybrid"], judged["inpaint"]
 wrong = []
 

@@ -1,13 +1,12 @@
--- digits.lua: a class-conditional model of digits to edit with, that needs no download of weights: trained once, quickly,
--- and kept.
---   local g = drift.generators.digits {}                          flow matching, some minutes on two cores the first time
---   local g = drift.generators.digits { process = "ddpm" }        the same by DDPM: edits work with either
+-- digits.lua: a class-conditional model of digits to edit with, whose weights nobody downloads: trained once and kept.
+--   local g = drift.generators.digits {}                     flow matching, some minutes on two cores the first time
+--   local g = drift.generators.digits { process = "ddpm" }   the same by DDPM: edits work with either
 --   local g = drift.generators.digits { run = "runs/mnist_flow" } the network of a run
 -- Returns a generator (generator.lua) of images [N,1,28,28] in [0,1]; conditions are classes: 6, or a list of them.
 --   hidden, images, batch, lr, p_uncond: the network's width, how many images pass in training, and how
 --   sampler, steps: how it draws (the process's usual sampler, 50 steps)
---   folder: where it is kept; else ~/.cache/drift/digits/NAME, NAME holding a hash of all that the training depends on, so
---   that other parameters or data train another one. A training that was stopped goes on.
+--   folder: where it is kept; else ~/.cache/drift/digits/NAME, NAME holding a hash of all that the training depends on,
+--   so that other parameters or data train another one. A training that was stopped goes on.
 local drift = require "drift"
 local run_directory = require "drift.run"
 
@@ -25,7 +24,9 @@ local function with_defaults(given)
   local o = {}
   for key, value in pairs(DEFAULTS) do o[key] = value end
   for key, value in pairs(drift.accept("digits", given or {}, {}, NAMES)) do o[key] = value end
-  if not PROCESSES[o.process] then drift.fail('digits: process = "%s" is not one of ddpm, flow', tostring(o.process)) end
+  if not PROCESSES[o.process] then
+    drift.fail('digits: process = "%s" is not one of ddpm, flow', tostring(o.process))
+  end
   for _, key in ipairs { "hidden", "images", "batch", "steps" } do
     if math.type(o[key]) ~= "integer" or o[key] < 1 then
       drift.fail("digits: %s = %s should be a whole number of at least 1", key, tostring(o[key]))
@@ -59,7 +60,8 @@ end
 local function cache_folder(o, record)
   local xdg, home = os.getenv "XDG_CACHE_HOME", os.getenv "HOME"
   local cache = xdg and xdg ~= "" and xdg or (home and home ~= "" and home or ".") .. "/.cache"
-  return ("%s/drift/digits/%s_%d_%s"):format(cache, o.process, o.hidden, drift.sha256(drift.json.encode(record)):sub(1, 12))
+  local hash = drift.sha256(drift.json.encode(record)):sub(1, 12)
+  return ("%s/drift/digits/%s_%d_%s"):format(cache, o.process, o.hidden, hash)
 end
 
 -- With the seed and the precision of the training, then with those that were there.
@@ -78,8 +80,8 @@ local function is_trained(folder)
 end
 
 local function train(o, how, record, folder)
-  drift.note("digits: training a model of digits (%s, hidden %d, %d steps of %d images), once; it is kept in %s", o.process,
-    o.hidden, how.steps, how.batch, folder)
+  drift.note("digits: training a model of digits (%s, hidden %d, %d steps of %d images), once; it is kept in %s",
+    o.process, o.hidden, how.steps, how.batch, folder)
   as_trained(function()
     how.run = run_directory.at(folder, { name = "digits", parameters = record })
     how.label = "model of digits, epoch"
@@ -89,10 +91,13 @@ local function train(o, how, record, folder)
 end
 
 -- ---- the generator --------------------------------------------------------------------------------------------------
--- what: a class, or nil: the model without one
+-- what: a class, or nil: the model without one. classes: how many the network knows; nil: none
 local function condition(classes)
   return function(_, what, n)
     if what == nil then return nil end
+    if not classes then
+      drift.fail("digits: this run's network knows no classes, so it cannot be told %s", tostring(what))
+    end
     if math.type(what) ~= "integer" or what < 0 or what >= classes then
       drift.fail("digits: a class is a whole number from 0 to %d, not %s", classes - 1, tostring(what))
     end
@@ -109,8 +114,9 @@ return function(given)
     if not is_trained(folder) then train(o, how, record, folder) end
   end
   local net, process, config = drift.trained(folder)
+  local network = config.network.config
   return drift.generator {
-    name = "digits", net = net, process = process, shape = { config.network.config.in_channels, 28, 28 }, range = { 0, 1 },
-    sampler = o.sampler or drift.sampler.ddim { steps = o.steps, eta = 1 },   -- fresh noise in each step heals what an edit bends
-    clip = drift.clip.range { min = 0, max = 1 }, condition = condition(config.network.config.classes or 10) }
+    name = "digits", net = net, process = process, shape = { network.in_channels, 28, 28 }, range = { 0, 1 },
+    sampler = o.sampler or drift.sampler.ddim { steps = o.steps, eta = 1 },  -- fresh noise heals what an edit has bent
+    clip = drift.clip.range { min = 0, max = 1 }, condition = condition(network.classes) }
 end
