@@ -118,7 +118,7 @@ void dr_model_drop_conditions(dr_model *f)
 dr_status dr_model_conditions(dr_model *f, const dr_cond_values *c, int n)
 {
     cond_pair *fresh[MAX_CONDITIONS] = { NULL };
-    if (dr_failed()) return dr_failed();
+    if (dr_failed() || dr_model_check_idle(f, "a condition is given") != DR_OK) return dr_failed();
     if (n < 1 || n > MAX_CONDITIONS) {
         return dr_fail(DR_EINVAL, "%d conditions; a model has 1 to %d", n, MAX_CONDITIONS);
     }
@@ -226,7 +226,9 @@ static dr_tensor *this_one(void *ctx, dr_tensor *image)
 
 const dr_cond *dr_cond_with_image(dr_model *f, const dr_cond *cond, dr_tensor *image)
 {
-    return image ? dr_cond_map_image(f, cond, this_one, image) : NULL;
+    if (image) return dr_cond_map_image(f, cond, this_one, image);
+    if (!dr_failed()) dr_fail(DR_EINVAL, "a condition with another image: the image is missing");
+    return NULL;
 }
 
 /* ---- some rows alone -------------------------------------------------------------------------------------------- */

@@ -335,6 +335,8 @@ typedef struct dr_cond_values { /* of B rows each, or of one that holds for all;
 } dr_cond_values;
 dr_status dr_model_conditions(dr_model *f, const dr_cond_values *c, int n); /* n >= 1; the model keeps what it is given */
 dr_status dr_model_condition(dr_model *f, dr_tensor *label, dr_tensor *tokens, dr_tensor *tokens_mask); /* one, of these alone */
+/* Within its network or guidance a model takes no condition, and makes no estimate of its own: `what` says so. */
+dr_status dr_model_check_idle(const dr_model *f, const char *what);
 int64_t dr_model_calls(const dr_model *f); /* network evaluations so far, a batch of both halves counted once */
 /* After each step; not DR_OK stops. It may put another tensor of x's shape and dtype in *x, which goes on in x's place. */
 typedef dr_status (*dr_sample_step_fn)(void *ctx, int64_t step, int64_t steps, double t, dr_tensor **x);

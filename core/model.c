@@ -66,6 +66,12 @@ void dr_model_guide(dr_model *f, dr_instance *guidance)
 
 int64_t dr_model_calls(const dr_model *f) { return f->calls; }
 
+dr_status dr_model_check_idle(const dr_model *f, const char *what)
+{
+    if (f->evaluating == 0) return DR_OK;
+    return dr_fail(DR_EINVAL, "%s within an estimate of the same model: its network or guidance cannot ask for that", what);
+}
+
 /* ---- predictions ---------------------------------------------------------------------------------------------- */
 
 dr_tensor *dr_variance(dr_model *f)
@@ -92,7 +98,10 @@ dr_tensor *dr_predict(dr_model *f, dr_tensor *x, double t, const dr_cond *cond)
     const dr_cond *c = given_or_own(f, cond);
     if (f->level > 0) {
         const dr_instance *g = f->guidance[--f->level];
+        dr_set_variance(f, NULL); /* of guidance that asks for no estimate */
+        f->evaluating++;
         dr_tensor *y = ((const dr_guidance *)g->iface)->eval(g->self, f, x, t, c);
+        f->evaluating--;
         f->level++;
         return y;
     }

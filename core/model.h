@@ -41,6 +41,7 @@ struct dr_model {
     bool without_mask;  /* net[0] is */
     dr_instance *guidance[MAX_GUIDANCE];
     int guidances, level; /* level: how many of them the next dr_predict runs through */
+    int evaluating;       /* calls of guidance or a network that are under way */
     cond_pair *cond[MAX_CONDITIONS];
     int conds;                        /* one at least */
     cond_pair own;                    /* all of them, as guidance is given it first; borrows what cond[0] has */

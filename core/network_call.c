@@ -60,7 +60,10 @@ static dr_tensor *run_network(dr_model *f, network *net, dr_tensor *x, double t,
                                         c->tokens_mask, c->image, c->image_level };
     if (dr_failed()) return NULL;
     f->calls++;
-    return run_plan(net, in);
+    f->evaluating++;
+    dr_tensor *y = run_plan(net, in);
+    f->evaluating--;
+    return y;
 }
 
 /* The prediction for x, the variance output in *variance. */

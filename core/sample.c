@@ -223,7 +223,7 @@ dr_tensor *dr_sample(dr_model *f, dr_instance *sampler, dr_tensor *x, dr_rng rng
                      dr_sample_step_fn each, void *ctx)
 {
     double *grid = NULL;
-    if (dr_failed() || !x) return NULL;
+    if (dr_failed() || !x || dr_model_check_idle(f, "sampling begins") != DR_OK) return NULL;
     if (!t && dr_sample_grid(f, sampler, &grid, &n) != DR_OK) return NULL;
     const run r = { .f = f, .sampler = sampler, .t = t ? t : grid, .n = n, .each = each, .ctx = ctx };
     const bool recording = dr_grad_mode(false);

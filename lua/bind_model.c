@@ -277,6 +277,8 @@ static int push_estimate(lua_State *L, estimate_fn *estimate) /* (model, x, t) *
     model *m = check_model(L);
     dr_tensor *x = bind_check_tensor(L, 2);
     const double t = luaL_checknumber(L, 3);
+    dr_model_check_idle(m->model, "an estimate is asked for");
+    bind_check(L);
     dr_scope_open();
     dr_tensor *y = dr_retain(estimate(m->model, x, t));
     dr_model_step_done(m->model);

@@ -161,6 +161,28 @@ static void a_further_network_leaves_the_variance_alone(void **state)
     }
 }
 
+static dr_tensor *x_itself(void *self, dr_model *f, dr_tensor *x, double t, const dr_cond *cond)
+{
+    (void)self, (void)f, (void)t, (void)cond;
+    return x;
+}
+
+/* What an estimate before it had is not its own. */
+static void guidance_that_asks_no_network_has_none(void **state)
+{
+    static const dr_component component = { .size = sizeof component, .kind = "guidance/1", .name = "x_itself" };
+    static const dr_guidance api = { .size = sizeof api, .eval = x_itself };
+    dr_instance guidance = { .component = &component, .iface = &api };
+    (void)state;
+    setup s = open_setup(NULL, DR_NO_ARGS, stub);
+    dr_predict(s.f, images(1), 0.5, NULL);
+    assert_all(dr_variance(s.f), -1);
+    dr_model_guide(s.f, &guidance);
+    assert_all(dr_eval_x0(s.f, images(2), 0.5), 2);
+    assert_null(dr_variance(s.f));
+    close_setup(&s);
+}
+
 /* ---- ancestral sampling by it ----------------------------------------------------------------------------------- */
 
 /* Predicts x/2 as noise, and this as its variance output. */
@@ -252,6 +274,7 @@ int main(void)
         cmocka_unit_test(guidance_on_guidance_takes_the_conditional_variance),
         cmocka_unit_test(one_half_alone_has_its_own_variance),
         cmocka_unit_test(a_further_network_leaves_the_variance_alone),
+        cmocka_unit_test(guidance_that_asks_no_network_has_none),
         cmocka_unit_test(the_network_chooses_between_the_two_variances),
         cmocka_unit_test(the_last_step_adds_no_noise),
         cmocka_unit_test(a_range_that_was_not_learned_is_refused),

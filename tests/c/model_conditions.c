@@ -280,6 +280,8 @@ static void a_condition_with_another_image_keeps_the_rest(void **state)
     assert_floats(s.tokens, (float[]){ -1, -1, -1, -1, -1, -1 }, 6);
     dr_predict(u.f, images(), 0.25, dr_cond_with_image(u.f, null, small_images()));
     assert_floats(s.tokens, (float[]){ -1, -1, -1, -1, -1, -1 }, 6); /* still the null one */
+    assert_null(dr_cond_with_image(u.f, NULL, NULL));
+    assert_error_has("the image is missing"); /* else NULL would be the model's own condition */
     close_setup(&u);
 }
 
@@ -310,6 +312,50 @@ static void row_by_row_each_image_has_its_own_rows(void **state)
     dr_eval_x0(u.f, images(), 0.25); /* all rows again */
     assert_int_equal(s.rows, 2 * B);
     close_setup(&u);
+}
+
+/* ---- in the middle of an estimate ------------------------------------------------------------------------------- */
+
+typedef struct meddler { dr_model *f; int at, calls; bool samples; } meddler;
+
+static dr_tensor *meddling_stub(void *ctx, dr_tensor *x, const dr_batch_cond *c)
+{
+    meddler *m = ctx;
+    if (m->calls++ != m->at) return stub(NULL, x, c);
+    if (!m->samples) return dr_model_condition(m->f, NULL, NULL, NULL) == DR_OK ? x : NULL;
+    dr_instance *sampler = dr_instance_new("sampler", "euler", DR_ARGS(DR_I("steps", 2)));
+    dr_tensor *y = dr_sample(m->f, sampler, x, (dr_rng){ 0 }, NULL, 0, NULL, NULL);
+    dr_instance_free(sampler);
+    return y;
+}
+
+/* The conditions that guidance holds must stay; after the error the model is as it was. */
+static void the_network_cannot_change_what_it_is_asked_about(void **state)
+{
+    const dr_cond_values c[2] = { { .tokens = tokens() }, { .tokens = tokens(), .image = small_images() } };
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        setup u = open_setup(1.0, NULL, c, 2);
+        meddler m = { .at = i / 2, .samples = i % 2 };
+        dr_instance *inner = dr_instance_new("guidance", "cfg", DR_ARGS(DR_R("scale", 2.0)));
+        dr_instance *outer = dr_instance_new("guidance", "cfg_rescale", DR_ARGS(DR_R("scale", 3.0)));
+        dr_instance *anagram = dr_instance_new("guidance", "anagram", DR_ARGS(DR_CS("views",
+            DR_C(NULL, "identity", DR_NO_ARGS), DR_C(NULL, "flip", DR_NO_ARGS))));
+        dr_model *f = m.f = dr_model_new(u.process, meddling_stub, &m);
+        dr_model_guide(f, inner);
+        dr_model_guide(f, outer);
+        dr_model_guide(f, anagram);
+        assert_int_equal(dr_model_conditions(f, c, 2), DR_OK);
+        assert_null(dr_eval_x0(f, images(), 0.25));
+        assert_error_has("within an estimate of the same model");
+        assert_non_null(dr_eval_x0(f, images(), 0.25));
+        assert_int_equal(dr_cond_count(f), 2);
+        dr_model_free(f);
+        dr_instance_free(anagram);
+        dr_instance_free(outer);
+        dr_instance_free(inner);
+        close_setup(&u);
+    }
 }
 
 /* ---- what does not fit ------------------------------------------------------------------------------------------ */
@@ -370,6 +416,7 @@ int main(void)
         cmocka_unit_test(a_plain_model_has_the_first_condition),
         cmocka_unit_test(a_condition_with_another_image_keeps_the_rest),
         cmocka_unit_test(row_by_row_each_image_has_its_own_rows),
+        cmocka_unit_test(the_network_cannot_change_what_it_is_asked_about),
         cmocka_unit_test(conditions_that_do_not_fit_are_refused),
         cmocka_unit_test(rows_that_do_not_fit_are_refused),
     };
