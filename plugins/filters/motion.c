@@ -62,9 +62,10 @@ static dr_tensor *apply(void *self, dr_tensor *x)
     const double length = f->length * scale_of_image(x, f->reference_size);
     const int64_t r = (int64_t)ceil(length / 2.0) + 1, B = v->shape[0], C = v->shape[1], H = v->shape[2],
                   W = v->shape[3];
-    dr_tensor *kernel = kernel_of(2 * r + 1, length, f->degrees, v->dtype);
     dr_tensor *each = dr_reshape(x, DR_SHAPE(B * C, 1, H, W)); /* channels apart: [B C,1,H,W] */
     dr_tensor *wide = dr_pad(each, DR_PAD_REFLECT, DR_SHAPE(r, r, r, r), 0.0);
+    if (!wide) return NULL; /* longer than the image: a kernel for it would be larger by far */
+    dr_tensor *kernel = kernel_of(2 * r + 1, length, f->degrees, v->dtype);
     return dr_reshape(dr_conv2d(wide, kernel, NULL, 1, 0), DR_SHAPE(B, C, H, W));
 }
 
