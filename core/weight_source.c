@@ -253,7 +253,7 @@ static bool fits(dr_weights *w, const source_entry *s, const char *path, int ran
     char is[160], wanted[160];
     const int64_t is_rank = s->from->rank > DR_MAX_RANK ? s->from->rank : s->part.rank;
     const int64_t *is_shape = s->from->rank > DR_MAX_RANK ? s->from->shape : s->part.shape;
-    if (is_rank != rank || memcmp(is_shape, shape, (size_t)rank * sizeof *shape) != 0) {
+    if (is_rank != rank || (rank > 0 && memcmp(is_shape, shape, (size_t)rank * sizeof *shape) != 0)) {
         note_misfit(w, DR_MISFIT_SHAPE, "%s is %s, expected %s", path, shape_text(is_rank, is_shape, is, sizeof is),
                     shape_text(rank, shape, wanted, sizeof wanted));
         return false;
