@@ -90,7 +90,8 @@ local function timesteps_of(from, c)
     local names = { leading = "leading", linspace = "linspace", trailing = "trailing" }
     local name = one_of(from, c, "timestep_spacing", names)
     if name == "leading" then return drift.timesteps.leading { offset = c.steps_offset } end
-    return drift.timesteps[name] {}            -- where diffusers takes no notice of steps_offset
+    if name == "linspace" then return drift.timesteps.linspace { first_step = true } end
+    return drift.timesteps.trailing {}         -- in these two diffusers takes no notice of steps_offset
 end
 
 local function convert(from, given)

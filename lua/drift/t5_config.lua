@@ -104,9 +104,9 @@ return function(where, given)
   if type(o.eps) ~= "number" or not (o.eps >= 1e-12 and o.eps <= 1) then
     drift.fail("%s: layer_norm_epsilon = %s should be a number from 1e-12 to 1", where, shown(o.eps))
   end
-  if o.buckets % 4 ~= 0 or o.max_distance <= o.buckets // 4 then
-    drift.fail("%s: relative_attention_num_buckets = %d should be a multiple of 4, and relative_attention_max_distance "
-      .. "= %d above a quarter of it", where, o.buckets, o.max_distance)
+  if o.max_distance <= o.buckets // 4 then
+    drift.fail("%s: relative_attention_max_distance = %d should be above a quarter of relative_attention_num_buckets = %d",
+      where, o.max_distance, o.buckets)
   end
   read_feed_forward(where, config, o)
   return o

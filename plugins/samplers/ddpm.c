@@ -4,7 +4,8 @@
  *   or between the two, as the network's variance output v says:     Nichol & Dhariwal 2021, eq. 15
  *   log s^2 = f log beta + (1-f) log btilde,   f = (v+1)/2
  * With alpha^2 = abar this is the paper's step for neighbouring t, and its strided form for any t' nearer to the data.
- * The last step (sigma_t' = 0) adds no noise. */
+ * The last step (sigma_t' = 0) adds no noise; only that of a learned variance does, by the same equation (log btilde has a
+ * floor), unless it is from the chain's first t, as DeepFloyd IF's scheduler has it. */
 #include <drift/plugin.h>
 #include <math.h>
 
@@ -63,7 +64,7 @@ static dr_tensor *step(void *self, dr_model *f, dr_tensor *x, double t, double t
     dr_tensor *x0 = dr_eval_x0(f, x, t); /* [B,C,H,W] */
     if (p->clip) x0 = dr_clamp(x0, p->clip_min, p->clip_max);
     dr_tensor *mean = dr_axpy(next.alpha * beta / var, x0, dr_scale(a * var_next / var, x));
-    if (next.sigma == 0.0) return mean;
+    if (next.sigma == 0.0 && (p->variance != VARIANCE_LEARNED_RANGE || t <= 1.0)) return mean;
     dr_tensor *z = dr_noise_like(x, rng);
     const double posterior = beta * var_next / var;
     if (p->variance == VARIANCE_LEARNED_RANGE) return dr_add(mean, learned_noise(f, beta, posterior, z));

@@ -49,9 +49,10 @@ local function log_variance(t, t_next, v)
   return v * ((most - least) / 2) + (most + least) / 2
 end
 
--- y, where a step from t to t_next came to, with z in place of the noise that rng gave; a last step has none
+-- y, where a step from t to t_next came to, with z in place of the noise that rng gave; a step from index 0 has none, and
+-- of those to the data only one of learned variance has
 local function with_noise(y, t, t_next, v, z, rng)
-  if process:coef(t_next).sigma == 0 then return y end
+  if t == 1 or (process:coef(t_next).sigma == 0 and sampler.params.variance ~= "learned_range") then return y end
   local own = drift.randn { y.shape[1], y.shape[2], y.shape[3], y.shape[4], purpose = rng.purpose, seed = rng.seed,
                             step = rng.step, sample = 0 }
   return y + (z - own) * (log_variance(t, t_next, v) * 0.5):exp()
@@ -142,12 +143,16 @@ function starts.IFImg2ImgPipeline(p, grid)
   return { x = forward(p:input "in.image", grid[1], p:input "in.noise.0"), draws = 1 }
 end
 
--- The known pixels stay as they are, un-noised, whatever the level.
-function starts.IFInpaintingPipeline(p, grid)
-  local image, mask = p:input "in.image", p:input "in.mask_image"
+-- The known pixels stay as they are, un-noised, whatever the level. A mask is cut at a half.
+local function inpainted(image, mask, grid, eps)
+  mask = ((mask - 0.5) * 1e30 + 1):clamp(0, 1)
   local function put(x, known) return (1 - mask) * known + mask * x end
-  return { x = put(forward(image, grid[1], p:input "in.noise.0"), image), draws = 1,
+  return { x = put(forward(image, grid[1], eps), image), draws = 1,
            after = function(_, x, before) return put(x, before) end }
+end
+
+function starts.IFInpaintingPipeline(p, grid)
+  return inpainted(p:input "in.image", p:input "in.mask_image", grid, p:input "in.noise.0")
 end
 
 -- The small image is enlarged to x's size and noised by a schedule of its own: what stage II is conditioned on.
@@ -157,11 +162,24 @@ local function enlarged(image, x, model, level, eps)
   return forward(image:resize(size), level + 1, eps, noising)
 end
 
-function starts.IFSuperResolutionPipeline(p, _, args)
-  local x, level = p:input "in.noise.0", args.noise_level
-  local image = enlarged(p:input "in.image", x, metadata.model, level, p:input "in.noise.1")
-  p:compare(image, "out.upscaled")
-  return { x = x, draws = 2, image = image, image_level = drift.full({ 1 }, level) }
+-- `start`, with the enlarged picture beside it.
+local function beside_enlarged(start, p, args)
+  local level = args.noise_level
+  start.image = enlarged(p:input "in.image", start.x, metadata.model, level, p:input "in.noise.1")
+  p:compare(start.image, "out.upscaled")
+  start.image_level, start.draws = drift.full({ 1 }, level), 2
+  return start
+end
+
+function starts.IFSuperResolutionPipeline(p, _, args) return beside_enlarged({ x = p:input "in.noise.0" }, p, args) end
+
+function starts.IFImg2ImgSuperResolutionPipeline(p, grid, args)
+  return beside_enlarged({ x = forward(p:input "in.original_image", grid[1], p:input "in.noise.0") }, p, args)
+end
+
+function starts.IFInpaintingSuperResolutionPipeline(p, grid, args)
+  local original, mask = p:input "in.original_image", p:input "in.mask_image"
+  return beside_enlarged(inpainted(original, mask, grid, p:input "in.noise.0"), p, args)
 end
 
 -- Our grid of as many steps is the file's, or ends as it does where it begins later (strength).
@@ -189,7 +207,9 @@ function check.if_pipeline(p)
                       image = start.image, image_level = start.image_level }
   local o = { net = network(metadata.model), guidance = guidance(args.guidance_scale), condition = condition,
               x = start.x, grid = grid, after = start.after, noise = {}, clip = clip }
-  for k = 1, #timesteps - 1 do o.noise[k] = p:input("in.noise." .. start.draws + k - 1) end
+  for k, t in ipairs(timesteps) do                            -- index 0 draws none
+    if t > 0 then o.noise[k] = p:input("in.noise." .. start.draws + k - 1) end
+  end
   p:compare(start.x, "out.x_start")
   function o.watch(k, x, output)
     p:compare(output, "out.model_output." .. k - 1)

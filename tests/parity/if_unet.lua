@@ -13,7 +13,7 @@ local function check_case(p, case, net, names)
   end
   local x, level = input "x", input("noise_level", "f32")
   local image
-  if level then x, image = x:narrow(1, 0, 3), x:narrow(1, 3, 3) end       -- stage II: [x_t, small image]
+  if level then x, image = x:narrow(1, 0, x.shape[2] // 2), x:narrow(1, x.shape[2] // 2, x.shape[2] // 2) end  -- [x_t, small image]
   local seen = {}
   seen.sample = drift.no_grad(function()
     return net(x, { time = input("t", "f32"), tokens = input "embeds", image = image, image_level = level,
