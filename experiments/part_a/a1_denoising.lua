@@ -7,8 +7,8 @@ local run, g = drift.editing_experiment {
   start = 10, kernel = 5, sigma = 2.0, preset = "paper",
   presets = { quick = {}, smoke = { stride = 200, start = 1, every = 2 } } }
 
-local what, guidance = drift.prompts(run.prompt, g)[1], drift.guidance.cfg { scale = run.gamma }
-local image = g:pictures(drift.editing_images(run)[1], "image")[1]
+local what, guidance = drift.prompts(run.prompt, g, 1)[1], drift.guidance.cfg { scale = run.gamma }
+local image = g:pictures(drift.editing_images(run, 1)[1], "image")[1]
 local grid = g:times { stride = run.stride }
 
 -- The index from which strided denoising of a picture noised to t begins: the first time that is no noisier.

@@ -4,7 +4,7 @@ local run, g = drift.editing_experiment {
   prompt = "a high quality photo", gammas = { 1, 3, 7 }, samples = 5, stride = 30, preset = "paper",
   presets = { quick = {}, smoke = { samples = 2, stride = 250, gammas = { 1, 7 } } } }
 
-local what = drift.prompts(run.prompt, g)[1]
+local what = drift.prompts(run.prompt, g, 1)[1]
 local rows, images = {}, {}
 for i, gamma in ipairs(run.gammas) do
   rows[i] = ("gamma = %g"):format(gamma)

@@ -5,7 +5,7 @@ local run, g = drift.editing_experiment {
   image = "", prompt = "a high quality photo", starts = { 1, 3, 5, 7, 10, 20 }, gamma = 7.0, stride = 30, samples = 1,
   preset = "paper", presets = { quick = {}, smoke = { starts = { 1, 3 }, stride = 250 } } }
 
-local what = drift.prompts(run.prompt, g)[1]
+local what = drift.prompts(run.prompt, g, 1)[1]
 local rows, shown, kept = {}, {}, {}
 for _, path in ipairs(drift.editing_images(run)) do
   local original = g:pictures(path, "image")

@@ -7,8 +7,8 @@ local run, g = drift.editing_experiment {
   samples = 3, preset = "paper",
   presets = { quick = { resamples = 2 }, smoke = { stride = 250, jump = 1, resamples = 2, samples = 2 } } }
 
-local what = drift.prompts(run.prompt, g)[1]
-local path = drift.editing_images(run)[1]
+local what = drift.prompts(run.prompt, g, 1)[1]
+local path = drift.editing_images(run, 1)[1]
 local mask = run.mask ~= "" and run.mask or drift.centre_mask(g.shape)
 local WAYS = {
   { "re-noised", {} }, { "resampled", { jump = run.jump, resamples = run.resamples } },

@@ -7,7 +7,7 @@ local run, g = drift.editing_experiment {
   presets = { quick = {}, smoke = { samples = 2, stride = 250 } } }
 
 local view = drift.named_view(run.view, g)
-local prompts = drift.prompts(run.prompt, g)
+local prompts = drift.prompts(run.prompt, g, 2)
 local images = drift.edit.anagram {
   generator = g, conditions = prompts, views = { drift.view.identity {}, view }, combine = run.combine,
   guidance = drift.guidance.cfg { scale = run.gamma }, stride = run.stride, n = run.samples, quiet = false }

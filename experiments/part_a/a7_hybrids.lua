@@ -6,7 +6,7 @@ local run, g = drift.editing_experiment {
   prompt = "a lithograph of a skull | a lithograph of waterfalls", sigma = 2.0, kernel = 33, gamma = 7.0, stride = 30,
   samples = 4, preset = "paper", presets = { quick = {}, smoke = { samples = 2, stride = 250 } } }
 
-local prompts = drift.prompts(run.prompt, g)
+local prompts = drift.prompts(run.prompt, g, 2)
 local low = drift.filter.gaussian_blur { sigma = run.sigma, kernel = run.kernel }
 local images = drift.edit.hybrid { generator = g, conditions = prompts, filters = { low }, stride = run.stride,
                                    n = run.samples, guidance = drift.guidance.cfg { scale = run.gamma }, quiet = false }

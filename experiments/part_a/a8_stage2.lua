@@ -8,8 +8,9 @@ local run, g, stage2 = drift.editing_experiment {
   steps2 = 50, level = 250, needs_stage2 = true, stride = 30, preset = "paper",
   presets = { quick = { steps2 = 20 }, smoke = { stride = 250, start = 2, steps2 = 2 } } }
 
-local what, pair, two = drift.prompts(run.prompt, g)[1], drift.prompts(run.anagram, g), drift.prompts(run.hybrid, g)
-local path, mask = drift.editing_images(run)[1], run.mask ~= "" and run.mask or drift.centre_mask(g.shape)
+local what = drift.prompts(run.prompt, g, 1)[1]
+local pair, two = drift.prompts(run.anagram, g, 2), drift.prompts(run.hybrid, g, 2)
+local path, mask = drift.editing_images(run, 1)[1], run.mask ~= "" and run.mask or drift.centre_mask(g.shape)
 local views = { drift.view.identity {}, drift.named_view(run.view, g) }
 local edit = drift.edit
 

@@ -37,6 +37,16 @@ local function count(where, o)
   return n
 end
 
+-- The other arguments that all edits share, or several of them.
+local function check_rest(where, o)
+  if o.each ~= nil and type(o.each) ~= "function" then
+    drift.fail("%s: each is a function (index, t, x, first), not a %s", where, drift.type(o.each))
+  end
+  if o.first ~= nil and (math.type(o.first) ~= "integer" or o.first < 0) then
+    drift.fail("%s: first = %s should be a whole number of at least 0", where, tostring(o.first))
+  end
+end
+
 local function is_generator(v)
   local meta_of = type(v) == "table" and getmetatable(v)
   return meta_of and meta_of.__name == "drift.generator"
@@ -49,6 +59,10 @@ function methods:conditions(more)
     local c = {}
     for key, value in pairs(self.generator:conditioned(what, self.n) or {}) do c[key] = value end
     for key, value in pairs(more or {}) do c[key] = value end
+    if self.generator.image_condition and not c.image then
+      drift.fail("%s: %s draws nothing without a picture to enlarge: drift.edit.upscale", self.where,
+        self.generator.name or "this model")
+    end
     return next(c) and c or nil
   end
   if self.given.conditions == nil then return { condition = one(self.given.condition) } end
@@ -120,6 +134,7 @@ return function(where, o, required, optional)
   end
   local self = setmetatable({ where = where, generator = o.generator, given = o }, meta)
   self.n = count(where, o)
+  check_rest(where, o)
   self.grid = o.generator:times(o)
   self.guidance = o.guidance
   if o.guidance == nil then self.guidance = o.generator.guidance end

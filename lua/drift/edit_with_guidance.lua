@@ -3,6 +3,9 @@
 local drift = require "drift"
 
 return function(o, outer, own)
+  if o.edit ~= nil and type(o.edit) ~= "function" then
+    drift.fail("edit is one of drift.edit, such as drift.edit.inpaint, not a %s", drift.type(o.edit))
+  end
   local all = {}
   for key, value in pairs(o) do all[key] = value end
   all.edit = nil

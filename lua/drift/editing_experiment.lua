@@ -46,10 +46,14 @@ return function(given)
   local text = { text = optional(run.text), embeddings = optional(run.embeddings), variant = optional(run.variant),
                  negative = run.negative, precision = run.precision }
   local g, g2 = drift.generator_of(run.model, text), nil
+  if g.image_condition then drift.fail("model = %s is stage II: that is stage2, and model is stage I", run.model) end
   if not run.threshold then g.clip = nil end
   if run.stage2 ~= "" then
     text.text, text.embeddings = g.text and g or text.text, nil
     g2 = drift.generator_of(run.stage2, text)
+    if not g2.image_condition then
+      drift.fail("stage2 = %s is not stage II: it sees no picture to enlarge", run.stage2)
+    end
   end
   return run, g, g2
 end

@@ -79,6 +79,16 @@ local function strided(self, stride)
   return grid
 end
 
+local function check_times(self, grid)
+  local t_noise, t_data = drift.instance(self.process, "process"):range()
+  local low, high = math.min(t_noise, t_data), math.max(t_noise, t_data)
+  for i, t in ipairs(grid) do
+    if type(t) ~= "number" or not (t >= low and t <= high) then
+      drift.fail("grid[%d] = %s is outside of this process's [%g, %g]", i, tostring(t), low, high)
+    end
+  end
+end
+
 -- The times of sampling, from noise to data: those of `grid`, of `steps` steps of the sampler, or every `stride`-th
 -- of a thousand, as the course has it.
 function methods:times(o)
@@ -88,6 +98,7 @@ function methods:times(o)
     if type(o.grid) ~= "table" or #o.grid < 2 then
       drift.fail "grid is a list of two times or more, from noise to data"
     end
+    check_times(self, o.grid)
     return o.grid
   end
   if o.stride then return strided(self, o.stride) end

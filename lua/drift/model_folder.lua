@@ -93,6 +93,9 @@ local function read_unet_folder(self, path, class)
     local file = path .. "/config.json"
     local config = drift.read_json(file)
     if core.type(config) ~= "table" then core.fail("%s: is no JSON object", file) end
+    if core.type(config.parameters) == "table" then
+        core.fail("%s is a run of this program, not a pretrained model: drift.generators.digits { run = ... }", path)
+    end
     if config._class_name ~= "UNet2DConditionModel" then
         core.fail("%s: _class_name = %s; UNet2DConditionModel is what can be read", file, shown(config._class_name))
     end

@@ -126,7 +126,7 @@ return function(o)
   local conditions = conditions_of(o)
   local n = count_of(o, conditions)
   local batch = o.batch or 100
-  local bar = not o.quiet and drift.progress { label = ("sampling %d images"):format(n), total = n, per_step = 1, unit = "images" }
+  local bar = not o.quiet and drift.progress { label = ("sampling %d image%s"):format(n, n == 1 and "" or "s"), total = n, per_step = 1, unit = "images" }
   local nets = { net }
   for _, other in pairs(o.networks or {}) do nets[#nets + 1] = drift.instance(other, "net") end
   local model = drift.model(drift.instance(o.process, "process"), net,

@@ -41,6 +41,10 @@ local function options()
   if o.prompt and not utf8.len(o.prompt) then
     drift.note "the prompt is not UTF-8: each byte that is none counts as an unknown character"
   end
+  for _, name in ipairs { "steps2", "guidance2" } do
+    if o[name] and not o.stage2 then drift.fail("--%s is for stage II: --stage2 FOLDER", name) end
+  end
+  if drift.options.out == "" then drift.fail "--out takes a folder or a file that ends in .png" end
   return {
     model = o.model, stage2 = o.stage2, variant = o.variant, text = o.text, embeddings = o.embeddings,
     prompt = o.prompt, negative = o.negative, classes = o.class and classes(o.class), count = whole(o, "count", 1),
@@ -64,21 +68,29 @@ end
 
 local function cfg(scale) return scale and drift.guidance.cfg { scale = scale } or nil end
 
-local function draw(o)
+-- Both models are opened before the first is asked: what is wrong with the second shows at once.
+local function open(o)
   local text = { text = o.text, embeddings = o.embeddings, variant = o.variant, negative = o.negative,
                  precision = drift.options.precision }
   local g = drift.generator_of(o.model, text)
   if g.image_condition then
     drift.fail("%s is stage II, which enlarges what stage I makes: --model STAGE_I --stage2 %s", o.model, o.model)
   end
-  if o.stage2 and not g.text then drift.fail("--stage2 enlarges what DeepFloyd IF's stage I makes, not %s", o.model) end
-  local what = conditions(o, g)
-  local small = drift.edit.iterative { generator = g, condition = what, guidance = cfg(o.guidance), steps = o.steps,
-                                       n = o.count, quiet = false }
-  if not o.stage2 then return small end
+  for _, name in ipairs { "text", "embeddings", "negative", "variant" } do
+    if o[name] and not g.text then drift.fail("--%s is for a model of text; %s draws classes", name, o.model) end
+  end
+  if not o.stage2 then return g end
+  if not g.text then drift.fail("--stage2 enlarges what DeepFloyd IF's stage I makes, not %s", o.model) end
   text.text, text.embeddings = g, nil
   local g2 = drift.generator_of(o.stage2, text)
   if not g2.image_condition then drift.fail("%s is not stage II: it sees no picture to enlarge", o.stage2) end
+  return g, g2
+end
+
+local function draw(o, g, g2, what)
+  local small = drift.edit.iterative { generator = g, condition = what, guidance = cfg(o.guidance), steps = o.steps,
+                                       n = o.count, quiet = false }
+  if not g2 then return small end
   local large = drift.edit.upscale { generator = g2, image = small, condition = what, guidance = cfg(o.guidance2),
                                      steps = o.steps2, quiet = false }
   return large, small
@@ -95,13 +107,30 @@ local function grid(images)
   return drift.grid { rows = (n + cols - 1) // cols, cols = cols, scale = 1, cell = cell }
 end
 
+local function is_png(path) return path:find "%.[pP][nN][gG]$" end
+
+-- Before minutes of sampling: can what --out names be written?
+local function make_place(o)
+  if drift.is_folder(o.out) and is_png(o.out) then drift.fail("--out %s is a folder; a PNG is to be written", o.out) end
+  if drift.exists(o.out) and not drift.is_folder(o.out) and not is_png(o.out) then
+    drift.fail("--out %s is a file, but not a PNG", o.out)
+  end
+  local folder = not is_png(o.out) and o.out or o.out:match "^(.*)/[^/]*$"
+  if folder == "" then folder = "/" end
+  if folder then drift.mkdir(folder) end
+  local trial = (folder or ".") .. "/.drift_sample.tmp"
+  local file, why = io.open(trial, "w")
+  if not file then drift.fail("--out %s cannot be written: %s", o.out, (why:gsub("^.*: ", ""))) end
+  file:close()
+  os.remove(trial)
+end
+
 local function write(o, images, small)
-  if o.out:find "%.[pP][nN][gG]$" then
+  if is_png(o.out) then
     drift.png(o.count == 1 and images[1] or grid(images), o.out)
     drift.note("%s", o.out)
     return
   end
-  drift.mkdir(o.out)
   for i = 1, o.count do
     drift.png(images[i], ("%s/%d.png"):format(o.out, i))
     if small then drift.png(small[i], ("%s/%d_stage1.png"):format(o.out, i)) end
@@ -118,9 +147,9 @@ end
 
 return function()
   local o = options()
-  if drift.exists(o.out) and not drift.is_folder(o.out) and not o.out:find "%.[pP][nN][gG]$" then
-    drift.fail("--out %s is a file, but not a PNG", o.out)
-  end
   if drift.options.precision then drift.precision(drift.options.precision) end
-  write(o, draw(o))
+  local g, g2 = open(o)
+  local what = conditions(o, g)
+  make_place(o)
+  write(o, draw(o, g, g2, what))
 end

@@ -84,6 +84,8 @@ for name, make in pairs { flow = models.digits, ddpm = models.text } do
       assert.error_matches(function() edit.anagram { generator = g, views = flip } end, "conditions is a list")
       assert.error_matches(function() edit.hybrid { generator = g } end, "conditions is a list")
       assert.error_matches(function() edit.anagram { generator = g, conditions = two, views = flip, stps = 3 } end, "did you mean 'steps'")
+      assert.error_matches(function() edit.anagram { generator = g, conditions = two, views = flip, edit = "inpaint" } end,
+        "edit is one of drift.edit, such as drift.edit.inpaint, not a string")
     end)
   end)
 end

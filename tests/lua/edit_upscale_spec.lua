@@ -60,5 +60,7 @@ describe("drift.edit.upscale", function()
     assert.error_matches(function() enlarge { generator = models.text(8) } end, "conv does not enlarge: it sees no picture")
     assert.error_matches(function() enlarge { image = drift.zeros(1, 4, 4) } end, "1 channels, this model's have 3")
     assert.error_matches(function() enlarge { image = drift.zeros(4, 4) } end, "a path or a tensor")
+    assert.error_matches(function() edit.iterative { generator = g, condition = "a prompt" } end,
+      "edit.iterative: .* draws nothing without a picture to enlarge: drift.edit.upscale")
   end)
 end)

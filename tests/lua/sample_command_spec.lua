@@ -69,6 +69,24 @@ describe("drift sample", function()
     fails("sample --model digits --class 3 --stage2 digits", "--stage2 enlarges")
     drift.write_file("taken", "x")
     fails("sample --model digits --class 3 --out taken", "taken is a file, but not a PNG")
+    fails("sample --model digits --class 3 --negative x", "--negative is for a model of text; digits draws classes")
+    fails("sample --model digits --class 3 --steps2 4", "--steps2 is for stage II")
+  end)
+
+  it("knows before it samples that its pictures cannot be written, and makes the folders that they need", function()
+    good(("run '%s/experiments/mnist_flow.lua' preset=smoke --out model"):format(drift.home))
+    local function early(out, message)
+      local text = fails(("sample --model model --class 3 --steps 2 --out '%s'"):format(out), message)
+      assert.is_nil(text:find("sampling", 1, true), text)
+    end
+    drift.mkdir "folder.png"
+    drift.write_file("file", "x")
+    early("folder.png", "folder.png is a folder")
+    early("/proc/x.png", "--out /proc/x.png cannot be written")
+    early("file/x.png", "file is not a folder")
+    early("", "--out takes a folder or a file")
+    good "sample --model model --class 3 --steps 2 --out new/deep/x.png"
+    assert.same({ "x.png" }, drift.files "new/deep")
   end)
 
   if not has_if then
@@ -86,7 +104,8 @@ describe("drift sample", function()
     good(command .. "--out other --negative 'a cat'")
     assert.are_not.equal(drift.read_file "dogs/2.png", drift.read_file "other/2.png")
     fails(("sample --model '%s' --text '%s' --prompt x"):format(stage2, t5), "is stage II")
-    fails(("sample --model '%s' --stage2 '%s' --text '%s' --prompt x --steps 1"):format(stage1, stage1, t5), "is not stage II")
+    local text = fails(("sample --model '%s' --stage2 '%s' --text '%s' --prompt x"):format(stage1, stage1, t5), "is not stage II")
+    assert.is_nil(text:find("sampling", 1, true), text)                -- not after minutes of stage I
     fails(("sample --model '%s' --prompt x"):format(stage1), "has no text_encoder/", "embeddings")
     fails(("sample --model '%s'"):format(stage1), "--prompt TEXT")
     fails(("sample --model '%s' --class 3"):format(stage1), "--prompt TEXT")

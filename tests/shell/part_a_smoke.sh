@@ -77,4 +77,19 @@ a=$DRIFT_HOME/experiments/part_a
 m="model=$DRIFT_FIXTURES/if/stage1_b"
 refused "--set image=PATH" "$a/a4_image_to_image.lua" "$m"
 refused "--set stage2=FOLDER" "$a/a8_stage2.lua" "$m" "image=$photo"
+t="text=$DRIFT_FIXTURES/t5/tiny"
+refused_later() { # TEXT ARGUMENTS...: the same once the model is open
+    rm -rf refused
+    message=$1
+    shift
+    if "$DRIFT" run "$@" preset=smoke "$t" --out refused >stdout 2>stderr; then fail "$* should fail"; fi
+    grep -qF -- "$message" stderr || { cat stderr >&2; fail "$*: the message lacks: $message"; }
+    [ ! -e refused/samples.safetensors ] || fail "$*: made samples"
+}
+refused_later 'this experiment takes 1 prompt; "a | b" is 2' "$a/a2_sampling.lua" "$m" "prompt=a | b"
+refused_later 'this experiment takes 2 prompts' "$a/a6_anagrams.lua" "$m" prompt=a
+refused_later 'this experiment takes 1 picture' "$a/a5_inpainting.lua" "$m" "image=$photo | $sketch"
+refused_later 'is not stage II' "$a/a0_text_to_image.lua" "$m" "stage2=$DRIFT_FIXTURES/if/stage1_b"
+refused_later 'is stage II' "$a/a2_sampling.lua" "model=$DRIFT_FIXTURES/if/stage2_b"
+refused_later 'this model draws classes' "$a/a2_sampling.lua" "model=$digits"
 refused "mask = none.png: there is no such file" "$a/a5_inpainting.lua" "$m" "image=$photo" mask=none.png
