@@ -160,7 +160,8 @@ static dr_onednn_plan *conv_plan(const dr_kargs *a, dr_onednn_kind kind, const c
     descs_free(&any);
     if (dr_onednn_check(a, status, "primitive descriptor") != DR_OK) return NULL;
 
-    const conv_descs plain = descs_of(&status, s, transpose, s->weight_dtype, dnnl_oihw);
+    const int32_t first = s->weight_dtype == DR_F16 ? s->dtype : s->weight_dtype; /* what f16 is made of, to begin with */
+    const conv_descs plain = descs_of(&status, s, transpose, first, dnnl_oihw);
     if (dr_onednn_check(a, status, "memory descriptor") != DR_OK) {
         descs_free(&plain);
         dnnl_primitive_desc_destroy(pd);

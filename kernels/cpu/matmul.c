@@ -54,7 +54,8 @@ static dr_onednn_plan *product_plan(const dr_kargs *a, const dr_product *p, bool
     dnnl_memory_desc_t A = NULL, B = NULL, inner_B = NULL, bias = NULL, y = NULL;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t s = matrix_desc(&A, p->dtype, p->leading, p->lead_a, p->M, p->K, p->transpose_a);
-    if (s == dnnl_success) s = matrix_desc(&B, p->b_dtype, p->leading, p->lead_b, p->K, p->N, p->transpose_b);
+    const int32_t first = p->b_dtype == DR_F16 ? p->dtype : p->b_dtype; /* what f16 is made of, to begin with */
+    if (s == dnnl_success) s = matrix_desc(&B, first, p->leading, p->lead_b, p->K, p->N, p->transpose_b);
     if (s == dnnl_success && is_kept(p)) s = best_desc(&inner_B, p);
     else if (s == dnnl_success) s = matrix_desc(&inner_B, p->dtype, p->leading, p->lead_b, p->K, p->N, p->transpose_b);
     if (s == dnnl_success && has_bias) s = matrix_desc(&bias, p->bias_dtype, p->leading, ones, 1, p->N, false);

@@ -13,7 +13,7 @@ typedef struct plan_arg {
     dnnl_memory_t own;        /* in the primitive's layout; NULL where that is the caller's */
     dnnl_primitive_t reorder; /* plain to own, or back for an output */
     size_t own_bytes, plain_bytes;
-    int32_t narrow, own_dtype; /* see dr_onednn_arg; DR_F32 or DR_BF16 */
+    int32_t narrow, plain_dtype, own_dtype; /* see dr_onednn_arg; DR_F32 or DR_BF16 */
     int64_t count;
 } plan_arg;
 
@@ -151,6 +151,13 @@ dr_onednn_plan *dr_onednn_find(const dr_onednn *o, const dr_onednn_key *key)
     return NULL;
 }
 
+static int32_t dtype_of(const_dnnl_memory_desc_t d)
+{
+    dnnl_data_type_t type = dnnl_f32;
+    dnnl_memory_desc_query(d, dnnl_query_data_type, &type);
+    return type == dnnl_bf16 ? DR_BF16 : DR_F32;
+}
+
 static dr_status make_arg(dr_onednn *o, const dr_kargs *a, plan_arg *to, const dr_onednn_arg *from,
                           const_dnnl_primitive_desc_t pd)
 {
@@ -158,16 +165,15 @@ static dr_status make_arg(dr_onednn *o, const dr_kargs *a, plan_arg *to, const d
     to->output = from->output;
     to->narrow = from->narrow;
     to->count = from->count;
-    to->plain_bytes = dnnl_memory_desc_get_size(from->plain) / (from->narrow == DR_F16 ? 2 : 1);
+    to->plain_dtype = dtype_of(from->plain);
+    to->plain_bytes = from->narrow == DR_F16 ? 2 * (size_t)from->count : dnnl_memory_desc_get_size(from->plain);
     dr_status s =
         dr_onednn_check(a, dnnl_memory_create(&to->plain, from->plain, o->engine, DNNL_MEMORY_NONE), "memory");
     if (s != DR_OK) return s;
     const_dnnl_memory_desc_t best = dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, from->name);
     if (!best || dnnl_memory_desc_equal(best, from->plain)) return DR_OK;
 
-    dnnl_data_type_t type = dnnl_f32;
-    dnnl_memory_desc_query(best, dnnl_query_data_type, &type);
-    to->own_dtype = type == dnnl_bf16 ? DR_BF16 : DR_F32;
+    to->own_dtype = dtype_of(best);
     to->own_bytes = dnnl_memory_desc_get_size(best);
     s = dr_onednn_check(a, dnnl_memory_create(&to->own, best, o->engine, DNNL_MEMORY_NONE), "memory");
     if (s != DR_OK) return s;
@@ -246,12 +252,14 @@ static dr_status reorder(dr_onednn *o, const dr_kargs *a, const plan_arg *arg)
     return dr_onednn_check(a, dnnl_primitive_execute(arg->reorder, o->stream, 2, args), "reorder");
 }
 
-/* An input's numbers in f32 where the caller has them in f16, else as he has them. NULL after dr_fail */
+/* An input's numbers as the plan's `plain` says where the caller has them in f16, else as he has them. NULL after dr_fail */
 static void *widened(dr_onednn *o, const dr_kargs *a, const plan_arg *arg, void *data)
 {
     if (arg->narrow != DR_F16) return data;
-    if (!reserve(a, &o->wide, (size_t)arg->count * sizeof(float))) return NULL;
-    dr_widen(DR_F16, data, o->wide.data, arg->count);
+    const bool rounds = arg->plain_dtype == DR_BF16;
+    if (!reserve(a, &o->wide, (size_t)arg->count * (rounds ? 2 : sizeof(float)))) return NULL;
+    if (rounds) dr_f16_to_bf16(data, o->wide.data, arg->count);
+    else dr_widen(DR_F16, data, o->wide.data, arg->count);
     return o->wide.data;
 }
 

@@ -29,8 +29,8 @@ typedef struct dr_onednn_arg {
     int name; /* DNNL_ARG_SRC, ... */
     bool output;
     dnnl_memory_desc_t plain; /* how the caller's memory lies; taken over by dr_onednn_add. NULL: no such argument */
-    int32_t narrow; /* 0; DR_F16: the caller's numbers are f16, and plain says f32; DR_BF16: they are bf16, as plain says,
-                       and can be kept so for a primitive that wants f32 */
+    int32_t narrow; /* 0; DR_F16: the caller's numbers are f16, and plain says what they are made first, f32 or bf16;
+                       DR_BF16: they are bf16, as plain says, and can be kept so for a primitive that wants f32 */
     int64_t count;  /* the caller's numbers, where narrow */
 } dr_onednn_arg;
 

@@ -109,3 +109,11 @@ void dr_narrow(int32_t dtype, const float *from, void *to, int64_t n)
 #pragma omp parallel for simd schedule(static) if (n > DR_CPU_PARALLEL)
     for (int64_t i = 0; i < n; i++) brain[i] = dr_bf16_nearest(from[i]);
 }
+
+void dr_f16_to_bf16(const void *from, void *to, int64_t n)
+{
+    const dr_f16 *half = from;
+    uint16_t *brain = to;
+#pragma omp parallel for simd schedule(static) if (n > DR_CPU_PARALLEL)
+    for (int64_t i = 0; i < n; i++) brain[i] = dr_bf16_nearest((float)half[i]);
+}

@@ -35,6 +35,7 @@ static inline void dr_f16_store(void *y, int64_t i, float value) { ((dr_f16 *)y)
 
 /* n numbers of f16 or bf16 -> f32, exactly; and back, where each is one of those. */
 void dr_widen(int32_t dtype, const void *from, float *to, int64_t n);
+void dr_f16_to_bf16(const void *from, void *to, int64_t n); /* rounded */
 void dr_narrow(int32_t dtype, const float *from, void *to, int64_t n);
 
 #endif
