@@ -9,7 +9,9 @@ return function(text, g, count)
     local what = part:match "^%s*(.-)%s*$"
     if not g.text then
       local class = math.tointeger(tonumber(what))
-      if not class then drift.fail('this model draws classes: prompt="3", or several such as "6 | 9", not "%s"', what) end
+      if not class then
+        drift.fail('this model draws classes: prompt="3", or several such as "6 | 9", not "%s"', what)
+      end
       what = class
     end
     list[#list + 1] = what

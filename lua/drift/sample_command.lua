@@ -60,6 +60,12 @@ local function conditions(o, g)
     if not o.prompt and not o.embeddings then drift.fail("%s draws what a prompt says: --prompt TEXT", g.name) end
     return o.prompt or o.embeddings                               -- a file with one embedding needs no prompt
   end
+  if g.classes == 0 then
+    if o.prompt or o.classes then
+      drift.fail("%s was trained without classes: leave --%s out", o.model, o.prompt and "prompt" or "class")
+    end
+    return nil
+  end
   if not o.classes then drift.fail("%s draws classes: --class 3%s", o.model, o.prompt and ", not --prompt" or "") end
   local list = {}
   for i = 1, o.count do list[i] = o.classes[(i - 1) % #o.classes + 1] end

@@ -78,6 +78,15 @@ for name, make in pairs { flow = models.digits, ddpm = models.text } do
       end
     end)
 
+    it("an anagram takes a view of the script's own", function()
+      local function transposed(x) return x:transpose(2, 3) end
+      local own = view.custom { apply = transposed, invert = transposed }
+      local want = (estimate(two[1], noisy, cfg) + transposed(estimate(two[2], transposed(noisy), cfg))) * 0.5
+      local got = edit.anagram { generator = g, conditions = two, views = { view.identity {}, own }, guidance = cfg,
+                                 edit = edit.one_step, image = noisy, t = t, clip = false }
+      assert.is_true(most(want, got) < 1e-4, most(want, got))
+    end)
+
     it("refuse what does not fit", function()
       assert.error_matches(function() edit.anagram { generator = g, conditions = two, views = { view.identity {}, view.identity {}, view.identity {} } } end, "3 views for 2 conditions")
       assert.error_matches(function() edit.anagram { generator = g, conditions = two } end, "views is a list")

@@ -40,6 +40,9 @@ describe("drift.edit.upscale", function()
     assert.same({ 1, 3, 16, 16 }, enlarge { image = os.getenv "DRIFT_TEST_DATA" .. "/images/disc/3_420.jpg" }.shape)
     assert.same({ 3, 3, 16, 16 }, enlarge { image = small[1], n = 3 }.shape)
     assert.same({ 2, 3, 16, 16 }, enlarge { condition = { "one", "another" } }.shape)
+    local seen = {}
+    enlarge { each = function(index) seen[#seen + 1] = index end }
+    assert.same({ 0, 1, 2, 3, 4 }, seen)
   end)
 
   it("sees the smaller picture in an anagram's views as well", function()

@@ -73,6 +73,17 @@ describe("drift sample", function()
     fails("sample --model digits --class 3 --steps2 4", "--steps2 is for stage II")
   end)
 
+  it("draws without classes where a run knows none, and says so to who names one", function()
+    good(("run '%s/experiments/ddpm_time.lua' preset=smoke --out timed"):format(drift.home))
+    good "sample --model timed --count 2 --steps 2 --out two"
+    assert.are_not.equal(drift.read_file "two/1.png", drift.read_file "two/2.png")
+    fails("sample --model timed --class 3", "timed was trained without classes: leave --class out")
+    fails("sample --model timed --prompt x", "timed was trained without classes: leave --prompt out")
+    local g = drift.generator_of "timed"
+    assert.equal(0, g.classes)
+    assert.error_matches(function() drift.edit.iterative { generator = g, condition = 3 } end, "takes no condition, not 3")
+  end)
+
   it("knows before it samples that its pictures cannot be written, and makes the folders that they need", function()
     good(("run '%s/experiments/mnist_flow.lua' preset=smoke --out model"):format(drift.home))
     local function early(out, message)

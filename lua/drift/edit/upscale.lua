@@ -24,7 +24,7 @@ local function enlarged(image, g)
 end
 
 return function(o)
-  local a = arguments("edit.upscale", o, { "image" }, { "level", "every" })
+  local a = arguments("edit.upscale", o, { "image" }, { "level", "every", "each" })
   local g = a.generator
   if not g.image_condition then
     drift.fail("edit.upscale: %s does not enlarge: it sees no picture beside its noise", g.name or "this model")
@@ -34,5 +34,5 @@ return function(o)
   return drift.edit.iterative {
     generator = g, condition = under.condition, conditions = under.conditions, guidance = a.guidance or false,
     clip = o.clip, grid = a.grid, n = a.n, seed = o.seed, first = o.first, batch = o.batch, quiet = o.quiet,
-    every = o.every }
+    every = o.every, each = o.each }
 end
