@@ -15,7 +15,12 @@ local SHARED = { model = "", stage2 = "", text = "", embeddings = "", variant = 
 
 local function optional(text) return text ~= "" and text or nil end
 
--- Before the run's folder is made: what must be said, and is not.
+-- Pictures that cannot be read are refused, by name.
+local function check_pictures(text)
+  for _, path in ipairs(drift.editing_images { image = text }) do drift.export.image_size_of(path) end
+end
+
+-- Before the run's folder is made: what must be said, and is not; files that are not there, or no pictures.
 local function check(defaults)
   local function said(key)
     return drift.options.resume or optional(drift.set[key] or "") or optional(defaults[key] or "")
@@ -34,6 +39,9 @@ local function check(defaults)
     local path = optional(drift.set[key] or "")
     if path and not drift.exists(path) then drift.fail("%s = %s: there is no such file or folder", key, path) end
   end
+  if drift.options.resume then return end
+  if defaults.image then check_pictures(said "image") end
+  if optional(drift.set.mask or "") then drift.export.image_size_of(drift.set.mask) end
 end
 
 return function(given)

@@ -30,6 +30,7 @@ local FITS = { crop = true, pad = true, stretch = true }
 
 return function(path, options)
   if type(path) ~= "string" then drift.fail("read_image: a file's path is text, not a %s", drift.type(path)) end
+  if path:find("\0", 1, true) then drift.fail "read_image: the path has a zero byte in it" end
   local o = drift.accept("read_image", options or {}, {}, { "size", "channels", "fit" })
   local height, width = sides(o.size)
   local channels, fit = o.channels or 3, o.fit or "crop"

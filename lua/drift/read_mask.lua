@@ -48,6 +48,7 @@ end
 
 return function(mask, o)
   drift.accept("read_mask", o, { "size" }, { "image", "resize", "threshold" })
+  if type(o.size) ~= "table" or #o.size ~= 2 then drift.fail "read_mask: size is { height, width }" end
   if type(o.threshold or 0.5) ~= "number" then
     drift.fail("read_mask: threshold = %s is not a number", tostring(o.threshold))
   end

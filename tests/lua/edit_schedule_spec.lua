@@ -56,6 +56,7 @@ describe("drift.read_mask", function()
 
   it("refuses another size with both sizes, or stretches it where told", function()
     local small = mask_of(10, 5, 5)
+    assert.error_matches(function() drift.read_mask(small, { size = 8 }) end, "read_mask: size is { height, width }")
     assert.error_matches(function() drift.read_mask(small, { size = { 8, 8 } }) end, "10 x 5 pixels, but the picture has 8 x 8")
     assert.error_matches(function() drift.read_mask(small, { size = { 8, 8 }, image = photo }) end,
       "10 x 5 pixels, but the picture .* has 48 x 36")

@@ -92,4 +92,8 @@ refused_later 'this experiment takes 1 picture' "$a/a5_inpainting.lua" "$m" "ima
 refused_later 'is not stage II' "$a/a0_text_to_image.lua" "$m" "stage2=$DRIFT_FIXTURES/if/stage1_b"
 refused_later 'is stage II' "$a/a2_sampling.lua" "model=$DRIFT_FIXTURES/if/stage2_b"
 refused_later 'this model draws classes' "$a/a2_sampling.lua" "model=$digits"
+echo text >no_picture.png
+refused "no_picture.png: neither a PNG nor a JPEG" "$a/a4_image_to_image.lua" "$m" "image=$photo | no_picture.png"
+refused "no_picture.png: neither a PNG nor a JPEG" "$a/a5_inpainting.lua" "$m" "image=$photo" mask=no_picture.png
+refused "image = none.png: there is no such file" "$a/a1_denoising.lua" "$m" image=none.png
 refused "mask = none.png: there is no such file" "$a/a5_inpainting.lua" "$m" "image=$photo" mask=none.png
