@@ -66,6 +66,7 @@ function methods:conditions(more)
     return next(c) and c or nil
   end
   if self.given.conditions == nil then return { condition = one(self.given.condition) } end
+  self.generator:ahead(self.given.conditions)
   local list = {}
   for i, what in ipairs(self.given.conditions) do list[i] = one(what) end
   return { conditions = list }

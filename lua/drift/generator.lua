@@ -130,11 +130,15 @@ local function joined(list)
   return all
 end
 
+-- Called with several conditions before each is made: a generator whose conditions are dear may make them together.
+function methods:ahead(_) end
+
 -- What a user says -> a condition of 1 or n rows.
 function methods:conditioned(what, n)
   if is_condition(what) then return what end
   if type(what) ~= "table" or #what == 0 then return self.condition(self, what, n) end
   if #what ~= n then drift.fail("a list of %d conditions for %d images", #what, n) end
+  self:ahead(what)
   local list = {}
   for i, item in ipairs(what) do list[i] = is_condition(item) and item or self.condition(self, item, 1) end
   return joined(list)

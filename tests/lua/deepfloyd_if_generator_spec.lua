@@ -50,6 +50,35 @@ describe("drift.generators.deepfloyd_if", function()
     assert.error_matches(function() g:conditioned(7, 1) end, "a prompt is text, not a number")
   end)
 
+  it("opens the text encoder once for all prompts of an edit, and not again for what it knows", function()
+    local opened, encoder = 0, drift.text_encoder
+    drift.text_encoder = function(...)
+      opened = opened + 1
+      return encoder(...)
+    end
+    local function count(fn)
+      local before = opened
+      fn()
+      return opened - before
+    end
+    local g, alone = make { model = stage1, text = t5, negative = "a cat" }, make { model = stage1, text = t5 }
+    local views = { drift.view.identity {}, drift.view.negate {} }
+    local ok, problem = pcall(function()
+      assert.equal(1, count(function()
+        edit.anagram { generator = g, conditions = { "a dog", { "A bird", "a tree" } }, n = 2, views = views, steps = 2 }
+      end))
+      assert.equal(0, count(function() edit.iterative { generator = g, condition = { "a tree", "a dog" }, steps = 2 } end))
+      assert.equal(1, count(function() make { model = stage1, text = t5, negative = "a cat" }:conditioned("a dog", 1) end))
+      assert.equal(1, count(function() make { model = stage1, text = t5 }:conditioned({ "", "a dog" }, 2) end))
+      assert.equal(1, count(function() g:conditioned({ "a fish", { prompt = "a worm", negative = "a stone" } }, 2) end))
+    end)
+    drift.text_encoder = encoder
+    if not ok then error(problem, 0) end
+    for _, prompt in ipairs { "a dog", "a bird", "a cat", "a stone", "" } do
+      assert.is_true(most(g:conditioned(prompt, 1).tokens, alone:conditioned(prompt, 1).tokens) < 1e-5, prompt)
+    end
+  end)
+
   it("takes saved embeddings in place of a text encoder, by prompt or by file", function()
     local e = drift.text_encoder { text_encoder = t5, tokenizer = t5 }:encode { "a dog", "a cat" }
     e:save "two.safetensors"

@@ -62,6 +62,17 @@ function Text:tokens(what)
   return self.known[key]
 end
 
+-- Those of several prompts that are not known yet, in one go, with the empty prompt's: opening the encoder may mean
+-- 9.5 GB to read.
+function Text:ahead(prompts)
+  local new, seen = {}, {}
+  for _, what in ipairs(prompts) do
+    local key = type(what) == "string" and not is_saved(what) and drift.prompt(what)
+    if key and key ~= "" and not self.known[key] and not seen[key] then new[#new + 1], seen[key] = what, true end
+  end
+  if #new > 0 and self.source then self:learn(drift.text_encoder(self.source):encode(new)) end
+end
+
 -- A pipeline's folder (text_encoder/, tokenizer/), also in Hugging Face's cache, or one with all in it side by side.
 local function encoder_folder(path)
   if type(path) == "string" and drift.is_folder(path .. "/snapshots") then return drift.model_folder(path) end
@@ -103,12 +114,28 @@ local function condition(self, what)
     drift.accept("a condition", what, { "prompt" }, { "negative" })
     prompt, negative = what.prompt, what.negative or negative
   end
+  text:ahead { prompt, negative }
   local c = { tokens = text:tokens(prompt), null = { tokens = text:tokens(negative) } }
   local a, b = c.tokens.shape, c.null.tokens.shape
   if a[2] ~= b[2] or a[3] ~= b[3] then
     drift.fail("the prompt's embedding is [%d,%d] and the negative prompt's [%d,%d]", a[2], a[3], b[2], b[3])
   end
   return c
+end
+
+-- The prompts of several conditions, as `condition` takes them, and of lists of such.
+local function ahead(self, conditions)
+  local prompts = {}
+  local function add(what)
+    if type(what) == "string" then prompts[#prompts + 1] = what end
+    if type(what) ~= "table" then return end
+    add(what.prompt)
+    add(what.negative)
+    for _, item in ipairs(what) do add(item) end
+  end
+  add(conditions)
+  add(self.negative)
+  self.text:ahead(prompts)
 end
 
 -- Stage II's second input: the enlarged picture, noised at `level` by a schedule of its own.
@@ -151,6 +178,6 @@ return function(o)
     given.image_condition, given.level = image_condition(noising, T), math.min(250, T - 1)
   end
   local g = drift.generator(given)
-  g.negative = o.negative or ""
+  g.negative, g.ahead = o.negative or "", ahead
   return g
 end
