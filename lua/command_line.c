@@ -133,43 +133,44 @@ static int read_argument(settings *s, const char *text, const char *rest[], int 
     return 0;
 }
 
+static const struct option known[] = {
+    { "set", required_argument, NULL, 's' },
+    { "device", required_argument, NULL, 'd' },
+    { "against", required_argument, NULL, 'a' },
+    { "steps", required_argument, NULL, 'N' },
+    { "precision", required_argument, NULL, 'p' },
+    { "seed", required_argument, NULL, 'n' },
+    { "threads", required_argument, NULL, 't' },
+    { "out", required_argument, NULL, 'o' },
+    { "resume", required_argument, NULL, 'r' },
+    { "profile", required_argument, NULL, 'F' },
+    { "json", no_argument, NULL, 'J' },
+    { "peers", no_argument, NULL, 'V' },
+    { "debug", no_argument, NULL, 'D' },
+    { "no-strict", no_argument, NULL, 'S' },
+    { "no-plan", no_argument, NULL, 'P' },
+    { "help", no_argument, NULL, 'h' },
+    { "model", required_argument, NULL, 'm' },
+    { "stage2", required_argument, NULL, 'm' },
+    { "prompt", required_argument, NULL, 'm' },
+    { "negative", required_argument, NULL, 'm' },
+    { "text", required_argument, NULL, 'm' },
+    { "embeddings", required_argument, NULL, 'm' },
+    { "class", required_argument, NULL, 'm' },
+    { "count", required_argument, NULL, 'm' },
+    { "steps2", required_argument, NULL, 'm' },
+    { "guidance", required_argument, NULL, 'm' },
+    { "guidance2", required_argument, NULL, 'm' },
+    { "variant", required_argument, NULL, 'm' },
+    { NULL, 0, NULL, 0 },
+};
+
 /* Options and key=value may stand in any order after the command. Leaves the other arguments in rest. */
 int command_line_read(int argc, char **argv, settings *s, const char *rest[2], int *n_rest)
 {
-    static const struct option known[] = {
-        { "set", required_argument, NULL, 's' },
-        { "device", required_argument, NULL, 'd' },
-        { "against", required_argument, NULL, 'a' },
-        { "steps", required_argument, NULL, 'N' },
-        { "precision", required_argument, NULL, 'p' },
-        { "seed", required_argument, NULL, 'n' },
-        { "threads", required_argument, NULL, 't' },
-        { "out", required_argument, NULL, 'o' },
-        { "resume", required_argument, NULL, 'r' },
-        { "profile", required_argument, NULL, 'F' },
-        { "json", no_argument, NULL, 'J' },
-        { "peers", no_argument, NULL, 'V' },
-        { "debug", no_argument, NULL, 'D' },
-        { "no-strict", no_argument, NULL, 'S' },
-        { "no-plan", no_argument, NULL, 'P' },
-        { "help", no_argument, NULL, 'h' },
-        { "model", required_argument, NULL, 'm' },
-        { "stage2", required_argument, NULL, 'm' },
-        { "prompt", required_argument, NULL, 'm' },
-        { "negative", required_argument, NULL, 'm' },
-        { "text", required_argument, NULL, 'm' },
-        { "embeddings", required_argument, NULL, 'm' },
-        { "class", required_argument, NULL, 'm' },
-        { "count", required_argument, NULL, 'm' },
-        { "steps2", required_argument, NULL, 'm' },
-        { "guidance", required_argument, NULL, 'm' },
-        { "guidance2", required_argument, NULL, 'm' },
-        { "variant", required_argument, NULL, 'm' },
-        { NULL, 0, NULL, 0 },
-    };
     opterr = 0;
-    for (int c, which = 0;
-         (c = getopt_long(argc, argv, "-:", known, &which)) != -1;) { /* "-": arguments are given in their order, as 1 */
+    /* "-": arguments are given in their order, as 1 */
+    for (int c, which = 0; (c = getopt_long(argc, argv, "-:", known, &which)) != -1;) {
         switch (c) {
         case 1:
             if (read_argument(s, optarg, rest, n_rest) != 0) return 1;
