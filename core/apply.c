@@ -4,7 +4,8 @@
  * Where the device has a kernel for f32 but none for bf16 or f16, that one runs on copies in f32. A device without a
  * kernel for an op that has no composed form is an error naming both: nothing is ever computed on another device in
  * silence. */
-#include "tensor.h"
+#include "apply.h"
+#include "ops_shape.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,25 +21,7 @@ void dr_force_compose(bool on) { force_compose = on; }
 
 static const dr_view absent = { .rank = -1 };
 
-typedef struct call { /* one application of an op */
-    const dr_component *component;
-    const dr_op *op;
-    const void *attr;
-    int n_in;
-    dr_tensor **in; /* in the kernel's layout; NULL where an optional one is absent */
-    dr_view *view;  /* of in */
-    dr_view out_view[DR_OP_MAX_OUT];
-    dr_tensor *out[DR_OP_MAX_OUT];
-    dr_device *device;
-    dr_dtype dtype; /* decides the kernel */
-    bool compose;   /* run the composed form even if there is a kernel */
-} call;
-
-static bool is_half(int32_t dtype) { return dtype == DR_BF16 || dtype == DR_F16; }
-
-static bool is_float(int32_t dtype) { return dtype == DR_F32 || dtype == DR_F64 || dtype == DR_BF16 || dtype == DR_F16; }
-
-static dr_status check_inputs(call *c)
+static dr_status check_inputs(op_call *c)
 {
     const dr_op *op = c->op;
     const char *name = c->component->name;
@@ -96,7 +79,7 @@ static bool same_strides(const dr_view *a, const dr_view *b)
 }
 
 /* DENSE: inputs of one shape get the order of axes of the first of them that is dense. */
-static const dr_view *dense_like(const call *c, int i)
+static const dr_view *dense_like(const op_call *c, int i)
 {
     for (int k = 0; k < c->n_in; k++) {
         if (!c->in[k] || wanted_layout(c->op, k) != DR_LAYOUT_DENSE || !same_shape(&c->view[k], &c->view[i])) continue;
@@ -123,7 +106,7 @@ static dr_view packed(const dr_view *v)
     return dense;
 }
 
-static dr_tensor *relaid(const call *c, int i)
+static dr_tensor *relaid(const op_call *c, int i)
 {
     dr_tensor *t = c->in[i];
     const dr_layout want = wanted_layout(c->op, i);
@@ -136,7 +119,7 @@ static dr_tensor *relaid(const call *c, int i)
     return lay_like(t, &own);
 }
 
-static dr_status lay_inputs(call *c)
+static dr_status lay_inputs(op_call *c)
 {
     for (int i = 0; i < c->n_in; i++) {
         if (!c->in[i]) continue;
@@ -154,7 +137,7 @@ static dr_status lay_inputs(call *c)
 }
 
 /* ANY: as the first input of the same shape, if that is channels-last, and row-major otherwise. */
-static void lay_output(const call *c, int j, dr_view *v)
+static void lay_output(const op_call *c, int j, dr_view *v)
 {
     dr_layout layout = (dr_layout)c->op->out_layout[j];
     if (layout == DR_LAYOUT_INFER) return;
@@ -184,7 +167,7 @@ static void lay_output(const call *c, int j, dr_view *v)
     dr_view_lay(v, layout);
 }
 
-static dr_status make_view(call *c)
+static dr_status make_view(op_call *c)
 {
     int64_t offset = 0;
     dr_status status = c->op->infer(c->view, c->n_in, c->attr, c->out_view, &offset);
@@ -203,54 +186,14 @@ static dr_status make_view(call *c)
     return c->out[0] ? DR_OK : dr_failed();
 }
 
-static void choose_dtype(call *c)
-{
-    c->dtype = c->op->n_out > 0 ? (dr_dtype)c->out_view[0].dtype : DR_F32;
-    if (c->n_in > 0 && c->in[0] && c->op->n_out == 0) c->dtype = (dr_dtype)c->view[0].dtype;
-    const int first = (c->op->flags & DR_OP_MUTATES) && c->n_in > 1 ? 1 : 0; /* input 0 of an optimizer step is its f64 scalars */
-    for (int k = 0; k < c->n_in; k++) {
-        const int i = (k + first) % c->n_in;
-        if (c->in[i] && is_float(c->view[i].dtype)) {
-            c->dtype = (dr_dtype)c->view[i].dtype;
-            return;
-        }
-    }
-}
-
-/* DR_OP_ONE_DTYPE: f32 inputs beside half ones take their dtype; what modulates an activation is small beside it. */
-static dr_status unify_dtypes(call *c)
-{
-    dr_dtype half = DR_F32;
-    for (int i = 0; i < c->n_in && half == DR_F32; i++) {
-        if (c->in[i] && is_half(c->view[i].dtype)) half = (dr_dtype)c->view[i].dtype;
-    }
-    for (int i = 0; i < c->n_in && half != DR_F32; i++) {
-        if (!c->in[i] || c->view[i].dtype != DR_F32) continue;
-        c->in[i] = dr_cast(c->in[i], half);
-        if (!c->in[i]) return dr_failed();
-        c->view[i] = c->in[i]->view;
-    }
-    return DR_OK;
-}
-
-static uint64_t frozen_inputs(const call *c)
+static uint64_t frozen_inputs(const op_call *c)
 {
     uint64_t bits = 0;
     for (int i = 0; i < c->n_in && i < 64; i++) bits |= (uint64_t)(c->in[i] && dr_tensor_is_frozen(c->in[i])) << i;
     return bits;
 }
 
-/* DR_OP_ANY_WEIGHT, on a device whose kernels want the weight in f32 or as x. */
-static dr_status widen_weight(call *c)
-{
-    const bool wide = c->view[1].dtype == DR_F32 || c->view[1].dtype == c->view[0].dtype;
-    if (wide || (c->device->api->flags & DR_BACKEND_ANY_WEIGHT)) return DR_OK;
-    c->in[1] = dr_cast(c->in[1], DR_F32);
-    if (c->in[1]) c->view[1] = c->in[1]->view;
-    return dr_failed();
-}
-
-static dr_status launch(call *c, dr_kernel kernel) /* inputs and out_view are laid out */
+static dr_status launch(op_call *c, dr_kernel kernel) /* inputs and out_view are laid out */
 {
     for (int j = 0; j < c->op->n_out; j++) {
         c->out[j] = dr_tensor_make(c->device, &c->out_view[j]);
@@ -270,36 +213,36 @@ static dr_status launch(call *c, dr_kernel kernel) /* inputs and out_view are la
     return dr_launch_kernel(&launch);
 }
 
-static dr_status lay(call *c)
+static dr_status lay(op_call *c)
 {
     if (lay_inputs(c) != DR_OK) return dr_failed();
     for (int j = 0; j < c->op->n_out; j++) lay_output(c, j, &c->out_view[j]);
     return DR_OK;
 }
 
-static dr_status run_kernel(call *c, dr_kernel kernel) { return lay(c) == DR_OK ? launch(c, kernel) : dr_failed(); }
+static dr_status run_kernel(op_call *c, dr_kernel kernel) { return lay(c) == DR_OK ? launch(c, kernel) : dr_failed(); }
 
 /* The kernel for f32 on copies of half inputs; half results are rounded. The copies die with the call, and the tape
  * keeps the half inputs. */
-static dr_status run_in_f32(call *c, dr_kernel kernel)
+static dr_status run_in_f32(op_call *c, dr_kernel kernel)
 {
     if (lay(c) != DR_OK) return dr_failed();
-    call wide = *c;
+    op_call wide = *c;
     wide.in = malloc((size_t)(c->n_in + 1) * sizeof *wide.in);
     wide.view = malloc((size_t)(c->n_in + 1) * sizeof *wide.view);
     dr_status status = wide.in && wide.view ? DR_OK : dr_fail(DR_ENOMEM, "%s: out of memory", c->component->name);
     for (int i = 0; i < c->n_in && status == DR_OK; i++) {
-        const bool half = c->in[i] && is_half(c->view[i].dtype);
+        const bool half = c->in[i] && dr_is_half(c->view[i].dtype);
         wide.in[i] = half ? dr_cast(c->in[i], DR_F32) : c->in[i];
         wide.view[i] = wide.in[i] ? wide.in[i]->view : c->view[i];
         status = dr_failed();
     }
     for (int j = 0; j < c->op->n_out; j++) {
-        if (is_half(c->out_view[j].dtype)) wide.out_view[j].dtype = DR_F32;
+        if (dr_is_half(c->out_view[j].dtype)) wide.out_view[j].dtype = DR_F32;
     }
     if (status == DR_OK) status = launch(&wide, kernel);
     for (int j = 0; j < c->op->n_out && status == DR_OK; j++) {
-        const bool half = is_half(c->out_view[j].dtype);
+        const bool half = dr_is_half(c->out_view[j].dtype);
         c->out[j] = half ? dr_cast(wide.out[j], (dr_dtype)c->out_view[j].dtype) : wide.out[j];
         status = dr_failed();
     }
@@ -308,51 +251,20 @@ static dr_status run_in_f32(call *c, dr_kernel kernel)
     return status;
 }
 
-static bool is_frozen_half(const call *c, int i)
-{
-    return c->in[i] && is_half(c->view[i].dtype) && dr_tensor_is_frozen(c->in[i]);
-}
-
-/* A weight as its file has it, in f16 or bf16, counts as f32 where it meets others: it is widened, unless it stands beside
- * activations of its own dtype. Where an op only picks rows of it, those are: DR_OP_PICKS. */
-static dr_status widen_frozen(call *c)
-{
-    if (c->n_in < 2 || (c->op->flags & (DR_OP_MUTATES | DR_OP_PICKS))) return DR_OK;
-    for (int i = 0; i < c->n_in; i++) {
-        if (!is_frozen_half(c, i) || (i == 1 && (c->op->flags & DR_OP_ANY_WEIGHT))) continue; /* see widen_weight */
-        bool beside_its_own = false;
-        for (int k = 0; k < c->n_in; k++) {
-            beside_its_own = beside_its_own || (c->in[k] && c->view[k].dtype == c->view[i].dtype && !dr_tensor_is_frozen(c->in[k]));
-        }
-        if (beside_its_own) continue;
-        c->in[i] = dr_cast(c->in[i], DR_F32);
-        if (!c->in[i]) return dr_failed();
-        c->view[i] = c->in[i]->view;
-    }
-    return DR_OK;
-}
-
-static dr_status widen_picked(call *c)
-{
-    if (!(c->op->flags & DR_OP_PICKS) || !is_frozen_half(c, 0) || !c->out[0]) return dr_failed();
-    c->out[0] = dr_cast(c->out[0], DR_F32);
-    return dr_failed();
-}
-
-static dr_status run(call *c)
+static dr_status run(op_call *c)
 {
     const dr_op *op = c->op;
     if (op->flags & DR_OP_VIEW) return make_view(c);
     int64_t offset = 0;
-    if (widen_frozen(c) != DR_OK) return dr_failed();
+    if (dr_call_widen_frozen(c) != DR_OK) return dr_failed();
     if (op->infer(c->view, c->n_in, c->attr, c->out_view, &offset) != DR_OK || dr_failed()) return dr_failed();
-    if ((op->flags & DR_OP_ONE_DTYPE) && unify_dtypes(c) != DR_OK) return dr_failed();
-    if ((op->flags & DR_OP_ANY_WEIGHT) && widen_weight(c) != DR_OK) return dr_failed();
-    choose_dtype(c);
+    if ((op->flags & DR_OP_ONE_DTYPE) && dr_call_unify_dtypes(c) != DR_OK) return dr_failed();
+    if ((op->flags & DR_OP_ANY_WEIGHT) && dr_call_widen_weight(c) != DR_OK) return dr_failed();
+    dr_call_choose_dtype(c);
     const bool composed = op->compose && c->compose;
     dr_kernel kernel = composed ? NULL : dr_device_kernel(c->device, c->component->name, c->dtype);
     if (kernel) return run_kernel(c, kernel);
-    const bool widens = !composed && is_half((int32_t)c->dtype) && !(op->flags & DR_OP_MUTATES);
+    const bool widens = !composed && dr_is_half((int32_t)c->dtype) && !(op->flags & DR_OP_MUTATES);
     if (widens) kernel = dr_device_kernel(c->device, c->component->name, DR_F32);
     if (kernel) return run_in_f32(c, kernel);
     if (op->compose) {
@@ -363,7 +275,7 @@ static dr_status run(call *c)
 }
 
 /* Records the op itself if it has a backward; one without is recorded through the ops that compose it. */
-static dr_status run_recorded(call *c, dr_tensor *const *in)
+static dr_status run_recorded(op_call *c, dr_tensor *const *in)
 {
     const dr_op *op = c->op;
     const bool wanted = !(op->flags & (DR_OP_NONDIFF | DR_OP_MUTATES)) && dr_tape_wants(in, c->n_in);
@@ -373,7 +285,7 @@ static dr_status run_recorded(call *c, dr_tensor *const *in)
     }
     const bool recording = dr_grad_mode(false);
     dr_status status = run(c);
-    if (status == DR_OK) status = widen_picked(c);
+    if (status == DR_OK) status = dr_call_widen_picked(c);
     dr_grad_mode(recording);
     if (status == DR_OK && wanted) dr_tape_record(c->component, c->attr, in, c->in, c->n_in, c->out, op->n_out);
     return dr_failed();
@@ -388,7 +300,7 @@ void dr_set_apply_hook(dr_apply_hook h, void *ctx)
 bool dr_apply_is_hooked(void) { return hook != NULL; }
 
 /* depth: of ops within others' composed forms, and of what the hook itself does. */
-static dr_status tell_hook(const call *c, dr_tensor *const *in)
+static dr_status tell_hook(const op_call *c, dr_tensor *const *in)
 {
     if (!hook || depth > 0 || (c->op->flags & DR_OP_VIEW)) return DR_OK;
     depth++;
@@ -406,7 +318,7 @@ dr_status dr_apply(const char *name, dr_tensor *const *in, int n_in, const void 
     dr_tensor *few_in[DR_OP_MAX_IN] = { NULL }, *few_given[DR_OP_MAX_IN] = { NULL };
     dr_view few_view[DR_OP_MAX_IN];
     const bool many = n_in > DR_OP_MAX_IN;
-    call c = { .component = component, .op = component->iface, .attr = attr, .n_in = n_in, .in = few_in, .view = few_view,
+    op_call c = { .component = component, .op = component->iface, .attr = attr, .n_in = n_in, .in = few_in, .view = few_view,
                .compose = force_compose };
     if (many) {
         c.in = malloc((size_t)n_in * sizeof *c.in);
