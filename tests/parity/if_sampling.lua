@@ -39,7 +39,7 @@ end
 
 -- ---- the file's noise in place of the sampler's own ---------------------------------------------------------------
 
--- log s^2 of the noise from t to t_next, with the network's variance output v
+-- log s^2 of the noise from t to t_next, with the network's variance output v (a fixed variance needs its shape alone)
 local function log_variance(t, t_next, v)
   local now, next = process:coef(t), process:coef(t_next)
   local beta = now.sigma ^ 2 - (now.alpha / next.alpha * next.sigma) ^ 2
@@ -55,7 +55,7 @@ local function with_noise(y, t, t_next, v, z, rng)
   if t == 1 or (process:coef(t_next).sigma == 0 and sampler.params.variance ~= "learned_range") then return y end
   local own = drift.randn { y.shape[1], y.shape[2], y.shape[3], y.shape[4], purpose = rng.purpose, seed = rng.seed,
                             step = rng.step, sample = 0 }
-  return y + (z - own) * (log_variance(t, t_next, v) * 0.5):exp()
+  return y + (z - own) * (log_variance(t, t_next, v or y) * 0.5):exp()
 end
 
 -- One step of a model alone.
