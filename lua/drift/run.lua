@@ -1,6 +1,8 @@
 -- run.lua: a run's folder, so that a result can be found again and made again.
 --   config.json           every parameter, the seed, versions, plugins' hashes, device, data
 --   metrics.jsonl         one line of JSON per logged step or epoch
+--   metrics.csv           the same as a table
+--   events.out.tfevents.drift    the same, and the pictures, for TensorBoard
 --   loss.svg, *.png       curves and pictures
 --   checkpoint.safetensors, samples.safetensors
 --   PART/                 the same again for each run:part "PART", of experiments that train more than once
@@ -166,6 +168,23 @@ function methods:restore_log(lines)
   end
 end
 
+-- What other programs read, derived from metrics.jsonl and the pictures (see drift.tensorboard). Of a run without
+-- records and pictures: nothing.
+function methods:export(pictures)
+  if #self.records > 0 then drift.metrics_csv(self) end
+  local any = #self.records > 0
+  for _, file in ipairs(drift.files(self.dir)) do any = any or file:find "%.png$" ~= nil end
+  if any then drift.tensorboard(self, { pictures = pictures }) end
+end
+
+-- After an epoch, unless that would take more than a fiftieth of a long run's time; a training's end exports anyway.
+function methods:export_while_training()
+  local before = drift.clock()
+  if before < (rawget(self, "export_at") or 0) then return end
+  self:export "epochs"
+  self.export_at = drift.clock() + 50 * (drift.clock() - before)
+end
+
 function methods:figure(name, picture)
   local path = self:path(name .. ".png")
   drift.png(picture, path)
@@ -225,7 +244,8 @@ local function duration(seconds)
   return ("%d h %d min"):format(s // 3600, s % 3600 // 60)
 end
 
--- The end of a script: says the final loss, the wall time and where everything is; config.json gets them too.
+-- The end of a script: writes what is left to write, says the final loss, the wall time and where everything is;
+-- config.json gets them too.
 function methods:finish()
   local seconds = drift.clock() - self.began
   local results = { seconds = seconds }
@@ -235,6 +255,8 @@ function methods:finish()
       self:say("%s: final loss %.4f (mean of epoch %d)", run.name, loss, epoch)
       results[run.part_name and "final_loss_" .. run.part_name or "final_loss"] = loss
     end
+    if #run.records > 0 or not drift.exists(run:path "metrics.jsonl") then run:flush() end
+    run:export "all"
   end
   self:describe("results", results)
   self:say("wall time %s%s; everything is in %s", duration(seconds), self.resumed and " since resuming" or "", self.dir)

@@ -104,6 +104,7 @@ local function finish_epoch(run, net, averages, o, epoch)
   net:eval()
   drift.trace("after epoch", o.after_epoch, net, epoch, averages)
   run:flush()                                                     -- what after_epoch logged
+  drift.trace("export", run.export_while_training, run)
 end
 
 local function stopped(run, net, optimizer, averages, at, progress)
@@ -255,6 +256,7 @@ return function(options)
     save(run, net, optimizer, averages, at, epoch)
     finish_epoch(run, net, averages, o, epoch)
   end
+  if #run.records > 0 then drift.trace("export", run.export, run, "epochs") end
   net:eval()
   return net, averages
 end
