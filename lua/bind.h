@@ -57,6 +57,8 @@ void bind_open_system(lua_State *L);
 void bind_open_profile(lua_State *L);
 void bind_open_ffi(lua_State *L);
 void bind_open_tokenizer(lua_State *L);
+void bind_open_devices(lua_State *L);
+void bind_open_doctor(lua_State *L);
 
 /* ---- bind_scope.c: Lua's tensors and how long they live ---------------------------------------------------------- */
 typedef struct bind_tensor { /* the userdata: one reference to a tensor, in the list of the scope that it was made in */
@@ -138,6 +140,9 @@ dr_function bind_closure(lua_State *L, int index, const char *signature);
 /* NAME[:N][,option=value...]; threads 0: the backend's own choice; tf32: it must have that. NULL after dr_fail. */
 dr_device *bind_open_named_device(const char *text, int64_t threads, bool tf32);
 int bind_list_devices(void); /* to stdout; the exit status */
+
+/* ---- doctor.c ---------------------------------------------------------------------------------------------------- */
+bool bind_doctor_has_home(void); /* whether there is Lua code to run; else it has said so on stdout */
 
 /* ---- diff_devices.c ---------------------------------------------------------------------------------------------- */
 /* Two processes from here on; *reference: this is the one that the other is compared with. The folder for the run's

@@ -12,6 +12,8 @@ const char command_line_usage[] =
     "drift run SCRIPT [key=value ...]   runs an experiment\n"
     "drift sample --model FOLDER ...    pictures from a pretrained model or a run: drift sample --help\n"
     "drift bench [train|sample|ops]     measures speed and memory: --set hidden=64 batch=128\n"
+    "drift doctor                       what is there and what is missing, and what to do: why does it not\n"
+    "                                   work, or why is it slow here?\n"
     "drift devices                      which devices there are, and why others are not\n"
     "drift diff-devices SCRIPT          the first steps on --device (default cuda) and, op by op, on\n"
     "                                   --against (default cpu): which layer differs?\n"

@@ -80,46 +80,84 @@ dr_device *bind_open_named_device(const char *text, int64_t threads, bool tf32)
     return d;
 }
 
-/* ---- drift devices ----------------------------------------------------------------------------------------------- */
+/* ---- drift devices, drift.devices() ------------------------------------------------------------------------------ */
 
-static bool is_backend(const dr_component *c) { return bind_kind_is(c, "backend"); }
+/* Gets each device's name and description, or, where it is not there, the reason. */
+typedef void (*take_device)(void *ctx, const char *name, const char *text, bool there);
 
 /* Opens it, to say what it is, or why it is not there. */
-static void print_opened(const dr_component *c)
+static void try_to_open(const dr_component *c, take_device take, void *ctx)
 {
     dr_device *d = dr_device_open(c->name, DR_NO_ARGS);
     if (d) {
-        printf("%-8s %s\n", c->name, dr_device_describe(d));
+        take(ctx, c->name, dr_device_describe(d), true);
         return;
     }
     const char *message = dr_error_message();
     char prefix[64];
     const size_t n = (size_t)snprintf(prefix, sizeof prefix, "backend %s: ", c->name);
-    printf("%-8s none: %s\n", c->name, strncmp(message, prefix, n) == 0 ? message + n : message);
+    take(ctx, c->name, strncmp(message, prefix, n) == 0 ? message + n : message, false);
     dr_error_clear();
 }
 
-static void print_devices(const dr_component *c)
+static void each_of_backend(const dr_component *c, take_device take, void *ctx)
 {
     char text[TEXT], name[64];
     int64_t n = 0;
     while (dr_device_list(c, n, text, sizeof text) == DR_OK) {
         snprintf(name, sizeof name, "%s:%lld", c->name, (long long)n++);
-        printf("%-8s %s\n", name, text);
+        take(ctx, name, text, true);
     }
-    if (n == 0) print_opened(c);
+    if (n == 0) try_to_open(c, take, ctx);
 }
 
-int bind_list_devices(void)
+static void each_device(take_device take, void *ctx)
 {
     bool cuda = false;
     for (int64_t i = 0; i < dr_component_count(); i++) {
         const dr_component *c = dr_component_at(i);
-        if (!is_backend(c)) continue;
+        if (!bind_kind_is(c, "backend")) continue;
         cuda = cuda || strcmp(c->name, "cuda") == 0;
-        print_devices(c);
+        each_of_backend(c, take, ctx);
     }
-    if (cuda) return 0;
-    printf("cuda     none: this build has no CUDA backend; cmake builds it where there is CUDA 12 or newer\n");
+    if (cuda) return;
+    take(ctx, "cuda", "this build has no CUDA backend; cmake builds it where there is CUDA 12 or newer", false);
+}
+
+static void print_device(void *ctx, const char *name, const char *text, bool there)
+{
+    (void)ctx;
+    printf("%-8s %s%s\n", name, there ? "" : "none: ", text);
+}
+
+int bind_list_devices(void)
+{
+    each_device(print_device, NULL);
     return 0;
+}
+
+static void push_line(void *ctx, const char *name, const char *text, bool there) /* the list is on top */
+{
+    lua_State *L = ctx;
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, "text");
+    lua_pushboolean(L, there);
+    lua_setfield(L, -2, "there");
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+static int core_devices(lua_State *L) /* devices() -> list of { name =, text =, there = } */
+{
+    lua_newtable(L);
+    each_device(push_line, L);
+    return 1;
+}
+
+void bind_open_devices(lua_State *L)
+{
+    lua_pushcfunction(L, core_devices);
+    lua_setfield(L, -2, "devices");
 }

@@ -1,6 +1,6 @@
 /* main.c: the program.
- *   drift run SCRIPT [key=value ...] | sample --model FOLDER ... | bench [WHAT] | devices | diff-devices SCRIPT |
- *   list [KIND] | help [NAME]
+ *   drift run SCRIPT [key=value ...] | sample --model FOLDER ... | bench [WHAT] | doctor | devices |
+ *   diff-devices SCRIPT | list [KIND] | help [NAME]
  * It opens the registry, loads the plugins, opens the device and runs the script; what went wrong is one message on
  * stderr and exit status 1. */
 #include "bind.h"
@@ -199,8 +199,8 @@ static int report(void)
 
 static int unknown_command(const char *command)
 {
-    static const char *const known[] = { "run",  "sample", "bench", "devices", "diff-devices",
-                                         "list", "help",   "test",  "version" };
+    static const char *const known[] = { "run",          "sample", "bench", "doctor", "devices",
+                                         "diff-devices", "list",   "help",  "test",   "version" };
     const char *near = dr_nearest(command, known, sizeof known / sizeof *known);
     fprintf(stderr, "drift: there is no command \"%s\"%s%s (see: drift help)\n", command,
             near ? "; did you mean drift " : "", near ? near : "");
@@ -237,6 +237,14 @@ static bool is_precision(const char *name)
     return strcmp(name, "f32") == 0 || strcmp(name, "bf16") == 0 || strcmp(name, "tf32") == 0;
 }
 
+/* Its Lua code loads the plugins, one by one: those that are refused are what it is asked about. */
+static int run_doctor(const settings *s, const char *rest[], int n_rest)
+{
+    if (n_rest > 0) return complain("one argument too many: ", rest[0]);
+    if (dr_registry_open() != DR_OK) return report();
+    return bind_doctor_has_home() ? run_lua(s, "doctor", NULL) : 1;
+}
+
 static int run_command(const char *command, settings *s, const char *rest[], int n_rest)
 {
     const bool diff = strcmp(command, "diff-devices") == 0, script = diff || strcmp(command, "run") == 0;
@@ -248,6 +256,7 @@ static int run_command(const char *command, settings *s, const char *rest[], int
     if (n_rest > (s->sampling ? 0 : 1)) return complain("one argument too many: ", rest[n_rest - 1]);
     if (s->precision && !is_precision(s->precision))
         return complain("--precision is f32, bf16 or tf32, not ", s->precision);
+    if (strcmp(command, "doctor") == 0) return run_doctor(s, rest, n_rest);
     if (load_plugins() != DR_OK) return report();
     if (strcmp(command, "devices") == 0) {
         return n_rest > 0 ? complain("one argument too many: ", rest[0]) : bind_list_devices();
@@ -283,7 +292,8 @@ int main(int argc, char **argv)
     const char *command = argv[1];
     if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) return puts("drift " DR_VERSION) < 0;
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) command = "help";
-    static const char *const commands[] = { "run", "sample", "bench", "devices", "diff-devices", "list", "help" };
+    static const char *const commands[] = { "run",     "sample",       "bench", "doctor",
+                                            "devices", "diff-devices", "list",  "help" };
     bool known = false;
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) known = known || strcmp(command, commands[i]) == 0;
     if (!known) return unknown_command(command);

@@ -44,8 +44,12 @@
 ---@field condition_rows function # the conditions of n images, checked, and those of some of the images
 ---@field conditioning_for function # the conditioning of a model's sites, as scripts may say it
 ---@field cpus function
+---@field crc32c function # CRC-32C (Castagnoli), the checksum of TensorBoard's event files
 ---@field deepfloyd_if_names table # DeepFloyd IF's UNet as its first release names its tensors (input_blocks.3.1.qkv), seen under diffusers' names (down_blocks.0.attentions.2.to_q), and the configuration that a file's names and shapes tell
+---@field devices function
 ---@field digit_classifier function # the trained reader of digits that ships with Drift, in evaluation mode
+---@field doctor table
+---@field doctor_command function # what `drift doctor` does: says what is there, what is missing, and what to do about it
 ---@field draw_times function
 ---@field edit_arguments function # what all edits take, checked once
 ---@field edit_with_guidance function # an edit under one more guidance, around those that it has
@@ -55,6 +59,7 @@
 ---@field embeddings table # what a text encoder made of prompts, kept with them: most people compute these once
 ---@field evaluate function # how good generated images are, as a table of metrics with intervals
 ---@field evaluation_images function # the images that a measurement is made on, from its options: images = [N,C,H,W] with labels = [N], a list or nil; or data = a data set, n of whose test images are taken, evenly spaced, with their labels (none where labels = false)
+---@field event_file function # the bytes of TensorBoard's event files
 ---@field exists function
 ---@field export table
 ---@field exports function
@@ -84,6 +89,7 @@
 ---@field mean_image function # the mean of all images of a split: drift.mean_image(data.train) -> [C,H,W]
 ---@field memory function
 ---@field methods function # the two ways of part B to make digits of noise, with the numbers of the spec, for scripts that try both
+---@field metrics_csv function # a run's metrics.jsonl as metrics.csv, for spreadsheets and data frames
 ---@field mkdir function
 ---@field model_folder function # a pretrained model as users have it: a diffusers folder (model_index.json, unet/, scheduler/, text_encoder/, tokenizer/; also as it lies in Hugging Face's cache), its unet/ folder alone, or one file of weights, also of DeepFloyd IF's first release
 ---@field named_view function # the views that a command line can name, for a generator's pictures
@@ -116,6 +122,7 @@
 ---@field read_image function # a PNG or JPEG of any size as a picture that a network can take
 ---@field read_json function # a JSON file's value, with the file's name in what goes wrong:  drift.read_json "unet/config.json"
 ---@field read_mask function # which pixels are to be made (1, white) and which are known (0, black)
+---@field read_metrics function # the records of a run's metrics.jsonl, in their order:  drift.read_metrics "runs/mnist_flow"
 ---@field reference function # docs/reference.md, made from the registry: every component with its parameters, as the schema has them
 ---@field reflow_pairs function # a model's own pairs of noise and image, as a file to train again on
 ---@field renoise function
@@ -136,6 +143,7 @@
 ---@field straightness function # how far a model's paths from noise to data are from straight lines: 0 where a single Euler step lands as well as many
 ---@field t5_config function # what the config.json of a T5 encoder says, checked: every key is used, changes nothing in an encoder, or is refused by its name and value
 ---@field t5_names function # the weights of a T5 encoder by Hugging Face's names, out of files that have more, or the embedding under its second name: some published files hold it twice, some under that name alone, some with the decoder
+---@field tensorboard function # a run's numbers and pictures as an event file that TensorBoard reads: tensorboard --logdir runs
 ---@field terminal_size function
 ---@field text_encoder function # prompts as the tokens that an image model is conditioned on, by a T5 encoder
 ---@field text_size function

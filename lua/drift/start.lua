@@ -101,6 +101,7 @@ function command.run(script)
 end
 
 function command.sample() require "drift".sample_command() end
+function command.doctor() require "drift.doctor_command" () end
 function command.bench(what) require "drift".bench(what) end
 function command.list(kind) io.write(require "drift".list(kind)) end
 function command.help(name) io.write(require "drift".help(name)) end
