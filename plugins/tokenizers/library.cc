@@ -34,6 +34,21 @@ static void explain(char *why, const sentencepiece::util::Status &status)
     explain(why, place == std::string::npos ? message.c_str() : message.c_str() + place + 2);
 }
 
+// No exception leaves this file: work() answers with the library's status, whatever else happens is said in `why`.
+template <typename Work> static bool succeeds(char *why, const Work &work)
+{
+    try {
+        const sentencepiece::util::Status status = work();
+        if (status.ok()) return true;
+        explain(why, status);
+    } catch (const std::exception &e) {
+        explain(why, e.what());
+    } catch (...) {
+        explain(why, "the library gave up");
+    }
+    return false;
+}
+
 // ---- ties ---------------------------------------------------------------------------------------------------------
 // Of two cuts with the same sum of scores ("l" + "ll", "ll" + "l") rounding decides. SentencePiece 0.1.97 compares a
 // sum in double with one that was rounded to float, 0.2.3 two floats. Both are computed here, and the later one's ids
@@ -92,20 +107,14 @@ template <typename Sum> static std::vector<int32_t> best_cut(const library_model
 extern "C" library_model *library_open(const void *model, size_t bytes, char *why)
 {
     library_model *m = nullptr;
-    try {
+    const bool opened = succeeds(why, [&] {
         if (sentencepiece::logging::SetMinLogLevel) sentencepiece::logging::SetMinLogLevel(4);
         m = new library_model;
         const auto status = m->processor.LoadFromSerializedProto({ static_cast<const char *>(model), bytes });
-        if (status.ok()) {
-            list_pieces(m);
-            return m;
-        }
-        explain(why, status);
-    } catch (const std::exception &e) {
-        explain(why, e.what());
-    } catch (...) {
-        explain(why, "the library gave up");
-    }
+        if (status.ok()) list_pieces(m);
+        return status;
+    });
+    if (opened) return m;
     delete m;
     return nullptr;
 }
@@ -135,13 +144,10 @@ static void append_piece(const sentencepiece::SentencePieceProcessor &p, int id,
 extern "C" bool library_encode(library_model *m, const char *text, size_t bytes, const int32_t **ids, int64_t *n,
                                const char **normal, size_t *length, char *why)
 {
-    try {
+    return succeeds(why, [&] {
         sentencepiece::ImmutableSentencePieceText cut;
         const auto status = m->processor.Encode({ text, bytes }, cut.mutable_proto());
-        if (!status.ok()) {
-            explain(why, status);
-            return false;
-        }
+        if (!status.ok()) return status;
         m->ids.clear();
         m->normal.clear();
         for (size_t i = 0; i < cut.pieces_size(); i++) {
@@ -155,31 +161,17 @@ extern "C" bool library_encode(library_model *m, const char *text, size_t bytes,
         *n = static_cast<int64_t>(m->ids.size());
         *normal = m->normal.data();
         *length = m->normal.size();
-        return true;
-    } catch (const std::exception &e) {
-        explain(why, e.what());
-    } catch (...) {
-        explain(why, "the library gave up");
-    }
-    return false;
+        return status;
+    });
 }
 
 extern "C" bool library_decode(library_model *m, const int32_t *ids, int64_t n, const char **text, size_t *bytes,
                                char *why)
 {
-    try {
+    return succeeds(why, [&] {
         const auto status = m->processor.Decode(std::vector<int>(ids, ids + n), &m->text);
-        if (!status.ok()) {
-            explain(why, status);
-            return false;
-        }
         *text = m->text.data();
         *bytes = m->text.size();
-        return true;
-    } catch (const std::exception &e) {
-        explain(why, e.what());
-    } catch (...) {
-        explain(why, "the library gave up");
-    }
-    return false;
+        return status;
+    });
 }

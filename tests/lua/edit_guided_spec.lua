@@ -5,14 +5,6 @@ local edit, view = drift.edit, drift.view
 
 local function most(a, b) return (a - b):abs():amax():item() end
 local function flipped(x) return drift.instance(view.flip { axis = "rows" }, "view"):apply(x) end
-local function right_half(H, W)
-  local rows = {}
-  for y = 1, H do
-    rows[y] = {}
-    for x = 1, W do rows[y][x] = x > W // 2 and 1 or 0 end
-  end
-  return drift.tensor { rows }
-end
 
 for name, make in pairs { flow = models.digits, ddpm = models.text } do
   describe("on a " .. name, function()
@@ -53,7 +45,7 @@ for name, make in pairs { flow = models.digits, ddpm = models.text } do
     it("cfg in an anagram in an inpainting keeps what is known and makes the rest by both", function()
       local function paint(o)
         local all = { generator = g, conditions = two, views = flip, guidance = cfg, edit = edit.inpaint, image = image,
-                      mask = right_half(8, 8), n = 2, jump = 2, resamples = 2, seed = 3 }
+                      mask = models.right_half(8, 8), n = 2, jump = 2, resamples = 2, seed = 3 }
         for key, value in pairs(o or {}) do all[key] = value end
         return edit.anagram(all)
       end

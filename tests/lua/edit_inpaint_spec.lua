@@ -4,14 +4,6 @@ local models = require "edit_models"
 local edit = drift.edit
 
 local function most(a, b) return (a - b):abs():amax():item() end
-local function left_known(H, W)                                    -- [1,H,W]: 1 on the right
-  local rows = {}
-  for y = 1, H do
-    rows[y] = {}
-    for x = 1, W do rows[y][x] = x > W // 2 and 1 or 0 end
-  end
-  return drift.tensor { rows }
-end
 
 for name, make in pairs { flow = models.digits, ddpm = models.text } do
   describe("drift.edit.inpaint on a " .. name, function()
@@ -19,7 +11,7 @@ for name, make in pairs { flow = models.digits, ddpm = models.text } do
     local C = g.shape[1]
     local what = name == "flow" and 2 or "a prompt"
     local image = drift.rand { 1, C, 8, 8, purpose = "picture" }
-    local mask = left_known(8, 8)
+    local mask = models.right_half(8, 8)
     local function paint(changes)
       local o = { generator = g, image = image, mask = mask, condition = what, n = 2, seed = 4 }
       for key, value in pairs(changes or {}) do o[key] = value end
@@ -110,8 +102,8 @@ describe("resampling", function()
     -- Each class of the closed-form model ties left to right: 0.1 c on the left goes with 1 - 0.1 c on the right. Without a
     -- condition it does not know of classes: then resampling only adds steps, and known pixels still stay.
     local g = models.digits(8)
-    local y = edit.inpaint { generator = g, image = models.mean(2, 8, 8), mask = left_known(8, 8), condition = 2, n = 8, steps = 20,
-                             jump = 5, resamples = 3 }
+    local y = edit.inpaint { generator = g, image = models.mean(2, 8, 8), mask = models.right_half(8, 8), condition = 2,
+                             n = 8, steps = 20, jump = 5, resamples = 3 }
     assert.is_true(math.abs(y:narrow(3, 4, 4):mean():item() - 0.8) < 0.03)
   end)
 end)

@@ -3,6 +3,15 @@ local drift = require "drift"
 
 local models = {}
 
+function models.right_half(H, W)                                   -- a mask [1,H,W]: 1 on the right
+  local rows = {}
+  for y = 1, H do
+    rows[y] = {}
+    for x = 1, W do rows[y][x] = x > W // 2 and 1 or 0 end
+  end
+  return drift.tensor { rows }
+end
+
 -- Flow matching of pictures in [0,1] that are N(mu_c, s^2) pixel by pixel, mu_c = 0.1 c on the left and 1 - 0.1 c on the
 -- right for class c, N(1/2, s^2) without a class. The velocity is known:
 --   E[x0 | x_t] = mu + t s^2/(t^2 s^2 + (1-t)^2) (x_t - t mu),   v = E[x0 - eps | x_t] = (E[x0 | x_t] - x_t)/(1 - t)
