@@ -9,8 +9,15 @@
 #include <string.h>
 
 const char command_line_usage[] =
+    "drift                              a prompt: Lua, with completion and help(x)\n"
     "drift run SCRIPT [key=value ...]   runs an experiment\n"
     "drift sample --model FOLDER ...    pictures from a pretrained model or a run: drift sample --help\n"
+    "drift compare RUN|SCRIPT ...       variants side by side: paired differences with intervals, a report\n"
+    "drift sweep SCRIPT key=a,b,c ...   the same over a grid of a script's parameters\n"
+    "drift watch RUN                    a page of a run or comparison while it is made, on this machine only\n"
+    "drift new KIND NAME                a folder with a plugin of your own to start from\n"
+    "drift check PLUGIN.so|SCRIPT       all that can be tested of its components, as a report\n"
+    "drift headers                      the folder of the headers that plugins include\n"
     "drift bench [train|sample|ops]     measures speed and memory: --set hidden=64 batch=128\n"
     "drift doctor                       what is there and what is missing, and what to do: why does it not\n"
     "                                   work, or why is it slow here?\n"
@@ -21,6 +28,7 @@ const char command_line_usage[] =
     "drift help [NAME]                  what NAME does and takes\n"
     "drift test [NAME...]               runs the tests (./drift only)\n"
     "drift version\n"
+    "drift COMMAND --help               more about one of them\n"
     "\n"
     "  --set key=value   the same as key=value: a parameter of the script\n"
     "  --device NAME     cpu (default), ref, null, cuda, cuda:1, ...; with options of the backend\n"
@@ -33,6 +41,8 @@ const char command_line_usage[] =
     "  --resume DIR      goes on with the run in DIR\n"
     "  --no-plan         every step runs as written; the numbers are the same\n"
     "  --profile FILE    writes a Chrome trace of the run's kernels and phases\n"
+    "  --jobs N          run, compare, sweep: so many trainings of a comparison at once\n"
+    "  --watch           run: plugins that change are built and swapped between steps\n"
     "  --json            bench: figures as JSON\n"
     "  --peers           bench: against PyTorch, in turn (tests/bench/compare.py --all)\n"
     "  --against NAME    diff-devices: the device to compare with\n"
@@ -41,7 +51,8 @@ const char command_line_usage[] =
     "  --debug           errors with their traceback\n"
     "\n"
     "  DRIFT_DATA        a folder of data sets, asked before the cache and the net\n"
-    "  DRIFT_PLUGINS     folders of plugins of your own, FOLDER[:FOLDER...]\n"
+    "  DRIFT_PLUGINS     folders of plugins of your own, FOLDER[:FOLDER...]; those in\n"
+    "                    ~/.local/share/drift/plugins and beside the script are found too\n"
     "  DRIFT_DEVICE      the device where --device names none\n";
 
 const char command_line_sample_usage[] =
@@ -72,27 +83,6 @@ int complain(const char *text, const char *detail)
     return 1;
 }
 
-static int unknown_option(char **argv, const struct option *known)
-{
-    const char *given = argv[optind - 1];
-    const char *names[32];
-    int64_t n = 0;
-    for (; known[n].name && n < 32; n++) names[n] = known[n].name;
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(given + (strncmp(given, "--", 2) == 0 ? 2 : 0), "="),
-             given + (strncmp(given, "--", 2) == 0 ? 2 : 0));
-    for (int64_t i = 0; i < n; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            fprintf(stderr, "drift: option --%s %s\n", name, known[i].has_arg ? "needs a value" : "takes no value");
-            return 1;
-        }
-    }
-    const char *near = dr_nearest(name, names, n);
-    fprintf(stderr, "drift: unknown option %s%s%s (see: drift help)\n", given, near ? "; did you mean --" : "",
-            near ? near : "");
-    return 1;
-}
-
 static bool read_whole(const char *text, int64_t least, int64_t *value)
 {
     char *end;
@@ -108,34 +98,66 @@ static bool add_set(settings *s, const char *text)
     return true;
 }
 
-static int add_sample_option(settings *s, const char *name, const char *value)
+/* Options that belong to some commands alone; Lua reads them in drift.options.COMMAND. */
+static const struct own_option { const char *name; int has_arg; const char *commands; } own_options[] = {
+    { "model", required_argument, "sample" },
+    { "stage2", required_argument, "sample" },
+    { "prompt", required_argument, "sample" },
+    { "negative", required_argument, "sample" },
+    { "text", required_argument, "sample" },
+    { "embeddings", required_argument, "sample" },
+    { "class", required_argument, "sample" },
+    { "count", required_argument, "sample" },
+    { "steps2", required_argument, "sample" },
+    { "guidance", required_argument, "sample" },
+    { "guidance2", required_argument, "sample" },
+    { "variant", required_argument, "sample" },
+    { "jobs", required_argument, "run compare sweep" },
+    { "baseline", required_argument, "compare sweep" },
+    { "match", required_argument, "compare sweep" },
+    { "port", required_argument, "watch" },
+    { "watch", no_argument, "run" },
+};
+enum { OWN_OPTIONS = sizeof own_options / sizeof *own_options };
+
+static bool is_of(const char *commands, const char *command)
 {
-    if (!s->sampling) {
-        fprintf(stderr, "drift: --%s is an option of drift sample\n", name);
+    const size_t n = strlen(command);
+    for (const char *at = commands; *at; at += strcspn(at, " "), at += *at == ' ') {
+        if (strcspn(at, " ") == n && strncmp(at, command, n) == 0) return true;
+    }
+    return false;
+}
+
+static int add_own_option(settings *s, const struct own_option *o, const char *value)
+{
+    if (!is_of(o->commands, s->command)) {
+        fprintf(stderr, "drift: --%s is an option of drift %s\n", o->name, o->commands);
         return 1;
     }
-    for (int i = 0; i < s->n_sample; i++) {
-        if (strcmp(s->sample[i].name, name) == 0) {
-            fprintf(stderr, "drift: --%s is given twice\n", name);
+    for (int i = 0; i < s->n_own; i++) {
+        if (strcmp(s->own[i].name, o->name) == 0) {
+            fprintf(stderr, "drift: --%s is given twice\n", o->name);
             return 1;
         }
     }
-    s->sample[s->n_sample].name = name; /* of static lifetime; each at most once, so there is room */
-    s->sample[s->n_sample++].value = value;
+    s->own[s->n_own].name = o->name; /* of static lifetime; each at most once, so there is room */
+    s->own[s->n_own++].value = value ? value : "true";
     return 0;
 }
 
-static int read_argument(settings *s, const char *text, const char *rest[], int *n_rest)
+static int read_argument(settings *s, const char *text)
 {
-    if ((*n_rest > 0 || s->bench) && strchr(text, '=')) {
+    if ((s->n_rest > 0 || strcmp(s->command, "bench") == 0) && strchr(text, '=')) {
         return add_set(s, text) ? 0 : complain("expected key=value, not ", text);
     }
-    if (*n_rest >= 2) return complain("one argument too many: ", text);
-    rest[(*n_rest)++] = text;
+    if (s->n_rest == (int)(sizeof s->rest / sizeof *s->rest)) return complain("one argument too many: ", text);
+    s->rest[s->n_rest++] = text;
     return 0;
 }
 
-static const struct option known[] = {
+/* Options of every command. */
+static const struct option options_everywhere[] = {
     { "set", required_argument, NULL, 's' },
     { "device", required_argument, NULL, 'd' },
     { "against", required_argument, NULL, 'a' },
@@ -152,36 +174,58 @@ static const struct option known[] = {
     { "no-strict", no_argument, NULL, 'S' },
     { "no-plan", no_argument, NULL, 'P' },
     { "help", no_argument, NULL, 'h' },
-    { "model", required_argument, NULL, 'm' },
-    { "stage2", required_argument, NULL, 'm' },
-    { "prompt", required_argument, NULL, 'm' },
-    { "negative", required_argument, NULL, 'm' },
-    { "text", required_argument, NULL, 'm' },
-    { "embeddings", required_argument, NULL, 'm' },
-    { "class", required_argument, NULL, 'm' },
-    { "count", required_argument, NULL, 'm' },
-    { "steps2", required_argument, NULL, 'm' },
-    { "guidance", required_argument, NULL, 'm' },
-    { "guidance2", required_argument, NULL, 'm' },
-    { "variant", required_argument, NULL, 'm' },
-    { NULL, 0, NULL, 0 },
 };
+enum { EVERYWHERE = sizeof options_everywhere / sizeof *options_everywhere, OWN = 1000 };
 
-/* Options and key=value may stand in any order after the command. Leaves the other arguments in rest. */
-int command_line_read(int argc, char **argv, settings *s, const char *rest[2], int *n_rest)
+/* Both lists as getopt takes them; number i of the commands' own has the value OWN + i. */
+static void list_options(struct option known[EVERYWHERE + OWN_OPTIONS + 1])
 {
+    memcpy(known, options_everywhere, sizeof options_everywhere);
+    for (int i = 0; i < OWN_OPTIONS; i++) {
+        known[EVERYWHERE + i] = (struct option){ own_options[i].name, own_options[i].has_arg, NULL, OWN + i };
+    }
+    known[EVERYWHERE + OWN_OPTIONS] = (struct option){ 0 };
+}
+
+static int unknown_option(char **argv, const struct option *known)
+{
+    const char *given = argv[optind - 1];
+    const char *names[EVERYWHERE + OWN_OPTIONS];
+    int64_t n = 0;
+    for (; known[n].name; n++) names[n] = known[n].name;
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(given + (strncmp(given, "--", 2) == 0 ? 2 : 0), "="),
+             given + (strncmp(given, "--", 2) == 0 ? 2 : 0));
+    for (int64_t i = 0; i < n; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            fprintf(stderr, "drift: option --%s %s\n", name, known[i].has_arg ? "needs a value" : "takes no value");
+            return 1;
+        }
+    }
+    const char *near = dr_nearest(name, names, n);
+    fprintf(stderr, "drift: unknown option %s%s%s (see: drift help)\n", given, near ? "; did you mean --" : "",
+            near ? near : "");
+    return 1;
+}
+
+/* Options and key=value may stand in any order after the command. */
+int command_line_read(int argc, char **argv, settings *s)
+{
+    struct option known[EVERYWHERE + OWN_OPTIONS + 1];
+    list_options(known);
     opterr = 0;
     /* "-": arguments are given in their order, as 1 */
-    for (int c, which = 0; (c = getopt_long(argc, argv, "-:", known, &which)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "-:", known, NULL)) != -1;) {
+        if (c >= OWN) {
+            if (add_own_option(s, &own_options[c - OWN], optarg) != 0) return 1;
+            continue;
+        }
         switch (c) {
         case 1:
-            if (read_argument(s, optarg, rest, n_rest) != 0) return 1;
+            if (read_argument(s, optarg) != 0) return 1;
             break;
         case 's':
             if (!add_set(s, optarg)) return complain("--set takes key=value, not ", optarg);
-            break;
-        case 'm':
-            if (add_sample_option(s, known[which].name, optarg) != 0) return 1;
             break;
         case 'd': s->device = optarg; break;
         case 'a': s->against = optarg; break;
@@ -198,7 +242,7 @@ int command_line_read(int argc, char **argv, settings *s, const char *rest[2], i
         case 'D': s->debug = true; break;
         case 'S': s->strict = false; break;
         case 'P': s->no_plan = true; break;
-        case 'h': fputs(s->sampling ? command_line_sample_usage : command_line_usage, stdout); return -1;
+        case 'h': return -1;
         case 'n':
             if (!read_whole(optarg, INT64_MIN, &s->seed)) return complain("--seed takes a whole number, not ", optarg);
             s->seeded = true;
@@ -211,7 +255,7 @@ int command_line_read(int argc, char **argv, settings *s, const char *rest[2], i
         }
     }
     for (; optind < argc; optind++) { /* behind "--" */
-        if (read_argument(s, argv[optind], rest, n_rest) != 0) return 1;
+        if (read_argument(s, argv[optind]) != 0) return 1;
     }
     return 0;
 }

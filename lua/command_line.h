@@ -10,16 +10,18 @@ typedef struct settings {
     const char *set[256]; /* key=value */
     int n_set;
     int64_t seed, threads, steps; /* threads, steps 0: not said; steps: of diff-devices, sample */
-    bool seeded, debug, strict, no_plan, json, peers, bench, sampling;
-    struct { const char *name, *value; } sample[16]; /* the options of drift sample, for lua/drift/sample_command.lua */
-    int n_sample;
+    bool seeded, debug, strict, no_plan, json, peers;
+    const char *command;
+    struct { const char *name, *value; } own[16]; /* options of that command alone: drift.options.sample.prompt */
+    int n_own;
+    const char *rest[256]; /* what is neither option nor key=value */
+    int n_rest;
 } settings;
 
 extern const char command_line_usage[], command_line_sample_usage[]; /* drift help, drift help sample */
 
-/* Reads argv[1..argc-1], leaves what is neither option nor key=value in rest. 0; 1 after a message on stderr; -1 where
- * help was asked for and printed. */
-int command_line_read(int argc, char **argv, settings *s, const char *rest[2], int *n_rest);
+/* Reads argv[1..argc-1], of s->command. 0; 1 after a message on stderr; -1 where help was asked for. */
+int command_line_read(int argc, char **argv, settings *s);
 int complain(const char *text, const char *detail); /* a line on stderr; 1 */
 
 #endif

@@ -1,8 +1,6 @@
-/* main.c: the program.
- *   drift run SCRIPT [key=value ...] | sample --model FOLDER ... | bench [WHAT] | doctor | devices |
- *   diff-devices SCRIPT | list [KIND] | help [NAME]
- * It opens the registry, loads the plugins, opens the device and runs the script; what went wrong is one message on
- * stderr and exit status 1. */
+/* main.c: the program: drift COMMAND ..., each a row of the table below. What a command does is Lua's affair:
+ * lua/drift/COMMAND_command.lua, or start.lua. Here the registry, the plugins and the device are opened; what went wrong
+ * is one message on stderr and exit status 1. */
 #include "bind.h"
 #include "command_line.h"
 
@@ -95,12 +93,12 @@ static void push_settings(lua_State *L, const settings *s)
     lua_pushboolean(L, s->strict);
     lua_setfield(L, -2, "strict");
     lua_newtable(L);
-    for (int i = 0; i < s->n_sample; i++) set_string(L, s->sample[i].name, s->sample[i].value);
+    for (int i = 0; i < s->n_own; i++) set_string(L, s->own[i].name, s->own[i].value);
     if (s->steps > 0) {
         lua_pushinteger(L, s->steps);
         lua_setfield(L, -2, "steps");
     }
-    lua_setfield(L, -2, "sample");
+    lua_setfield(L, -2, s->command);
     lua_setfield(L, -2, "options");
     lua_newtable(L);
     lua_newtable(L);
@@ -117,7 +115,7 @@ static void push_settings(lua_State *L, const settings *s)
 }
 
 /* start.lua: packages, text-only loading, strict globals; it returns the function that does what the command says. */
-static int run_protected(lua_State *L) /* light userdata: settings; the command and its argument */
+static int run_protected(lua_State *L) /* light userdata: settings; the command */
 {
     const settings *s = lua_touserdata(L, 1);
     luaL_openlibs(L);
@@ -131,9 +129,10 @@ static int run_protected(lua_State *L) /* light userdata: settings; the command 
     lua_pushstring(L, dr_home_dir());
     lua_getfield(L, LUA_REGISTRYINDEX, "drift.settings");
     lua_call(L, 2, 1);
+    luaL_checkstack(L, s->n_rest + 1, "arguments");
     lua_pushvalue(L, 2);
-    lua_pushvalue(L, 3);
-    lua_call(L, 2, 0);
+    for (int i = 0; i < s->n_rest; i++) lua_pushstring(L, s->rest[i]);
+    lua_call(L, 1 + s->n_rest, 0);
     return 0;
 }
 
@@ -144,7 +143,7 @@ static void print_error(lua_State *L)
     fprintf(stderr, "drift: %s\n", message);
 }
 
-static int run_lua(const settings *s, const char *command, const char *argument)
+static int run_lua(const settings *s, const char *command)
 {
     lua_State *L = luaL_newstate();
     if (!L) return complain("out of memory", NULL);
@@ -153,8 +152,7 @@ static int run_lua(const settings *s, const char *command, const char *argument)
     lua_pushcfunction(L, run_protected);
     lua_pushlightuserdata(L, (void *)(uintptr_t)s);
     lua_pushstring(L, command);
-    lua_pushstring(L, argument);
-    const int status = bind_call(L, 3);
+    const int status = bind_call(L, 2);
     if (status != LUA_OK && !dr_diff_ended()) print_error(L);
     dr_set_note_sink(NULL, NULL);
     lua_close(L);
@@ -197,14 +195,63 @@ static int report(void)
     return 1;
 }
 
+/* ---- the commands ------------------------------------------------------------------------------------------------ */
+enum { PLUGINS = 1, /* all plugins are loaded first */
+       DEVICE = 2,  /* and the device is opened */
+       SCRIPT = 4   /* the first argument is the script of the run */ };
+static const struct command {
+    const char *name;
+    int least, most; /* arguments */
+    int flags;
+    const char *missing; /* what is said where there are fewer */
+} commands[] = {
+    { "run", 1, 1, PLUGINS | DEVICE | SCRIPT, "run which script?  drift run SCRIPT [key=value ...]" },
+    { "sample", 0, 0, PLUGINS | DEVICE, NULL },
+    { "compare", 1, 256, PLUGINS, "compare what?  drift compare RUN RUN ..., or A.lua B.lua" },
+    { "sweep", 1, 1, PLUGINS, "sweep which script?  drift sweep SCRIPT key=a,b,c ..." },
+    { "watch", 1, 1, PLUGINS, "watch which run?  drift watch RUN" },
+    { "new", 2, 2, PLUGINS, "what kind, and what is it called?  drift new sampler my_sampler" },
+    { "check", 1, 256, 0, "check what?  drift check my_sampler.so" },
+    { "headers", 0, 0, 0, NULL },
+    { "repl", 0, 0, PLUGINS | DEVICE, NULL },
+    { "bench", 0, 1, PLUGINS | DEVICE, NULL },
+    { "doctor", 0, 0, 0, NULL }, /* its Lua code loads the plugins: those that are refused are what it is asked about */
+    { "devices", 0, 0, PLUGINS, NULL },
+    { "diff-devices", 1, 1, PLUGINS | DEVICE | SCRIPT, "run which script?  drift diff-devices SCRIPT" },
+    { "list", 0, 1, PLUGINS, NULL },
+    { "help", 0, 1, PLUGINS, NULL },
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static const struct command *find_command(const char *name)
+{
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0) return &commands[i];
+    }
+    return NULL;
+}
+
 static int unknown_command(const char *command)
 {
-    static const char *const known[] = { "run",          "sample", "bench", "doctor", "devices",
-                                         "diff-devices", "list",   "help",  "test",   "version" };
-    const char *near = dr_nearest(command, known, sizeof known / sizeof *known);
+    const char *known[COMMANDS + 2] = { "test", "version" };
+    for (int i = 0; i < COMMANDS; i++) known[i + 2] = commands[i].name;
+    const char *near = dr_nearest(command, known, COMMANDS + 2);
     fprintf(stderr, "drift: there is no command \"%s\"%s%s (see: drift help)\n", command,
             near ? "; did you mean drift " : "", near ? near : "");
     return 1;
+}
+
+/* `drift COMMAND --help`: the opening comment of the command's file, where it has one of its own. */
+static int print_help(const char *command)
+{
+    char path[4096], line[512];
+    if (strcmp(command, "sample") == 0) return fputs(command_line_sample_usage, stdout) < 0;
+    snprintf(path, sizeof path, "%s/lua/drift/%s_command.lua", dr_home_dir(), command);
+    FILE *file = fopen(path, "r");
+    if (!file) return fputs(command_line_usage, stdout) < 0;
+    while (fgets(line, sizeof line, file) && strncmp(line, "--", 2) == 0) fputs(line + 2 + (line[2] == ' '), stdout);
+    fclose(file);
+    return 0;
 }
 
 /* ---- --profile --------------------------------------------------------------------------------------------------- */
@@ -237,43 +284,39 @@ static bool is_precision(const char *name)
     return strcmp(name, "f32") == 0 || strcmp(name, "bf16") == 0 || strcmp(name, "tf32") == 0;
 }
 
-/* Its Lua code loads the plugins, one by one: those that are refused are what it is asked about. */
-static int run_doctor(const settings *s, const char *rest[], int n_rest)
+static int check_arguments(const struct command *c, const settings *s)
 {
-    if (n_rest > 0) return complain("one argument too many: ", rest[0]);
-    if (dr_registry_open() != DR_OK) return report();
-    return bind_doctor_has_home() ? run_lua(s, "doctor", NULL) : 1;
-}
-
-static int run_command(const char *command, settings *s, const char *rest[], int n_rest)
-{
-    const bool diff = strcmp(command, "diff-devices") == 0, script = diff || strcmp(command, "run") == 0;
-    const bool run = script || s->bench || s->sampling;
-    bool reference = false;
-    if (!s->device) s->device = diff ? "cuda" : "cpu";
-    if (s->peers && s->bench) return compare_with_peers();
-    if (script && n_rest == 0) return complain("run which script?  drift run SCRIPT [key=value ...]", NULL);
-    if (n_rest > (s->sampling ? 0 : 1)) return complain("one argument too many: ", rest[n_rest - 1]);
+    if (s->n_rest < c->least) return complain(c->missing, NULL);
+    if (s->n_rest > c->most) return complain("one argument too many: ", s->rest[c->most]);
     if (s->precision && !is_precision(s->precision))
         return complain("--precision is f32, bf16 or tf32, not ", s->precision);
-    if (strcmp(command, "doctor") == 0) return run_doctor(s, rest, n_rest);
-    if (load_plugins() != DR_OK) return report();
-    if (strcmp(command, "devices") == 0) {
-        return n_rest > 0 ? complain("one argument too many: ", rest[0]) : bind_list_devices();
-    }
+    return 0;
+}
+
+static int run_command(const struct command *c, settings *s)
+{
+    const bool diff = strcmp(c->name, "diff-devices") == 0;
+    bool reference = false;
+    if (!s->device) s->device = diff ? "cuda" : "cpu";
+    if (s->peers && strcmp(c->name, "bench") == 0) return compare_with_peers();
+    if (check_arguments(c, s) != 0) return 1;
+    if ((c->flags & PLUGINS ? load_plugins() : dr_registry_open()) != DR_OK) return report();
+    if (strcmp(c->name, "doctor") == 0 && !bind_doctor_has_home()) return 1;
+    if (strcmp(c->name, "devices") == 0) return bind_list_devices();
     if (diff && !(s->out = bind_diff_begin(&reference, s->steps > 0 ? s->steps : 2))) return report();
     const char *device = s->device;
     if (reference) {
         s->device = s->against;
         if (s->precision && strcmp(s->precision, "tf32") == 0) s->precision = "f32"; /* what it is to be compared with */
     }
-    if (run && open_device(s) != DR_OK) return diff ? bind_diff_end(report(), device, s->against) : report();
-    s->script = script ? rest[0] : NULL;
+    if (c->flags & DEVICE && open_device(s) != DR_OK)
+        return diff ? bind_diff_end(report(), device, s->against) : report();
+    s->script = c->flags & SCRIPT ? s->rest[0] : NULL;
     bind_seed = (uint64_t)s->seed;
     dr_plan_enable(!s->no_plan && !diff);
-    if (run) catch_interrupts();
+    if (c->flags & DEVICE) catch_interrupts();
     if (begin_profile(s) != DR_OK) return report();
-    const int status = run_lua(s, diff ? "run" : command, n_rest > 0 ? rest[0] : NULL);
+    const int status = run_lua(s, diff ? "run" : c->name);
     end_profile();
     return diff ? bind_diff_end(status, device, s->against) : status;
 }
@@ -281,31 +324,25 @@ static int run_command(const char *command, settings *s, const char *rest[], int
 int main(int argc, char **argv)
 {
     settings s = { .device = environment("DRIFT_DEVICE", NULL), .against = "cpu", .strict = true };
-    const char *rest[2] = { NULL, NULL };
-    int n_rest = 0;
     hold_standard_files();
     shorten_spinning();
     if (argc < 2) {
         fputs(command_line_usage, stderr);
         return 1;
     }
-    const char *command = argv[1];
-    if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) return puts("drift " DR_VERSION) < 0;
-    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) command = "help";
-    static const char *const commands[] = { "run",     "sample",       "bench", "doctor",
-                                            "devices", "diff-devices", "list",  "help" };
-    bool known = false;
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) known = known || strcmp(command, commands[i]) == 0;
-    if (!known) return unknown_command(command);
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) return puts("drift " DR_VERSION) < 0;
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
+    const struct command *command = find_command(name);
+    if (!command) return unknown_command(name);
     dr_set_home(environment("DRIFT_HOME", DRIFT_HOME_DIR));
-    s.bench = strcmp(command, "bench") == 0;
-    s.sampling = strcmp(command, "sample") == 0;
-    const int options = command_line_read(argc - 1, argv + 1, &s, rest, &n_rest);
-    if (options != 0) return options < 0 ? 0 : 1;
-    if (strcmp(command, "help") == 0 && n_rest == 0) return flush_output(fputs(command_line_usage, stdout) < 0);
-    if (strcmp(command, "help") == 0 && strcmp(rest[0], "sample") == 0)
-        return flush_output(fputs(command_line_sample_usage, stdout) < 0);
-    const int status = run_command(command, &s, rest, n_rest);
+    s.command = name;
+    const int options = command_line_read(argc - 1, argv + 1, &s);
+    if (options != 0) return options < 0 ? flush_output(print_help(name)) : 1;
+    if (strcmp(name, "help") == 0 && s.n_rest == 0) return flush_output(fputs(command_line_usage, stdout) < 0);
+    if (strcmp(name, "help") == 0 && strcmp(s.rest[0], "sample") == 0)
+        return flush_output(print_help(s.rest[0]));
+    const int status = run_command(command, &s);
     dr_scope_close(); /* tensors give their memory back to devices that are still open */
     dr_device_close_all();
     dr_registry_close();

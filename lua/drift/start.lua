@@ -100,10 +100,13 @@ function command.run(script)
     chunk()
 end
 
-function command.sample() require "drift".sample_command() end
-function command.doctor() require "drift.doctor_command" () end
+function command.headers() print(core.home .. "/core/include") end
 function command.bench(what) require "drift".bench(what) end
 function command.list(kind) io.write(require "drift".list(kind)) end
 function command.help(name) io.write(require "drift".help(name)) end
 
-return function(name, argument) command[name](argument) end
+-- Others: lua/drift/NAME_command.lua returns the function.
+return function(name, ...)
+    local run = command[name] or require("drift")[name .. "_command"]
+    run(...)
+end
