@@ -342,6 +342,7 @@ static int open_module(lua_State *L)
     bind_open_tokenizer(L);
     bind_open_devices(L);
     bind_open_doctor(L);
+    bind_open_spawn(L);
     return 1;
 }
 
