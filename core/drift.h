@@ -359,6 +359,7 @@ dr_status dr_metric_reference(dr_instance *metric, dr_tensor *real, dr_split spl
 dr_status dr_metric_update(dr_instance *metric, dr_tensor *output, dr_tensor *label);
 int64_t dr_metric_samples(const dr_instance *metric);
 int dr_metric_values(const dr_instance *metric); /* how many */
+int dr_metric_better(const dr_instance *metric, int k); /* of value k: 1 higher, -1 lower, 0 neither, or it does not say */
 dr_status dr_metric_result(dr_instance *metric, const dr_resampling *how, dr_metric_value *out); /* out[dr_metric_values()] */
 /* The interval's numbers alone, for what is not a metric: the mean of x[0..n) over resamples of it. */
 dr_status dr_bootstrap_mean(const double *x, int64_t n, const dr_resampling *how, dr_metric_value *out);

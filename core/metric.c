@@ -8,6 +8,7 @@
 #include "drift.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 static const dr_metric *api_of(const dr_instance *metric) { return metric->iface; }
@@ -46,6 +47,14 @@ dr_status dr_metric_update(dr_instance *metric, dr_tensor *output, dr_tensor *la
 
 int64_t dr_metric_samples(const dr_instance *metric) { return api_of(metric)->samples(metric->self); }
 int dr_metric_values(const dr_instance *metric) { return api_of(metric)->values; }
+
+int dr_metric_better(const dr_instance *metric, int k)
+{
+    const dr_metric *api = api_of(metric);
+    if (api->size < offsetof(dr_metric, better) + sizeof api->better) return 0; /* compiled before the field was */
+    if (k < 0 || k >= api->values) return 0;
+    return (api->better[k] > 0) - (api->better[k] < 0);
+}
 
 /* ---- the bootstrap, of any function of rows ---------------------------------------------------------------------- */
 typedef dr_status evaluate_fn(void *ctx, const int64_t *rows, int64_t n, double *value);

@@ -52,6 +52,12 @@ static dr_resampling check_resampling(lua_State *L, int index) /* { resamples =,
     return how;
 }
 
+static const char *direction(const dr_instance *m, int k) /* NULL: neither */
+{
+    const int better = dr_metric_better(m, k);
+    return better > 0 ? "higher" : better < 0 ? "lower" : NULL;
+}
+
 static void push_value(lua_State *L, const dr_metric_value *v)
 {
     lua_createtable(L, 0, 4);
@@ -65,7 +71,7 @@ static void push_value(lua_State *L, const dr_metric_value *v)
     lua_setfield(L, -2, "high");
 }
 
-static int metric_result(lua_State *L) /* result { resamples =, .. } -> { { name =, value =, .. }, .. } */
+static int metric_result(lua_State *L) /* result { resamples =, .. } -> { { name =, value =, better =, .. }, .. } */
 {
     dr_instance *m = bind_check_instance(L, 1, "metric");
     const dr_resampling how = check_resampling(L, 2);
@@ -75,6 +81,8 @@ static int metric_result(lua_State *L) /* result { resamples =, .. } -> { { name
     lua_createtable(L, dr_metric_values(m), 0);
     for (int k = 0; k < dr_metric_values(m); k++) {
         push_value(L, &value[k]);
+        lua_pushstring(L, direction(m, k)); /* nil: a lower value is as good as a higher one */
+        lua_setfield(L, -2, "better");
         lua_rawseti(L, -2, k + 1);
     }
     return 1;

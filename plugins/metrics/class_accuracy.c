@@ -69,4 +69,4 @@ static dr_status evaluate(void *self, const int64_t *rows, int64_t n, double *va
 
 DR_METRIC(class_accuracy, "Share of samples whose largest logit is their label's", NULL, .space = DR_SPACE_LOGITS,
           .values = 1, .value_name = { "class_accuracy" }, .range = { { 0.0, 1.0 } }, .reset = reset, .update = update,
-          .samples = samples, .evaluate = evaluate, .destroy = destroy)
+          .samples = samples, .evaluate = evaluate, .destroy = destroy, .better = { 1 })

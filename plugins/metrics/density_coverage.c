@@ -108,4 +108,4 @@ static dr_status evaluate(void *self, const int64_t *rows, int64_t n, double *va
 DR_METRIC(density_coverage, "How densely samples lie among real images, and the share of those with a sample near",
           params, .space = DR_SPACE_FEATURES, .references = DR_REFERENCE_TEST, .values = 2,
           .value_name = { "density", "coverage" }, .range = { { 0.0, INFINITY }, { 0.0, 1.0 } }, .reset = reset,
-          .reference = reference, .update = update, .samples = samples, .evaluate = evaluate, .destroy = destroy)
+          .reference = reference, .update = update, .samples = samples, .evaluate = evaluate, .destroy = destroy, .better = { 1, 1 })

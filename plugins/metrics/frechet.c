@@ -209,4 +209,4 @@ static dr_status evaluate(void *self, const int64_t *rows, int64_t n, double *va
 DR_METRIC(frechet, "Frechet distance of features of real and generated images; 0 is ideal; biased up for few samples",
           NULL, .space = DR_SPACE_FEATURES, .references = DR_REFERENCE_TEST, .values = 1, .value_name = { "frechet" },
           .range = { { 0.0, INFINITY } }, .reset = reset, .reference = reference, .update = update, .samples = samples,
-          .evaluate = evaluate, .destroy = destroy)
+          .evaluate = evaluate, .destroy = destroy, .better = { -1 })

@@ -178,4 +178,4 @@ static dr_status evaluate(void *self, const int64_t *rows, int64_t n, double *va
 DR_METRIC(kid, "Kernel distance (unbiased squared MMD, cubic kernel) of features; 0 is ideal, it may fall below",
           params, .space = DR_SPACE_FEATURES, .references = DR_REFERENCE_TEST, .values = 1, .value_name = { "kid" },
           .reset = reset, .reference = reference, .update = update, .samples = samples, .evaluate = evaluate,
-          .destroy = destroy)
+          .destroy = destroy, .better = { -1 })

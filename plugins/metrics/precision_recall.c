@@ -118,4 +118,4 @@ static dr_status evaluate(void *self, const int64_t *rows, int64_t n, double *va
 DR_METRIC(precision_recall, "Share of samples within the real images' manifold, and the reverse; 1 is ideal", params,
           .space = DR_SPACE_FEATURES, .references = DR_REFERENCE_TEST, .values = 2,
           .value_name = { "precision", "recall" }, .range = { { 0.0, 1.0 }, { 0.0, 1.0 } }, .reset = reset,
-          .reference = reference, .update = update, .samples = samples, .evaluate = evaluate, .destroy = destroy)
+          .reference = reference, .update = update, .samples = samples, .evaluate = evaluate, .destroy = destroy, .better = { 1, 1 })

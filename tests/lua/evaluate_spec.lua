@@ -47,6 +47,21 @@ describe("a metric", function()
     assert.error_matches(function() metric.frechet {}:instance():reference(drift.zeros(2, 2), "both") end, "both")
   end)
 
+  it("says of each value which direction is better", function()
+    local found = {}
+    for _, spec in ipairs(all_metrics()) do
+      local m = drift.build(spec)
+      local needs = m:needs()
+      local rows = needs.space == "pixels" and drift.rand { 8, 1, 4, 4, purpose = "x" } or drift.rand { 8, 3, purpose = "x" }
+      if needs.test then m:reference(rows, "test") end
+      if needs.train then m:reference(rows, "train") end
+      m:update(rows, drift.tensor({ 0, 1, 2, 0, 1, 2, 0, 1 }, "i32"))
+      for _, row in ipairs(m:result { resamples = 0 }) do found[row.name] = row.better or "neither" end
+    end
+    assert.same({ class_accuracy = "higher", frechet = "lower", kid = "lower", precision = "higher", recall = "higher",
+                  density = "higher", coverage = "higher", copied = "neither", closer = "neither" }, found)
+  end)
+
   it("has a bootstrap for plain numbers, too", function()
     local b = drift.bootstrap({ 1, 2, 3, 4 }, { seed = 1 })
     assert.equal(2.5, b.value)

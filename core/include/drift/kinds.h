@@ -359,6 +359,7 @@ typedef struct dr_metric {
     int64_t (*samples)(void *self);
     dr_status (*evaluate)(void *self, const int64_t *rows, int64_t n, double *value); /* n >= 1; value[values] */
     void (*destroy)(void *self);
+    int32_t better[DR_METRIC_VALUES]; /* 1: higher values are better, -1: lower, 0: neither (an ideal in between, or not known) */
 } dr_metric;
 
 /* ---- tokenizer/1: text as the ids of a vocabulary's pieces -----------------------------------------------------------
