@@ -1,0 +1,142 @@
+-- verdict.lua: what a comparison found, in the sentences that a careful author would write: who beats whom by how much,
+-- with the interval and the number of seeds; what cannot be told apart, and how many seeds would; which is the best, if
+-- any is; how many comparisons were looked at.
+--   local text, lines = verdict(comparison)      one line for each metric, then the count
+-- Each interval against the baseline holds by itself. "The best" was chosen by looking at all variants: it has to beat
+-- every other one, each pair counted by Holm's correction over all pairs of that metric.
+local statistics = require "drift.compare.statistics"
+
+-- Numbers that go together: as many decimals as show two digits of the interval's half-width.
+local function format_of(low, high)
+  local half = low and (high - low) / 2 or 0
+  if half <= 0 then return function(x) return ("%.4g"):format(x) end end
+  local decimals = math.max(0, 1 - math.floor(math.log(half, 10)))
+  if decimals > 6 then return function(x) return ("%.3g"):format(x) end end
+  return function(x)
+    local text = ("%." .. decimals .. "f"):format(x)
+    return text:match "^%-0%.?0*$" and text:sub(2) or text
+  end
+end
+
+local function seeds_text(n, total)
+  local paired = n == 1 and "paired seed" or "paired seeds"
+  return total and total > n and ("%d of %d paired seeds"):format(n, total) or ("%d %s"):format(n, paired)
+end
+
+local function more_seeds(p)
+  if p.difference == 0 then return "" end
+  if not p.seeds_needed then return "; more than 1000 seeds would be needed" end
+  if p.seeds_needed <= p.n then return "; a few more seeds may settle it" end
+  return ("; about %d seeds would settle it"):format(p.seeds_needed)
+end
+
+-- better: "lower", "higher" or nil. The interval is given in the direction of the sentence.
+local function against_baseline(name, baseline, p, metric, total)
+  local unit = metric.unit and metric.unit ~= "" and " " .. metric.unit or ""
+  if p.n == 0 then return ("%s has no seed in common with %s"):format(name, baseline) end
+  local f = format_of(p.low, p.high)
+  if not p.low then
+    return ("%s - %s is %s%s from one seed, which says nothing about chance"):format(name, baseline, f(p.difference), unit)
+  end
+  local of = seeds_text(p.n, total)
+  if p.difference == 0 and p.low == p.high then return ("%s and %s are equal (%s)"):format(name, baseline, of) end
+  if not p.decided then
+    return ("%s and %s cannot be told apart: %s%s [%s, %s] (%s)%s"):format(name, baseline, f(p.difference), unit, f(p.low),
+      f(p.high), of, more_seeds(p))
+  end
+  local size = math.abs(p.difference)
+  local low, high = math.min(math.abs(p.low), math.abs(p.high)), math.max(math.abs(p.low), math.abs(p.high))
+  local is_better = (p.difference < 0) == (metric.better == "lower")
+  local verb = metric.better and (is_better and "beats %s by" or "loses to %s by")
+    or p.difference < 0 and "is below %s by" or "is above %s by"
+  return ("%s %s %s%s [%s, %s] (%s)"):format(name, verb:format(baseline), f(size), unit, f(low), f(high), of)
+end
+
+-- ---- the best -------------------------------------------------------------------------------------------------------
+
+local function names_with_values(comparison, metric)
+  local names = {}
+  for _, variant in ipairs(comparison.variants) do
+    if metric.values[variant.name] then names[#names + 1] = variant.name end
+  end
+  return names
+end
+
+-- Of all pairs of names: their paired differences' p values, keyed "a\0b" both ways round.
+local function pairs_of(names, metric, o)
+  local p_values, count = {}, 0
+  for i = 1, #names do
+    for j = i + 1, #names do
+      local p = statistics.paired(metric.values[names[i]], metric.values[names[j]], o)
+      if p.p then
+        p_values[names[i] .. "\0" .. names[j]] = p.decided and p.p or math.max(p.p, 1 - o.confidence + 1e-12)
+        count = count + 1
+      end
+    end
+  end
+  return p_values, count
+end
+
+local function leader(names, metric, o)
+  local best, best_mean
+  for _, name in ipairs(names) do
+    local mean = statistics.mean_interval(metric.values[name], o).mean
+    if mean and (not best or (metric.better == "lower" and mean < best_mean) or (metric.better == "higher" and mean > best_mean)) then
+      best, best_mean = name, mean
+    end
+  end
+  return best
+end
+
+local function the_best(names, metric, o)
+  local p_values, count = pairs_of(names, metric, o)
+  local best = leader(names, metric, o)
+  if not best or count == 0 then return nil end
+  local holds, near = statistics.holm(p_values, o.confidence), {}
+  for _, name in ipairs(names) do
+    if name ~= best and not holds[best .. "\0" .. name] and not holds[name .. "\0" .. best] then near[#near + 1] = name end
+  end
+  if #near == 0 then
+    return ("%s is the best of the %d (Holm's correction over %d pairs)"):format(best, #names, count)
+  end
+  return ("%s has the best mean, but is not the best beyond chance: with Holm's correction over %d pairs it is not apart from %s")
+    :format(best, count, table.concat(near, ", "))
+end
+
+-- ---- the text ---------------------------------------------------------------------------------------------------------
+
+-- What of the metric is compared with the baseline, and how many of those have an interval.
+local function metric_line(comparison, metric, o)
+  local names, parts, counted = names_with_values(comparison, metric), {}, 0
+  local baseline = comparison.baseline
+  for _, name in ipairs(names) do
+    if name ~= baseline and metric.values[baseline] then
+      local p = metric.paired and metric.paired[name] or statistics.paired(metric.values[name], metric.values[baseline], o)
+      parts[#parts + 1] = against_baseline(name, baseline, p, metric, comparison.seeds and #comparison.seeds)
+      if p.low then counted = counted + 1 end
+    end
+  end
+  if #parts == 0 then return nil, 0 end
+  if #names > 2 and metric.better then parts[#parts + 1] = the_best(names, metric, o) end
+  local direction = metric.better and (" (%s is better)"):format(metric.better) or ""
+  return ("On %s%s %s."):format(metric.name, direction, table.concat(parts, "; ")), counted
+end
+
+local function count_line(n, confidence)
+  local share = ("%.1f"):format(n * (1 - confidence)):gsub("%.0$", "")
+  return ("%d comparisons with the baseline were looked at, each at %g%% confidence by itself: were there no difference "
+    .. "anywhere, about %s of them would seem decided."):format(n, 100 * confidence, share)
+end
+
+return function(comparison)
+  local o, lines, counted = { confidence = comparison.confidence or 0.95 }, {}, 0
+  for _, metric in ipairs(comparison.metrics or {}) do
+    local line, n = metric_line(comparison, metric, o)
+    lines[#lines + 1] = line
+    counted = counted + n
+  end
+  if #lines == 0 then lines[1] = "Nothing was compared yet." end
+  if counted > 1 then lines[#lines + 1] = count_line(counted, o.confidence) end
+  for _, text in ipairs(comparison.unmatched or {}) do lines[#lines + 1] = "The budgets do not match: " .. text .. "." end
+  return table.concat(lines, "\n"), lines
+end
