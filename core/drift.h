@@ -101,6 +101,7 @@ typedef struct dr_plan_state {
     bool replays;
     int64_t launches, once; /* kernels of a replay; of these, what runs only when a constant input changes */
     size_t arena, made;     /* bytes that it runs in; of all memory that the function asked for */
+    size_t outer, inputs;   /* bytes that it touches of what was there before (weights, an optimizer's state); of its inputs */
     int64_t replayed, checked; /* calls so far */
     bool graph;             /* a replay is one launch: see dr_backend's graph_begin */
     int64_t graphs;         /* how often its kernels were captured into one */
@@ -121,6 +122,14 @@ void dr_plan_outdate(void);
  * runs behind that launch, in its own order. */
 void dr_plan_host(dr_status (*fn)(void *ctx, const void *data), void *ctx, const void *data, size_t bytes);
 dr_plan_state dr_plan_look(const dr_plan *p);
+typedef struct dr_plan_op { /* all launches of one op in a replay */
+    const char *op;         /* the component's; borrowed */
+    int64_t launches;
+    double flop, bytes;     /* as dr_launch_flop and dr_launch_bytes count; sums */
+} dr_plan_op;
+/* plan_cost.c: the ops of a replay in the order in which it meets them, without what runs only when weights change; 0:
+ * it does not replay (yet), or after dr_fail there are more than room. */
+int64_t dr_plan_ops(const dr_plan *p, dr_plan_op *rows, int64_t room);
 
 /* ---- flop.c, profile.c: what kernels take ------------------------------------------------------------------------ */
 double dr_launch_flop(const dr_launch *l);  /* of convolutions and matrix products, by their shapes; 0 for other ops */

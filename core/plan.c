@@ -343,17 +343,28 @@ dr_status dr_plan_run(dr_plan *p, dr_plan_call *c, dr_tensor **out, int *n_out)
     return run_as_written(c, c->in, out, n_out);
 }
 
-dr_plan_state dr_plan_look(const dr_plan *p)
+const dr_capture *dr_plan_last(const dr_plan *p)
 {
-    dr_plan_state s = { .reason = p->reason[0] ? p->reason : NULL, .replayed = p->replayed, .checked = p->checked };
     const dr_capture *last = NULL;
     for (int i = 0; i < p->captures; i++) {
         if (!last || p->capture[i]->used > last->used) last = p->capture[i];
     }
+    return last;
+}
+
+dr_plan_state dr_plan_look(const dr_plan *p)
+{
+    dr_plan_state s = { .reason = p->reason[0] ? p->reason : NULL, .replayed = p->replayed, .checked = p->checked };
+    const dr_capture *last = dr_plan_last(p);
     if (!last || last->stage != READY) return s;
     s.replays = true;
     s.arena = last->arena;
     s.made = last->step->made;
+    for (int32_t i = 0; i < last->step->slots; i++) {
+        const dr_slot *slot = &last->step->slot[i];
+        s.outer += slot->kind == SLOT_OUTER ? slot->bytes : 0;
+        s.inputs += slot->kind == SLOT_INPUT ? slot->bytes : 0;
+    }
     s.graph = last->graph != NULL;
     s.graphs = last->graphs;
     for (int64_t i = 0; i < last->step->events; i++) {

@@ -93,6 +93,9 @@ typedef struct dr_capture { /* of calls of one signature */
     bool no_graph;                    /* they could not be */
 } dr_capture;
 
+/* plan.c */
+const dr_capture *dr_plan_last(const dr_plan *p); /* of the last call; NULL: there was none */
+
 /* record.c */
 dr_recording *dr_record_begin(dr_tensor *const *in, int n_in, const dr_plan_call *c);
 void dr_record_end(dr_recording *r, dr_tensor *const *out, int n_out); /* looks for what cannot be replayed */

@@ -239,9 +239,10 @@ static int plan_state(lua_State *L)
         int64_t value;
     } number[] = {
         { "launches", s.launches }, { "once", s.once }, { "arena", (int64_t)s.arena }, { "made", (int64_t)s.made },
+        { "outer", (int64_t)s.outer }, { "inputs", (int64_t)s.inputs },
         { "replayed", s.replayed }, { "checked", s.checked }, { "graphs", s.graphs },
     };
-    lua_createtable(L, 0, 10);
+    lua_createtable(L, 0, 12);
     for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
         lua_pushinteger(L, number[i].value);
         lua_setfield(L, -2, number[i].name);
@@ -255,6 +256,28 @@ static int plan_state(lua_State *L)
     return 1;
 }
 
+static int plan_ops(lua_State *L) /* ops() -> list of { op, launches, flop, bytes }: what one replay is made of */
+{
+    enum { OPS = 256 };
+    dr_plan_op row[OPS];
+    const int64_t n = dr_plan_ops(check_plan(L)->plan, row, OPS);
+    bind_check(L);
+    lua_createtable(L, (int)n, 0);
+    for (int64_t i = 0; i < n; i++) {
+        lua_createtable(L, 0, 4);
+        lua_pushstring(L, row[i].op);
+        lua_setfield(L, -2, "op");
+        lua_pushinteger(L, row[i].launches);
+        lua_setfield(L, -2, "launches");
+        lua_pushnumber(L, row[i].flop);
+        lua_setfield(L, -2, "flop");
+        lua_pushnumber(L, row[i].bytes);
+        lua_setfield(L, -2, "bytes");
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 static int core_plans(lua_State *L) /* plans(on): replayed, or all as written; returns what it was */
 {
     luaL_checktype(L, 1, LUA_TBOOLEAN);
@@ -264,7 +287,7 @@ static int core_plans(lua_State *L) /* plans(on): replayed, or all as written; r
 
 void bind_open_plan(lua_State *L)
 {
-    static const luaL_Reg methods[] = { { "check", plan_check }, { "state", plan_state }, { NULL, NULL } };
+    static const luaL_Reg methods[] = { { "check", plan_check }, { "state", plan_state }, { "ops", plan_ops }, { NULL, NULL } };
     lua_pushcfunction(L, core_plan);
     lua_setfield(L, -2, "plan");
     lua_pushcfunction(L, core_plans);

@@ -5,6 +5,7 @@
 --   local loss = drift.scope(step, batch, factor, number)                -- factor: of the learning rate; number: from 1
 --   loss:item()                                   -- waits for the step where the device works on its own
 --   step:check()                                  -- the next call runs as written and is compared; see drift.plan
+--   step.plan                                     -- what it replays: step.plan:state(), step.plan:ops()
 --
 -- batch: image [B,C,H,W], label [B] or nil, noise or nil, size and first (the number of its first sample), as a loader
 -- reads it. Instead of a process, loss = function(net, batch) ... return tensor end.
@@ -61,5 +62,5 @@ return function(o)
     for _, average in ipairs(averages) do average:advance(number) end
     return plan(drift.trace("inputs", inputs_of, o, batch)):later()
   end
-  return setmetatable({ check = function() plan:check() end }, { __call = step })
+  return setmetatable({ plan = plan, check = function() plan:check() end }, { __call = step })
 end
