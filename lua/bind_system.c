@@ -98,6 +98,18 @@ static int core_files(lua_State *L) { return list_names(L, false); }
 
 static int core_hidden_files(lua_State *L) { return list_names(L, true); }
 
+/* file_stamp(path): a text that is another one after the file was written; nil where there is no file */
+static int core_file_stamp(lua_State *L)
+{
+    struct stat s;
+    char text[128];
+    if (stat(luaL_checkstring(L, 1), &s) != 0 || !S_ISREG(s.st_mode)) return 0;
+    snprintf(text, sizeof text, "%lld %lld %lld.%09ld", (long long)s.st_ino, (long long)s.st_size,
+             (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
+    lua_pushstring(L, text);
+    return 1;
+}
+
 static int core_sha256(lua_State *L)
 {
     size_t n;
@@ -240,6 +252,7 @@ void bind_open_system(lua_State *L)
         { "is_folder", core_is_folder },
         { "files", core_files },
         { "hidden_files", core_hidden_files },
+        { "file_stamp", core_file_stamp },
         { "sha256", core_sha256 },
         { "sha256_file", core_sha256_file },
         { "clock", core_clock },

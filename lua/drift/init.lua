@@ -12,7 +12,7 @@ local internal = {                             -- for the files of the binding o
     module = true, check_spec = true, new_spec = true, spec_data = true, spec_metatable = true, build_instance = true,
     instance_method = true, kinds = true, door = true, new_optimizer = true, load_weights = true, settings = true,
     weight_list = true, take_weights = true, weights_taken = true, is_frozen = true, installation = true,
-    probe_plugin = true,
+    probe_plugin = true, http_server = true,
 }
 for name, value in pairs(core) do
     if not internal[name] then drift[name] = value end

@@ -136,6 +136,7 @@ local function losses(run, at, progress)
     end
     at.loss_sum = at.loss_sum + loss
     run:log { step = entry.step, epoch = entry.epoch, loss = loss, lr = entry.lr }
+    run:flush_while_training()
     progress:update(entry.batch, ("loss %.4f"):format(at.loss_sum / entry.batch))
   end
 
