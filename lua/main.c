@@ -92,6 +92,8 @@ static void push_settings(lua_State *L, const settings *s)
     lua_setfield(L, -2, "json");
     lua_pushboolean(L, s->strict);
     lua_setfield(L, -2, "strict");
+    lua_pushboolean(L, !s->no_plan);
+    lua_setfield(L, -2, "plan");
     lua_newtable(L);
     for (int i = 0; i < s->n_own; i++) set_string(L, s->own[i].name, s->own[i].value);
     if (s->steps > 0) {
@@ -198,7 +200,8 @@ static int report(void)
 /* ---- the commands ------------------------------------------------------------------------------------------------ */
 enum { PLUGINS = 1, /* all plugins are loaded first */
        DEVICE = 2,  /* and the device is opened */
-       SCRIPT = 4   /* the first argument is the script of the run */ };
+       SCRIPT = 4,  /* the first argument is the script of the run */
+       STOPS = 8    /* comes to an end by itself at Ctrl-C, as do those with a device */ };
 static const struct command {
     const char *name;
     int least, most; /* arguments */
@@ -207,8 +210,8 @@ static const struct command {
 } commands[] = {
     { "run", 1, 1, PLUGINS | DEVICE | SCRIPT, "run which script?  drift run SCRIPT [key=value ...]" },
     { "sample", 0, 0, PLUGINS | DEVICE, NULL },
-    { "compare", 1, 256, PLUGINS, "compare what?  drift compare RUN RUN ..., or A.lua B.lua" },
-    { "sweep", 1, 1, PLUGINS, "sweep which script?  drift sweep SCRIPT key=a,b,c ..." },
+    { "compare", 0, 256, PLUGINS | STOPS, NULL },
+    { "sweep", 0, 1, PLUGINS | STOPS, NULL },
     { "watch", 1, 1, PLUGINS, "watch which run?  drift watch RUN" },
     { "new", 2, 2, PLUGINS, "what kind, and what is it called?  drift new sampler my_sampler" },
     { "check", 1, 256, 0, "check what?  drift check my_sampler.so" },
@@ -314,7 +317,7 @@ static int run_command(const struct command *c, settings *s)
     s->script = c->flags & SCRIPT ? s->rest[0] : NULL;
     bind_seed = (uint64_t)s->seed;
     dr_plan_enable(!s->no_plan && !diff);
-    if (c->flags & DEVICE) catch_interrupts();
+    if (c->flags & (DEVICE | STOPS)) catch_interrupts();
     if (begin_profile(s) != DR_OK) return report();
     const int status = run_lua(s, diff ? "run" : c->name);
     end_profile();

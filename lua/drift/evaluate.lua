@@ -22,7 +22,7 @@ end
 local function check(o)
   drift.accept("evaluate", o, { "data" }, { "model", "process", "sampler", "guidance", "networks", "labels", "n", "classes",
     "shape", "images", "classifier", "metrics", "seed", "first", "batch", "grid", "real", "train", "run", "name", "resamples",
-    "confidence", "quiet" })
+    "confidence", "quiet", "clip" })
   for _, name in ipairs { "n", "classes", "batch", "real", "train" } do counted(o, name) end
   if o.images and (o.model or o.n or o.classes) then
     drift.fail "evaluate: give images, or a model to draw them with"
@@ -50,7 +50,8 @@ local function generated(o, info)
   local images, given = drift.sample {
     model = o.model, process = o.process, sampler = o.sampler, guidance = o.guidance, networks = o.networks, labels = labels,
     n = not labels and o.n or nil, shape = o.shape or { info.channels, info.height, info.width }, seed = o.seed,
-    first = o.first, batch = o.batch, grid = o.grid, quiet = o.quiet }
+    first = o.first, batch = o.batch, grid = o.grid, quiet = o.quiet,
+    clip = o.clip }
   return images, given, drift.clock() - start
 end
 

@@ -9,6 +9,7 @@
 -- precision.lua) is a parameter of every script, and --precision another way to set it.
 local drift = require "drift"
 local run_directory = require "drift.run"
+local cell = require "drift.compare.cell_environment"
 
 local RESERVED = { presets = true, preset = true, name = true }
 
@@ -74,7 +75,8 @@ return function(given_defaults)
   for _, key in ipairs(names) do values[key] = defaults[key] end
   apply(values, changes, defaults, names, "preset " .. tostring(preset) .. ":")
 
-  local resumed = drift.options.resume and run_directory.config(drift.options.resume)
+  local from = drift.options.resume or cell and cell.parameters_of   -- a comparison's processes have its parameters
+  local resumed = from and run_directory.config(from)
   if resumed then
     for _, key in ipairs(names) do
       if resumed.parameters[key] ~= nil then values[key] = checked(key, resumed.parameters[key], defaults[key]) end

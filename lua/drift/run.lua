@@ -114,6 +114,7 @@ function run.open(o)
   }, meta)
   self.resume_dir = self.dir                                      -- what --resume is to name
   run.latest = self.dir                                           -- for messages: the folder of the run at hand
+  run.current = self                                              -- the script's own
   return begin(self)
 end
 

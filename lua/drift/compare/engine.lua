@@ -1,0 +1,170 @@
+-- engine.lua: runs a comparison's cells, each in a process of its own, and keeps comparison.json as they end.
+--   engine.run(plan, { jobs =, process_of = function(cell, how) return { argv =, env =, log = } end })
+-- A cell that fails in whatever way loses no other: its error stands in the comparison. In a folder that has cells
+-- already (--resume), those that are done are kept, those that were killed go on from their checkpoints, and those that
+-- failed begin anew. At Ctrl-C the cells that run save what they have, and we end, saying how to go on.
+local drift = require "drift"
+local folder = require "drift.compare.folder"
+local processes = require "drift.compare.processes"
+
+local engine = {}
+
+function engine.read(path)
+  if not drift.exists(path) then return nil end
+  local ok, value = pcall(drift.json.decode, drift.read_file(path))
+  return ok and type(value) == "table" and value or nil
+end
+
+-- Everything in a folder that a failed cell left.
+function engine.clear(dir)
+  if not drift.is_folder(dir) then return end
+  for _, list in ipairs { drift.files(dir), drift.hidden_files(dir) } do
+    for _, name in ipairs(list) do
+      local path = dir .. "/" .. name
+      if name ~= "." and name ~= ".." then
+        if drift.is_folder(path) then engine.clear(path) end
+        os.remove(path)
+      end
+    end
+  end
+end
+
+-- What is there of a cell: "done", "kept" (to be gone on with) or "new".
+local function state_of(dir)
+  local about = engine.read(dir .. "/cell.json")
+  if not about then return "new" end
+  if about.status == "done" then return "done", about end
+  if about.status == "failed" and not about.signal then return "new", about end
+  return drift.exists(dir .. "/config.json") and "kept" or "new", about
+end
+
+local function save_status(plan, cell, more)
+  local path = folder.path_of(plan, cell) .. "/cell.json"
+  local about = engine.read(path) or {}
+  about.variant, about.seed, about.status, about.error, about.signal = cell.variant, cell.seed, cell.status, cell.error, nil
+  for key, value in pairs(more or {}) do about[key] = value end
+  drift.mkdir(folder.path_of(plan, cell))
+  drift.write_file(path, drift.json.encode(about, { indent = 2 }) .. "\n")
+  cell.seconds = about.seconds
+end
+
+function engine.fail(plan, cell, message)
+  cell.status, cell.error = "failed", message
+  save_status(plan, cell)
+end
+
+local function label_of(plan, cell)
+  for _, variant in ipairs(plan.variants) do
+    if variant.name == cell.variant then return ("%s, seed %d"):format(variant.label, cell.seed) end
+  end
+end
+
+-- The processes that are still to run.
+local function items_of(plan, o)
+  local items = {}
+  for _, cell in ipairs(plan.cells) do
+    local dir = folder.path_of(plan, cell)
+    local state, about = state_of(dir)
+    if cell.status == "failed" then                               -- before it began: its variant cannot be described
+      save_status(plan, cell)
+    elseif state == "done" then
+      cell.status, cell.seconds = "done", about.seconds
+    else
+      if state == "new" then engine.clear(dir) end
+      drift.mkdir(dir)
+      cell.status = "waiting"
+      local item = o.process_of(cell, state == "kept")
+      item.cell, item.label, item.log = cell, label_of(plan, cell), dir .. "/output.log"
+      items[#items + 1] = item
+    end
+  end
+  return items
+end
+
+local function ended_how(plan, item, ended, o)
+  local cell = item.cell
+  local about = engine.read(folder.path_of(plan, cell) .. "/cell.json") or {}
+  local interrupted = drift.interrupted() and (ended.code == 130 or ended.signal == 2)
+  if interrupted then
+    cell.status = "stopped"
+    return save_status(plan, cell, { status = "running" })
+  end
+  local message = ended.error
+  if not message and o.is_done and not o.is_done(cell) then message = o.not_done end
+  if not message and not o.is_done and about.status ~= "done" then
+    message = "the process ended with status 0 before the cell was done"
+  end
+  cell.status, cell.error = message and "failed" or "done", message
+  save_status(plan, cell, { signal = ended.signal, seconds = about.seconds })
+end
+
+local function progress_text(plan)
+  local done, failed = 0, 0
+  for _, cell in ipairs(plan.cells) do
+    if cell.status == "done" then done = done + 1 end
+    if cell.status == "failed" then failed = failed + 1 end
+  end
+  return ("%d of %d done%s"):format(done, #plan.cells, failed > 0 and (", %d failed"):format(failed) or "")
+end
+
+function engine.stop(plan)
+  drift.note("stopped: %s; go on with: %s", progress_text(plan), plan.resume)
+  os.exit(130, true)
+end
+
+function engine.run(plan, o)
+  local items = items_of(plan, o)
+  if #items < #plan.cells then drift.note("%s: %s", plan.dir, progress_text(plan)) end
+  folder.write(plan)
+  local stopped = processes.run(items, {
+    jobs = o.jobs,
+    on_start = function(item)
+      item.cell.status = "running"
+      folder.write(plan)
+    end,
+    on_end = function(item, ended)
+      ended_how(plan, item, ended, o)
+      folder.write(plan)
+      local cell = item.cell
+      drift.note("%s %s%s (%s)", item.label, cell.status, cell.error and ": " .. cell.error or "", progress_text(plan))
+    end,
+  })
+  if stopped then engine.stop(plan) end
+end
+
+-- ---- what cells' processes are told ---------------------------------------------------------------------------------
+function engine.jobs(text)
+  if text == nil then return 1 end
+  local jobs = math.tointeger(tonumber(text))
+  if not jobs or jobs < 1 then drift.fail("--jobs takes a whole number of at least 1, not %s", tostring(text)) end
+  return jobs
+end
+
+-- Threads of each cell: --threads, as the folder's cells had it before, or the processors divided. The number is part of
+-- the results' last bits, so one comparison keeps to it.
+function engine.threads(dir, jobs)
+  local before = engine.read(dir .. "/comparison.json")
+  local made = before and type(before.made) == "table" and before.made or {}
+  return drift.options.threads or math.tointeger(made.threads) or math.max(1, drift.cpus() // jobs)
+end
+
+-- For cell_environment.lua.
+function engine.environment(here) return { DRIFT_COMPARE_CELL = drift.json.encode(here) } end
+
+function engine.argv(script, seed, threads, where)
+  local o = drift.options
+  local argv = { drift.program(), "run", script, "--seed", tostring(seed), "--threads", tostring(threads) }
+  for _, name in ipairs { "device", "precision" } do
+    if o[name] then
+      argv[#argv + 1] = "--" .. name
+      argv[#argv + 1] = o[name]
+    end
+  end
+  if not o.strict then argv[#argv + 1] = "--no-strict" end
+  if not o.plan then argv[#argv + 1] = "--no-plan" end
+  if o.debug then argv[#argv + 1] = "--debug" end
+  argv[#argv + 1], argv[#argv + 2] = where[1], where[2]           -- --out or --resume, and the folder
+  return argv
+end
+
+return engine
