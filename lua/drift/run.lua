@@ -43,6 +43,8 @@ local function free_folder(name)
   return folder
 end
 
+run.free_folder = free_folder
+
 local function script_name()
   local script = drift.options.script or "run"
   return (script:gsub("^.*/", ""):gsub("%.lua$", ""))

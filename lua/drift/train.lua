@@ -21,6 +21,7 @@
 local drift = require "drift"
 local checkpoint = require "drift.checkpoint"
 local loss_curve = require "drift.loss_curve"
+local here = require "drift.compare.cell_environment"
 
 local function whole_number(name, value, least)
   if math.type(value) ~= "integer" or value < least then
@@ -238,6 +239,7 @@ return function(options)
                              weighting = drift.is_spec(o.weighting) and o.weighting:table() or nil,
                              coupling = drift.is_spec(o.coupling) and o.coupling:table() or nil,
                              ema = ema_records(o.ema), p_uncond = o.p_uncond, epochs = o.epochs, batch = o.batch })
+  if here and here.what == "script_description" then require "drift.compare.training_costs"(options, o, net) end
   if (at.ended or 0) > 0 then finish_epoch(run, net, averages, o, at.ended) end
 
   while at.epoch < o.epochs do

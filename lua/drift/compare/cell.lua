@@ -8,6 +8,7 @@ local run_directory = require "drift.run"
 local setup_of = require "drift.compare.setup"
 local config = require "drift.compare.config"
 local tree = require "drift.compare.tree"
+local costs_of = require "drift.compare.costs"
 local held_out_loss = require "drift.compare.held_out_loss"
 local cost_quality = require "drift.compare.cost_quality"
 
@@ -43,26 +44,15 @@ local function quiet(run)
 end
 
 -- ---- the description ------------------------------------------------------------------------------------------------
--- As drift.compare.budget compares them. A loss of one's own can be counted as well.
-local function costs_of(setup, parameters)
-  local train = setup.train
-  local batch, epochs = train.batch or parameters.batch or 128, train.epochs or parameters.epochs or 1
-  local limit = train.steps or parameters.steps or 0
-  local steps = epochs * (#drift.instance(train.data, "dataset").train // batch)
-  local cost = drift.cost {
-    model = train.model, process = train.process, loss = train.loss, optim = train.optim, p_uncond = train.p_uncond, ema = train.ema,
-    time_sampling = train.time_sampling, weighting = train.weighting, coupling = train.coupling, batch = batch,
-    shape = setup.sample.shape, classes = setup.classes }
-  return { flops_per_image = cost.flops_step, flops_forward = cost.flops_forward, plan_bytes = cost.plan_bytes,
-           memory = cost.memory, batch = batch, steps = limit > 0 and math.min(limit, steps) or steps }
-end
-
 function cell.describe(o, variant)
   local run = run_of(o)
   local setup = setup_of(o, variant)
   local net = drift.build(setup.train.model, { seed = drift.seed() })
   local lines, weights = tree(net), net:count()
-  local costs = costs_of(setup, run.parameters)
+  local train, parameters = setup.train, run.parameters
+  local costs = costs_of(with(train, {
+    batch = train.batch or parameters.batch, epochs = train.epochs or parameters.epochs, steps = train.steps or parameters.steps,
+    shape = setup.sample.shape, classes = setup.classes }))
   cell.write(run:path "variant.json", with(costs, {
     name = variant.name, label = variant.label, config = config.of_setup(setup, run.parameters), tree = lines,
     params = weights }))
@@ -148,6 +138,7 @@ function cell.run(o, variant)
   local earlier = cell.read(file) or {}
   cell.write(file, with(about, { train = earlier.train, seconds = earlier.seconds, config = earlier.config }))
   local setup = setup_of(o, variant)
+  if here.epochs then setup.train.steps, setup.train.epochs = here.steps, here.epochs end
   local before = steps_done(run)
   local training = with(setup.train, { run = run, label = "epoch",
                                        model = drift.build(setup.train.model, { seed = drift.seed() }) })

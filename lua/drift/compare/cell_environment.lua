@@ -5,6 +5,7 @@
 --   comparison       the comparison's folder, which --resume is to name
 --   variant          its name
 --   parameters_of    the folder whose config.json has the script's parameters, where --set does not say them
+--   steps, epochs    of the training, where the comparison's budget says them
 local drift = require "drift"
 
 local WHATS = { cell = true, description = true, script = true, script_description = true }

@@ -1,11 +1,13 @@
 -- engine.lua: runs a comparison's cells, each in a process of its own, and keeps comparison.json as they end.
---   engine.run(plan, { jobs =, process_of = function(cell, how) return { argv =, env =, log = } end })
+--   engine.run(plan, { jobs =, process_of = function(cell, resumed) return { argv =, env = } end, says_done = bool })
+--     says_done: a cell's process says in cell.json that it is done; to end with status 0 is not enough
 -- A cell that fails in whatever way loses no other: its error stands in the comparison. In a folder that has cells
 -- already (--resume), those that are done are kept, those that were killed go on from their checkpoints, and those that
 -- failed begin anew. At Ctrl-C the cells that run save what they have, and we end, saying how to go on.
 local drift = require "drift"
 local folder = require "drift.compare.folder"
 local processes = require "drift.compare.processes"
+local budget = require "drift.compare.budget"
 
 local engine = {}
 
@@ -53,6 +55,23 @@ function engine.fail(plan, cell, message)
   save_status(plan, cell)
 end
 
+-- What of match can only be measured: texts for those that lie outside.
+function engine.unmatched(plan)
+  if not plan.match then return nil end
+  local costs = {}
+  for _, variant in ipairs(plan.variants) do
+    local sum, n = 0, 0
+    for _, cell in ipairs(plan.cells) do
+      local about = cell.variant == variant.name and cell.status == "done" and engine.read(folder.path_of(plan, cell) .. "/cell.json")
+      local seconds = about and type(about.train) == "table" and about.train.seconds
+      if seconds then sum, n = sum + seconds, n + 1 end
+    end
+    if n > 0 then costs[#costs + 1] = { name = variant.name, seconds = sum / n } end
+    if n == 0 and variant.name == plan.baseline then return nil end
+  end
+  return budget.unmatched(costs, plan.match, { baseline = plan.baseline, of = "measured" })
+end
+
 local function label_of(plan, cell)
   for _, variant in ipairs(plan.variants) do
     if variant.name == cell.variant then return ("%s, seed %d"):format(variant.label, cell.seed) end
@@ -90,12 +109,13 @@ local function ended_how(plan, item, ended, o)
     return save_status(plan, cell, { status = "running" })
   end
   local message = ended.error
-  if not message and o.is_done and not o.is_done(cell) then message = o.not_done end
-  if not message and not o.is_done and about.status ~= "done" then
+  if not message and o.says_done and about.status ~= "done" then
     message = "the process ended with status 0 before the cell was done"
   end
   cell.status, cell.error = message and "failed" or "done", message
-  save_status(plan, cell, { signal = ended.signal, seconds = about.seconds })
+  local train = type(about.train) == "table" and about.train or {}
+  train.peak_bytes = math.max(train.peak_bytes or 0, ended.peak_bytes or 0)
+  save_status(plan, cell, { signal = ended.signal, train = train })
 end
 
 local function progress_text(plan)
@@ -112,6 +132,62 @@ function engine.stop(plan)
   os.exit(130, true)
 end
 
+-- Configuration and costs of every variant, each in a process that leaves variant.json in its folder, VARIANT/description:
+-- what fails there fails alone, and before any training. process_of(variant, dir) as above.
+function engine.describe(plan, o)
+  local items = {}
+  for i, variant in ipairs(plan.variants) do
+    local dir = ("%s/%s/description"):format(plan.dir, variant.name)
+    engine.clear(dir)
+    drift.mkdir(dir)
+    items[i] = o.process_of(variant, dir)
+    items[i].dir, items[i].variant, items[i].label, items[i].quiet = dir, variant, variant.label, true
+    items[i].log = dir .. "/output.log"
+  end
+  local stopped = processes.run(items, { jobs = o.jobs, on_end = function(item, ended)
+    local about = engine.read(item.dir .. "/variant.json")
+    local message = ended.error or o.says_done and not about and "the process ended before the variant was described" or nil
+    if not message then
+      plan.described[item.variant.name] = about
+      return
+    end
+    for _, cell in ipairs(plan.cells) do
+      if cell.variant == item.variant.name then cell.status, cell.error = "failed", message end
+    end
+    if not drift.interrupted() and not o.quiet then drift.note("%s failed: %s", item.label, message) end
+  end })
+  if stopped then engine.stop(plan) end
+end
+
+-- budget = { flops = "equal" }: each variant takes as many steps as spend the baseline's FLOPs, in as many epochs as
+-- those need; its learning rate falls over these.
+function engine.equal_flops(plan)
+  local base = plan.described[plan.baseline]
+  for _, variant in ipairs(plan.variants) do
+    local about = plan.described[variant.name]
+    if about and about ~= base then
+      if not base then drift.fail("the baseline %s could not be described, so there are no FLOPs to be equal to", plan.baseline) end
+      about.steps = budget.steps_for(about, base, base.steps * base.batch / about.batch)
+      about.epochs = (about.steps + about.epoch_steps - 1) // about.epoch_steps
+      about.config.steps, about.config.epochs = about.steps, about.epochs
+    end
+  end
+end
+
+-- match: refused with the numbers, before anything is trained. Variants that could not be described fail anyway.
+function engine.check_match(plan)
+  if not plan.match then return end
+  local list = {}
+  for _, variant in ipairs(plan.variants) do
+    local about = plan.described[variant.name]
+    if about then
+      about.name = variant.name
+      list[#list + 1] = about
+    end
+  end
+  if #list > 0 then budget.check(list, plan.match, { baseline = plan.described[plan.baseline] and plan.baseline }) end
+end
+
 function engine.run(plan, o)
   local items = items_of(plan, o)
   if #items < #plan.cells then drift.note("%s: %s", plan.dir, progress_text(plan)) end
@@ -120,6 +196,7 @@ function engine.run(plan, o)
     jobs = o.jobs,
     on_start = function(item)
       item.cell.status = "running"
+      save_status(plan, item.cell)                                -- first: where we are killed, this is what is found
       folder.write(plan)
     end,
     on_end = function(item, ended)
@@ -130,6 +207,7 @@ function engine.run(plan, o)
     end,
   })
   if stopped then engine.stop(plan) end
+  plan.unmatched = engine.unmatched(plan)
 end
 
 -- ---- what cells' processes are told ---------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ function folder.gather(plan)
   local comparison = {
     format = "drift.comparison/1", name = plan.name, title = plan.title or plan.name, question = plan.question,
     script = plan.script, baseline = plan.baseline, seeds = plan.seeds, made = plan.made, confidence = plan.confidence,
-    match = plan.match, variants = drift.json.array {}, metrics = metrics_of(plan, done),
+    match = plan.match, unmatched = plan.unmatched and drift.json.array(plan.unmatched), variants = drift.json.array {}, metrics = metrics_of(plan, done),
   }
   for i, variant in ipairs(plan.variants) do comparison.variants[i] = variant_of(plan, variant, done) end
   comparison.differences = drift.json.array(config.differences(comparison.variants))

@@ -8,7 +8,7 @@
 --     train = { data = ..., process = ..., optim = ..., epochs = 5, batch = 128 },              as drift.train takes them
 --     sample = { sampler = drift.sampler.euler { steps = 50 }, guidance = ... },                as drift.sample
 --     metrics = { drift.metric.frechet {} }, evaluate = { n = 2000 },                           as drift.evaluate
---     match = { params = 0.10 }, cost_quality = { samplers = {...}, steps = { 4, 8, 16 } } }
+--     match = { params = 0.10 }, budget = { flops = "equal" }, cost_quality = { samplers = {...}, steps = { 4, 8, 16 } } }
 --   report.text  report.metrics.frechet.summary.add.mean  report.paired.frechet.add.decided  report:save(dir)
 --
 -- Each variant with each seed is a cell, in a process of its own: this script again, in which drift.compare does that
@@ -20,10 +20,8 @@ local options = require "drift.compare.options"
 local here = require "drift.compare.cell_environment"
 local cell = require "drift.compare.cell"
 local engine = require "drift.compare.engine"
-local processes = require "drift.compare.processes"
 local config = require "drift.compare.config"
 local report = require "drift.compare.report"
-local budget = require "drift.compare.budget"
 
 -- ---- in a cell's process --------------------------------------------------------------------------------------------
 local function be_a_cell(o)
@@ -44,7 +42,7 @@ local function plan_of(o, run)
   local script = drift.options.script
   local plan = {
     dir = run.dir, name = o.name or run.name, title = o.title, question = o.question or options.question(script),
-    script = script, baseline = o.baseline, seeds = o.seeds, confidence = o.confidence, match = o.match,
+    script = script, baseline = o.baseline, seeds = o.seeds, confidence = o.confidence, match = o.match, budget = o.budget,
     variants = o.variants, cells = {}, described = {}, resume = ("./drift run %s --resume %s"):format(script, run.dir),
   }
   for _, seed in ipairs(o.seeds) do
@@ -59,33 +57,9 @@ end
 local function process(plan, what, variant, seed, where)
   local argv = engine.argv(plan.script, seed, plan.made.threads, where)
   for _, key in ipairs(drift.set_order) do argv[#argv + 1] = key .. "=" .. drift.set[key] end
-  return { argv = argv, env = engine.environment { what = what, comparison = plan.dir, variant = variant, parameters_of = plan.dir } }
-end
-
--- Configuration and costs of every variant, each in a process: what fails there fails alone, and before any training.
-local function describe(plan, jobs)
-  local items = {}
-  for i, variant in ipairs(plan.variants) do
-    local dir = ("%s/%s/description"):format(plan.dir, variant.name)
-    engine.clear(dir)
-    drift.mkdir(dir)
-    items[i] = process(plan, "description", variant.name, plan.seeds[1], { "--out", dir })
-    items[i].dir, items[i].variant, items[i].label, items[i].quiet = dir, variant, variant.label, true
-    items[i].log = dir .. "/output.log"
-  end
-  local stopped = processes.run(items, { jobs = jobs, on_end = function(item, ended)
-    local about = engine.read(item.dir .. "/variant.json")
-    local message = ended.error or not about and "the process ended with status 0 before the variant was described" or nil
-    if not message then
-      plan.described[item.variant.name] = about
-      return
-    end
-    for _, c in ipairs(plan.cells) do
-      if c.variant == item.variant.name then c.status, c.error = "failed", message end
-    end
-    if not drift.interrupted() then drift.note("%s failed: %s", item.label, message) end
-  end })
-  if stopped then engine.stop(plan) end
+  local about = plan.budget and what == "cell" and plan.described[variant] or {}
+  return { argv = argv, env = engine.environment { what = what, comparison = plan.dir, variant = variant, parameters_of = plan.dir,
+                                                   steps = about.epochs and about.steps, epochs = about.epochs } }
 end
 
 -- Cells that are done were trained as the script said then. Where it says otherwise now, they are not those of this variant.
@@ -103,16 +77,6 @@ local function check_unchanged(plan)
   end
 end
 
-local function check_match(plan)
-  if not plan.match then return end
-  local list = {}
-  for _, variant in ipairs(plan.variants) do
-    local d = plan.described[variant.name]
-    if d then list[#list + 1] = d end
-  end
-  if #list > 0 then budget.check(list, plan.match, { baseline = plan.described[plan.baseline] and plan.baseline }) end
-end
-
 local function compare(o)
   if not drift.options.script then drift.fail "compare: there is no script; drift.compare is for drift run SCRIPT" end
   if drift.options.seed then
@@ -124,10 +88,13 @@ local function compare(o)
   plan.made = { drift = drift.version, device = drift.device():describe(), started = os.date "!%Y-%m-%dT%H:%M:%SZ",
                 threads = engine.threads(plan.dir, jobs), jobs = jobs }
   local start = drift.clock()
-  describe(plan, jobs)
+  engine.describe(plan, { jobs = jobs, says_done = true, process_of = function(variant, dir)
+    return process(plan, "description", variant.name, plan.seeds[1], { "--out", dir })
+  end })
+  if plan.budget then engine.equal_flops(plan) end
   check_unchanged(plan)
-  check_match(plan)
-  engine.run(plan, { jobs = jobs, process_of = function(c, resumed)
+  engine.check_match(plan)
+  engine.run(plan, { jobs = jobs, says_done = true, process_of = function(c, resumed)
     return process(plan, "cell", c.variant, c.seed, { resumed and "--resume" or "--out", ("%s/%s"):format(plan.dir, c.dir) })
   end })
   plan.made.seconds = drift.clock() - start

@@ -113,12 +113,15 @@ end
 
 function options.read(given)
   drift.accept("compare", given, { "variants" }, { "train", "name", "title", "question", "baseline", "seeds", "sample", "metrics",
-    "evaluate", "held_out", "cost_quality", "match", "confidence", "run" })
+    "evaluate", "held_out", "cost_quality", "match", "budget", "confidence", "run" })
   drift.accept("compare: train", given.train or {}, {}, options.TRAIN)
   drift.accept("compare: sample", given.sample or {}, {}, options.SAMPLE)
   drift.accept("compare: evaluate", given.evaluate or {}, {}, { "n", "real", "train", "batch", "classifier", "resamples" })
   drift.accept("compare: cost_quality", given.cost_quality or { samplers = {}, steps = {} }, { "samplers", "steps" },
     { "n", "metrics" })
+  if given.budget and (drift.accept("compare: budget", given.budget, { "flops" }).flops ~= "equal") then
+    drift.fail("compare: budget = { flops = \"equal\" } is what there is, not flops = %s", tostring(given.budget.flops))
+  end
   local o = {}
   for key, value in pairs(given) do o[key] = value end
   o.train, o.sample, o.evaluate = o.train or {}, o.sample or {}, o.evaluate or {}

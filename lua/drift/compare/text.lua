@@ -52,9 +52,15 @@ local function costs(c)
   return rows
 end
 
+local function label_of(c, name)
+  for _, v in ipairs(c.variants) do
+    if v.name == name then return v.label end
+  end
+end
+
 local function metric_rows(c, metric)
   local direction = metric.better and (" (%s is better)"):format(metric.better) or ""
-  local rows = { { metric.name .. direction, "mean", "minus " .. c.baseline, "" } }
+  local rows = { { metric.name .. direction, "mean", "minus " .. label_of(c, c.baseline), "" } }
   for _, v in ipairs(c.variants) do
     local s, p = metric.summary[v.name] or {}, metric.paired[v.name]
     local seeds = p and finite(p.seeds_needed) and not p.decided and ("%d seeds would settle it"):format(p.seeds_needed) or ""
