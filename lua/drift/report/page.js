@@ -1,0 +1,43 @@
+// page.js: the whole page from the data, at first and whenever the data have changed.
+function header(data) {
+  const cells = list(data.cells), count = (status) => cells.filter((c) => c.status === status).length;
+  const state = [count("failed") ? `${count("failed")} of ${cells.length} cells failed` : "", count("running") ? `${count("running")} running` : ""].filter(Boolean).join(", ");
+  return element("header", {},
+    element("div", { class: "top" }, element("p", { class: "name" }, data.name), element("p", { id: "live", class: "live", "aria-live": "polite" }), themeButton()),
+    element("h1", {}, data.title), data.question ? element("p", { class: "question" }, data.question) : null,
+    element("div", { class: "verdict" }, list(data.verdict).map((sentence) => element("p", {}, sentence))),
+    state ? element("p", { class: "state" }, state + ".") : null);
+}
+
+function drawPage(data) {
+  const main = document.getElementById("report"), across = [...main.querySelectorAll(".scroller")].map((s) => s.scrollLeft);
+  const focus = document.activeElement ? document.activeElement.id : "", top = window.scrollY;
+  const heights = new Map([...main.querySelectorAll(".part")].map((p) => [p.dataset.part, p.clientHeight]));
+  forget(list(data.samples).concat(list(data.trajectories)));
+  redraws.clear();
+  captions.Table = captions.Figure = 0;
+  main.replaceChildren(...[header, resultsSection, differencesSection, lossesSection, levelsSection, samplesSection, trajectorySection,
+    costSection, provenanceSection].map((section) => section(data)).filter(Boolean));
+  for (const p of main.querySelectorAll(".part")) { // pictures come a moment later: the page must not move meanwhile
+    if (!p.firstChild && heights.has(p.dataset.part)) p.style.minHeight = `${heights.get(p.dataset.part)}px`;
+  }
+  [...main.querySelectorAll(".scroller")].forEach((s, k) => { s.scrollLeft = across[k] || 0; });
+  if (focus && document.getElementById(focus)) document.getElementById(focus).focus({ preventScroll: true });
+  window.scrollTo(0, top);
+}
+
+let pageWidth = 0; // that the charts were drawn for
+
+function start(data) {
+  drawPage(data);
+  new ResizeObserver(() => {
+    const width = document.getElementById("report").clientWidth;
+    if (width === pageWidth) return;
+    pageWidth = width;
+    requestAnimationFrame(() => redraw("losses-chart", "levels-chart", "cost-chart"));
+  }).observe(document.getElementById("report"));
+  window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+}
+
+const firstData = JSON.parse(document.getElementById("data").textContent);
+start(firstData);

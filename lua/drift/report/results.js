@@ -1,0 +1,36 @@
+// results.js: the table of results, the paired differences with their intervals drawn, and every seed's numbers.
+function forest(row, range) {
+  const cell = row[2];
+  if (!isNumber(cell.low) || !isNumber(cell.high)) return null;
+  const place = (v) => 4 + ((v + range) / (2 * range)) * 132, middle = (place(cell.low) + place(cell.high)) / 2;
+  const at = cell.value === undefined ? middle : place(Number(cell.value));
+  return drawn("svg", { class: "forest", width: 140, height: 16, viewBox: "0 0 140 16", role: "img", "aria-label": `interval ${cell.interval}, zero in the middle` },
+    drawn("line", { class: "zero", x1: 70, x2: 70, y1: 0, y2: 16 }),
+    drawn("line", { class: "span", x1: place(cell.low), x2: place(cell.high), y1: 8, y2: 8 }),
+    drawn("circle", { cx: at, cy: 8, r: 3 }));
+}
+
+// Of each metric, what the widest of its intervals reaches
+function ranges(rows) {
+  const reach = new Map();
+  for (const row of rows) {
+    const most = Math.max(Math.abs(row[2].low || 0), Math.abs(row[2].high || 0));
+    reach.set(row[0].text, Math.max(reach.get(row[0].text) || 0, most));
+  }
+  return (row) => reach.get(row[0].text) || 1;
+}
+
+function percent(data) { return `${Number((100 * data.confidence).toPrecision(6))} %`; }
+
+function resultsSection(data) {
+  const t = data.tables, differences = list(t.differences.rows), range = ranges(differences), n = list(data.seeds).length;
+  const over = n > 1 ? `Means over seeds with ${percent(data)} intervals of the mean` : "Values of the one seed, with their intervals where a metric has one";
+  return element("section", { id: "results" }, element("h2", {}, "Results"),
+    caption("Table", `${over}. Arrows say which way is better.`), table("results-table", t.results, "Results"),
+    differences.length ? [
+      caption("Table", `Paired differences from ${data.variants[data.baseline].label}: the same seed on both sides, with ${percent(data)} intervals; zero is the vertical line.`),
+      table("differences-table", t.differences, "Paired differences", { title: "interval", cell: (row) => forest(row, range(row)) }),
+    ] : data.variants.length > 1 ? element("p", { class: "missing" }, "There are no paired differences: no seed is done in two variants yet.") : null,
+    list(data.metrics).length === 0 ? element("p", { class: "missing" }, "No metric has been measured yet.") : null,
+    foldable("seeds", "Every seed", table("seeds-table", t.seeds, "Every seed")));
+}

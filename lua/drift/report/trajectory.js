@@ -1,0 +1,51 @@
+// trajectory.js: the way from noise to pictures, all variants in step.
+let playing = null, trajectoryAsked = 0;
+
+function stopPlaying() {
+  clearInterval(playing);
+  playing = null;
+}
+
+async function trajectoryFigure(data, sprite, frame) {
+  const at = Math.min(frame, sprite.frames - 1), pixels = await decode(sprite.uri), t = list(sprite.t)[at];
+  const canvas = element("canvas", { class: "pictures", id: `trajectory-${sprite.variant}`, role: "img", "aria-label": `${data.variants[sprite.variant].label} at frame ${at + 1} of ${sprite.frames}` });
+  lay(canvas, pixels, sprite, upTo(sprite.n).map((k) => at * sprite.n + k), sprite.n);
+  return element("figure", { class: "sample" }, element("figcaption", {}, variantSwatch(sprite.variant), data.variants[sprite.variant].label,
+    element("span", { class: "interval" }, isNumber(t) ? ` t = ${short(Number(t.toPrecision(3)))}` : "")), element("div", { class: "frame" }, canvas));
+}
+
+function trajectoryPart(data, trajectories, start) {
+  return part("trajectory-frames", (host) => {
+    const asked = ++trajectoryAsked, shown = ofSeed(trajectories, "trajectory-seed"), frame = chosen("trajectory-frame", start);
+    if (shown.length === 0) return element("p", { class: "missing" }, "No variant that is switched on has a trajectory of this seed.");
+    Promise.all(shown.map((s) => trajectoryFigure(data, s, frame))).then((figures) => {
+      if (asked !== trajectoryAsked) return;
+      arrived(host, asked, element("div", { class: "trajectories" }, figures));
+    }).catch((e) => host.replaceChildren(element("p", { class: "missing" }, e.message)));
+    return [...host.childNodes];
+  });
+}
+
+function trajectorySection(data) {
+  const trajectories = list(data.trajectories);
+  if (trajectories.length === 0) return element("section", { id: "trajectories" }, element("h2", {}, "Sampling trajectories"), element("p", { class: "missing" }, "No trajectories were kept."));
+  const last = Math.max(...trajectories.map((t) => t.frames)) - 1;
+  const frames = slider("trajectory-frame", "frame", 0, last, 1, last, (f) => `${f + 1} of ${last + 1}`, () => redraw("trajectory-frames"));
+  const input = frames.querySelector("input");
+  const play = element("button", { type: "button", id: "trajectory-play", onclick: () => {
+    if (playing) stopPlaying();
+    else {
+      if (Number(input.value) >= last) input.value = -1;
+      playing = setInterval(() => {
+        if (!input.isConnected || Number(input.value) >= last) { stopPlaying(); play.textContent = "play"; return; }
+        input.value = Number(input.value) + 1;
+        input.dispatchEvent(new Event("input"));
+      }, 180);
+    }
+    play.textContent = playing ? "stop" : "play";
+  } }, "play");
+  return element("section", { id: "trajectories" }, element("h2", {}, "Sampling trajectories"),
+    element("figure", {}, controls(seedChoice("trajectory-seed", trajectories, "trajectory-frames"), frames, play),
+      trajectoryPart(data, trajectories, last),
+      caption("Figure", "From noise to pictures, all variants in step: a column starts from the same noise in each.")));
+}
