@@ -219,16 +219,18 @@ static void note_to_lua(void *ctx, const char *line)
     }
 }
 
-static int core_on_note(lua_State *L) /* on_note(function), on_note(nil) */
+static int core_on_note(lua_State *L) /* on_note(function or nil) -> the one before */
 {
     lua_settop(L, 1);
-    const bool on = !lua_isnil(L, 1);
-    if (on) luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_getfield(L, LUA_REGISTRYINDEX, "drift.note_sink");
+    lua_insert(L, 1);
+    const bool on = !lua_isnil(L, 2);
+    if (on) luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_setfield(L, LUA_REGISTRYINDEX, "drift.note_sink");
     lua_State *own = lua_newthread(L); /* a line may come while the script's thread is in the middle of anything */
     lua_setfield(L, LUA_REGISTRYINDEX, "drift.note_thread");
     dr_set_note_sink(on ? note_to_lua : NULL, own);
-    return 0;
+    return 1;
 }
 
 static int core_note(lua_State *L) /* note(format, ...) */

@@ -203,6 +203,11 @@ function methods:figure(name, picture)
   return path
 end
 
+-- What the terminal shows of them while training goes on (drift.dashboard): images [N,C,H,W] in [0,1].
+function methods:last_samples(images)
+  if drift.isatty "stderr" then self.samples_shown = require "drift.dashboard.thumbnails".of(images) end
+end
+
 -- One of several trainings of this experiment: a run in a folder below, with its own losses and checkpoint, that goes on
 -- by itself where it was when the whole is resumed. The parameters are those of the experiment.
 function methods:part(name)

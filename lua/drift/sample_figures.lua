@@ -76,6 +76,7 @@ local function draw_epoch(self, net, epoch)
   local shown = self.at[epoch]
   local images, labels = self:draw(net, shown and self.n or self.cols)
   save(self.run:path(("epoch_%02d.safetensors"):format(epoch)), images, labels)
+  self.run:last_samples(images)
   if shown then self.run:figure(("epoch_%02d"):format(epoch), self:grid(images, self:titled(epochs(epoch)))) end
 end
 

@@ -108,8 +108,8 @@ local function finish_epoch(run, net, averages, o, epoch)
   drift.trace("export", run.export_while_training, run)
 end
 
-local function stopped(run, net, optimizer, averages, at, progress)
-  progress:finish()
+local function stopped(run, net, optimizer, averages, at, board)
+  board:finish()
   save(run, net, optimizer, averages, at)
   drift.note("stopped in epoch %d after step %d; go on with: ./drift run %s%s", at.epoch + 1, at.step,
     drift.options.script or "SCRIPT", run.resume_dir and " --resume " .. run.resume_dir or "")
@@ -122,7 +122,7 @@ end
 -- wait for.
 local MOST_WAITING = 32
 
-local function losses(run, at, progress)
+local function losses(run, at, board)
   local first, last, waiting = 1, 0, {}
   local self = {}
 
@@ -138,7 +138,7 @@ local function losses(run, at, progress)
     at.loss_sum = at.loss_sum + loss
     run:log { step = entry.step, epoch = entry.epoch, loss = loss, lr = entry.lr }
     run:flush_while_training()
-    progress:update(entry.batch, ("loss %.4f"):format(at.loss_sum / entry.batch))
+    board:update(entry.batch, loss, at.loss_sum / entry.batch, entry.lr)
   end
 
   -- entry: loss, and the epoch, batch, step and lr that it is of
@@ -159,13 +159,12 @@ local function losses(run, at, progress)
 end
 
 -- The rest of one epoch, from at.batch on, or as much of it as the limit of steps allows. Returns its mean loss.
-local function train_epoch(net, optimizer, averages, loader, step, o, at)
+local function train_epoch(net, optimizer, averages, loader, step, o, at, board)
   local run, batches = o.run, loader:batches()
   local factor = drift.instance(o.decay, "decay"):factor(at.epoch, o.epochs)
   local last = o.steps > 0 and math.min(batches, at.batch + o.steps - at.step) or batches
-  local progress = drift.progress { label = ("%s %d/%d"):format(o.label, at.epoch + 1, o.epochs), total = last, unit = "images",
-                                    per_step = o.batch, first = at.batch }
-  local waiting <close> = losses(run, at, progress)
+  board:epoch(at.epoch + 1, at.step, at.batch, last)
+  local waiting <close> = losses(run, at, board)
   net:train()
   step:check()
   for i = at.batch + 1, last do
@@ -180,7 +179,7 @@ local function train_epoch(net, optimizer, averages, loader, step, o, at)
     end
     if drift.interrupted() then
       waiting.settle(0)
-      stopped(run, net, optimizer, averages, at, progress)
+      stopped(run, net, optimizer, averages, at, board)
     end
     if o.checkpoint_every > 0 and at.step % o.checkpoint_every == 0 and i < last then
       waiting.settle(0)
@@ -188,7 +187,6 @@ local function train_epoch(net, optimizer, averages, loader, step, o, at)
     end
   end
   waiting.settle(0)
-  progress:finish()
   step:check()                                                    -- and its memory is free for what follows an epoch
   return at.batch > 0 and at.loss_sum / at.batch or 0
 end
@@ -242,10 +240,14 @@ return function(options)
   if here and here.what == "script_description" then require "drift.compare.training_costs"(options, o, net) end
   if (at.ended or 0) > 0 then finish_epoch(run, net, averages, o, at.ended) end
 
+  local steps = o.epochs * loader:batches()
+  local board <close> = drift.dashboard { run = run, label = o.label, epochs = o.epochs, batches = loader:batches(), batch = o.batch,
+                                          steps = o.steps > 0 and math.min(o.steps, steps) or steps }
   while at.epoch < o.epochs do
     if o.steps > 0 and at.step >= o.steps then break end
     local start = drift.clock()
-    local mean = drift.trace("epoch", train_epoch, net, optimizer, averages, loader, step, o, at)
+    local mean = drift.trace("epoch", train_epoch, net, optimizer, averages, loader, step, o, at, board)
+    board:pause()
     -- In whole milliseconds: a record's numbers are written with the digits that the longest of them needs, and losses
     -- should not change theirs with the clock.
     local seconds = math.floor(1000 * (drift.clock() - start)) / 1000

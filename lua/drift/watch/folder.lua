@@ -30,7 +30,7 @@ function methods:refresh()
   local stamp = stamps(self.dir)
   if stamp == self.stamp then return end
   self.stamp = stamp
-  local good, data = pcall(self.report_data, self.dir)
+  local good, data = pcall(self.report_data, self.dir, { cache = self.cache })
   if good then
     self.data, self.problem = data, nil
   else
@@ -88,7 +88,7 @@ end
 return function(dir, made_by)
   dir = #dir > 1 and dir:gsub("/+$", "") or dir
   return setmetatable({
-    dir = dir, look_at = -math.huge,
+    dir = dir, look_at = -math.huge, cache = {},
     report_data = made_by and made_by.data or require "drift.report.data",
     report_page = made_by and made_by.page or require "drift.report.page",
   }, meta)

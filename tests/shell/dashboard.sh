@@ -1,0 +1,27 @@
+#!/bin/sh
+# dashboard.sh: what is drawn in the terminal while a network is trained: at 80 and 40 columns and after a resize, with
+# notes and prints between, and how the terminal is left after the end, Ctrl-C and an error; and that nothing of it
+# reaches a file, or a terminal that cannot do it.
+set -eu
+export DRIFT_DATA="$DRIFT_TEST_DATA"
+cat >train.lua <<'END'
+local drift = require "drift"
+local run = drift.experiment { epochs = 2, batch = 100, steps = 0, fail_at = 0, pause = 0.06, says = false }
+local net = drift.net { name = "one", weights = { gain = { shape = { 1 }, init = 1 } }, forward = function(n, x) return x * n.gain end }
+local step = 0
+drift.train { run = run, data = drift.dataset.mnist {}, model = net, optim = drift.optim.sgd { lr = 1 },
+  loss = function(n, batch)
+    step = step + 1
+    drift.sleep(run.pause)
+    if run.says and step % 4 == 0 then drift.note("a note of step %d", step) end
+    if run.says and step % 4 == 2 then print("printed in step " .. step) end
+    if step == run.fail_at then error "the loss function failed" end
+    return (n(batch.image) - batch.image * 0.01):pow(2):mean()
+  end,
+  after_epoch = function(_, epoch)
+    print("after epoch " .. epoch)
+    run:last_samples(drift.rand { 4, 1, 28, 28, purpose = "pictures" })
+  end }
+run:finish()
+END
+exec python3 "$DRIFT_HOME/tests/shell/dashboard_terminal.py"
