@@ -410,4 +410,21 @@ void dr_dataset_unlock(void);
 extern const dr_host dr_host_functions; /* the table that plugins get */
 void dr_set_home(const char *folder);
 
+/* ---- installation.c: where Drift itself lies ---------------------------------------------------------------------- */
+/* Sets the home (dr_home_dir) and the two folders below, once, before plugins are loaded: DRIFT_HOME and
+ * DRIFT_PLUGIN_DIR, else around the program where it is installed, else as it was built. */
+void dr_find_installation(const char *built_home, const char *built_plugin_dir);
+const char *dr_program_path(void); /* of the running program, absolute; "" where the system does not say */
+const char *dr_plugin_dir(void);   /* Drift's own plugins */
+const char *dr_include_dir(void);  /* holds drift/plugin.h */
+
+/* ---- plugin_search.c: where plugins are found; the file says in which order, and what is an error ---------------- */
+dr_status dr_plugins_find(const char *own, const char *script); /* opens the registry; loads Drift's own, DRIFT_PLUGINS's, and: */
+dr_status dr_plugins_load_around(const char *script); /* those beside the script (NULL: in the current folder), and the user's */
+const char *dr_user_plugin_dir(void);                 /* ~/.local/share/drift/plugins; "" where there is no home */
+int64_t dr_plugins_left_out(void);                    /* found, but not loaded */
+const char *dr_plugin_left_out(int64_t i, const char **why); /* its path */
+const char *dr_plugin_origin(const char *path);       /* "DRIFT_PLUGINS", "beside the script", ...; "" Drift's own, or given */
+const char *dr_plugin_missing(const char *name, const char **why); /* one left out that may have a component of this name; NULL */
+
 #endif

@@ -46,8 +46,10 @@ dr_status dr_registry_add(const dr_component *c, const dr_plugin_info *plugin)
 {
     const int64_t i = place_of(c->kind, c->name);
     if (i < count && compare(sorted[i].component->kind, sorted[i].component->name, c->kind, c->name) == 0) {
-        return dr_fail(DR_EINVAL, "plugin %s: %.*s %s is already registered by plugin %s", plugin->id, (int)strcspn(c->kind, "/"), c->kind,
-                       c->name, sorted[i].plugin->id);
+        return dr_fail(DR_EINVAL, "plugin %s: %.*s %s is already registered by plugin %s: it is in %s and in %s; take one of the two out "
+                       "of the folders where plugins are found, or give its component another name", plugin->id,
+                       (int)strcspn(c->kind, "/"), c->kind, c->name, sorted[i].plugin->id,
+                       sorted[i].plugin->path[0] ? sorted[i].plugin->path : "the program itself", plugin->path);
     }
     if (count == capacity) {
         const int64_t wanted = capacity ? 2 * capacity : 256;
@@ -152,8 +154,10 @@ static void fail_unknown(const char *kind, const char *name)
         dr_fail(DR_ENOTFOUND, "there is no kind '%s' (see: drift list)", kind);
         return;
     }
-    const char *near = dr_nearest(name, known, n);
-    if (near) {
+    const char *near = dr_nearest(name, known, n), *why, *left_out = dr_plugin_missing(name, &why);
+    if (left_out) {
+        dr_fail(DR_ENOTFOUND, "there is no %s '%s'; plugin %s, which may have it, is left out: %s", kind, name, left_out, why);
+    } else if (near) {
         dr_fail(DR_ENOTFOUND, "there is no %s '%s'; did you mean '%s'?", kind, name, near);
     } else {
         dr_fail(DR_ENOTFOUND, "there is no %s '%s' (see: drift list %s)", kind, name, kind);

@@ -383,7 +383,8 @@ static int core_plugins(lua_State *L)
         dr_plugin_sha256(i, sha256);
         bind_check(L);
         const char *const field[][2] = {
-            { "id", p->id }, { "version", p->version }, { "doc", p->doc }, { "path", p->path }, { "sha256", sha256 }
+            { "id", p->id }, { "version", p->version }, { "doc", p->doc }, { "path", p->path }, { "sha256", sha256 },
+            { "origin", dr_plugin_origin(p->path) }
         };
         lua_newtable(L);
         for (size_t k = 0; k < sizeof field / sizeof *field; k++) {

@@ -36,32 +36,37 @@ static void set_text(lua_State *L, const char *key, const char *value)
     lua_setfield(L, -2, key);
 }
 
-static int core_installation(lua_State *L) /* { abi, abi_oldest, plugins, lua, jansson, giflib } */
+static int core_installation(lua_State *L) /* { abi, abi_oldest, plugins, user_plugins, headers, program, lua, jansson, giflib } */
 {
-    const char *folder = getenv("DRIFT_PLUGIN_DIR");
     lua_newtable(L);
     lua_pushfstring(L, "%d.%d", DR_ABI_MAJOR, DR_ABI_MINOR);
     lua_setfield(L, -2, "abi");
     lua_pushfstring(L, "%d.%d", DR_ABI_MAJOR, DR_ABI_MINOR_OLDEST);
     lua_setfield(L, -2, "abi_oldest");
-    set_text(L, "plugins", folder && *folder ? folder : DRIFT_PLUGIN_DIR);
+    set_text(L, "plugins", dr_plugin_dir());
+    set_text(L, "user_plugins", dr_user_plugin_dir());
+    set_text(L, "headers", dr_include_dir());
+    set_text(L, "program", dr_program_path());
     set_text(L, "lua", LUA_RELEASE);
     set_text(L, "jansson", jansson_version_str());
     set_text(L, "giflib", VERSION_TEXT(GIFLIB_MAJOR, GIFLIB_MINOR, GIFLIB_RELEASE));
     return 1;
 }
 
-/* probe_plugin(path): nil, or what becomes of a process that loads it. Half a library, as a stopped copy leaves it, may
+static void say_nothing(void *ctx, const char *line) { (void)ctx, (void)line; }
+
+/* probe_plugin(path): nil, or what becomes of a process that loads it; without a path: that does find_plugins(). Half a library, as a stopped copy leaves it, may
  * end the process in dlopen: a child tries first. */
 static int core_probe_plugin(lua_State *L)
 {
-    const char *path = luaL_checkstring(L, 1);
+    const char *path = luaL_optstring(L, 1, NULL);
     int state = 0;
     fflush(stdout);
     const pid_t child = fork();
     if (child < 0) return 0; /* then without a trial */
     if (child == 0) {
-        dr_plugin_load(path); /* what it says is heard when the parent loads it */
+        dr_set_note_sink(say_nothing, NULL);
+        path ? dr_plugin_load(path) : dr_plugins_load_around(NULL); /* what it says is heard when the parent loads it */
         _exit(0);
     }
     while (waitpid(child, &state, 0) < 0) {
@@ -73,9 +78,31 @@ static int core_probe_plugin(lua_State *L)
     return 1;
 }
 
+static int core_plugins_left_out(lua_State *L) /* list of { path, why }: found, and not loaded */
+{
+    const char *why;
+    lua_newtable(L);
+    for (int64_t i = 0; i < dr_plugins_left_out(); i++) {
+        lua_newtable(L);
+        set_text(L, "path", dr_plugin_left_out(i, &why));
+        set_text(L, "why", why);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+static int core_find_plugins(lua_State *L) /* find_plugins(): those in the current folder, and the user's */
+{
+    dr_plugins_load_around(NULL);
+    bind_check(L);
+    return 0;
+}
+
 void bind_open_doctor(lua_State *L)
 {
     static const luaL_Reg functions[] = { { "installation", core_installation },
+                                          { "plugins_left_out", core_plugins_left_out },
+                                          { "find_plugins", core_find_plugins },
                                           { "probe_plugin", core_probe_plugin },
                                           { NULL, NULL } };
     luaL_setfuncs(L, functions, 0);

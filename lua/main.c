@@ -39,20 +39,6 @@ static const char *environment(const char *name, const char *def)
     return value && *value ? value : def;
 }
 
-static dr_status load_plugins(void)
-{
-    if (dr_registry_open() != DR_OK || dr_plugins_load(environment("DRIFT_PLUGIN_DIR", DRIFT_PLUGIN_DIR)) != DR_OK)
-        return dr_failed();
-    char *folders = strdup(environment("DRIFT_PLUGINS", ""));
-    if (!folders) return dr_fail(DR_ENOMEM, "out of memory");
-    char *rest = folders;
-    for (char *folder = strsep(&rest, ":"); folder && dr_failed() == DR_OK; folder = strsep(&rest, ":")) {
-        if (*folder) dr_plugins_load(folder);
-    }
-    free(folders);
-    return dr_failed();
-}
-
 static dr_status open_device(const settings *s)
 {
     const bool tf32 = s->precision && strcmp(s->precision, "tf32") == 0;
@@ -303,7 +289,8 @@ static int run_command(const struct command *c, settings *s)
     if (!s->device) s->device = diff ? "cuda" : "cpu";
     if (s->peers && strcmp(c->name, "bench") == 0) return compare_with_peers();
     if (check_arguments(c, s) != 0) return 1;
-    if ((c->flags & PLUGINS ? load_plugins() : dr_registry_open()) != DR_OK) return report();
+    const char *script = c->flags & SCRIPT ? s->rest[0] : NULL;
+    if ((c->flags & PLUGINS ? dr_plugins_find(dr_plugin_dir(), script) : dr_registry_open()) != DR_OK) return report();
     if (strcmp(c->name, "doctor") == 0 && !bind_doctor_has_home()) return 1;
     if (strcmp(c->name, "devices") == 0) return bind_list_devices();
     if (diff && !(s->out = bind_diff_begin(&reference, s->steps > 0 ? s->steps : 2))) return report();
@@ -314,7 +301,7 @@ static int run_command(const struct command *c, settings *s)
     }
     if (c->flags & DEVICE && open_device(s) != DR_OK)
         return diff ? bind_diff_end(report(), device, s->against) : report();
-    s->script = c->flags & SCRIPT ? s->rest[0] : NULL;
+    s->script = script;
     bind_seed = (uint64_t)s->seed;
     dr_plan_enable(!s->no_plan && !diff);
     if (c->flags & (DEVICE | STOPS)) catch_interrupts();
@@ -338,7 +325,7 @@ int main(int argc, char **argv)
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
     const struct command *command = find_command(name);
     if (!command) return unknown_command(name);
-    dr_set_home(environment("DRIFT_HOME", DRIFT_HOME_DIR));
+    dr_find_installation(DRIFT_HOME_DIR, DRIFT_PLUGIN_DIR);
     s.command = name;
     const int options = command_line_read(argc - 1, argv + 1, &s);
     if (options != 0) return options < 0 ? flush_output(print_help(name)) : 1;

@@ -3,7 +3,7 @@
 #   DRIFT                  the program                      DRIFT_HOME              the source tree
 #   DRIFT_PLUGIN_DIR       the built plugins                DRIFT_TEST_PLUGIN_DIR   those of tests/plugins
 #   DRIFT_FIXTURES         tests/fixtures unless set        DRIFT_TEST_DATA         tests/data
-#   HOME, XDG_CACHE_HOME, TMPDIR   inside its folder, so that it neither reads nor writes what is the user's
+#   HOME, XDG_CACHE_HOME, XDG_DATA_HOME, TMPDIR   inside its folder, so that it neither reads nor writes what is the user's
 # DRIFT_TEST_WRAP, if set, goes before the command (valgrind).
 set -eu
 build=$1 name=$2
@@ -17,10 +17,10 @@ cd "$work"
 export DRIFT="$build/drift" DRIFT_HOME="$home" DRIFT_PLUGIN_DIR="$build/plugins"
 export DRIFT_TEST_PLUGIN_DIR="$build/tests/plugins" DRIFT_TEST_DATA="$home/tests/data" DRIFT_LAUNCHER="$home/drift"
 export DRIFT_FIXTURES="${DRIFT_FIXTURES:-$home/tests/fixtures}"
-export HOME="$work/home" XDG_CACHE_HOME="$work/home/.cache" TMPDIR="$work/tmp" LC_ALL=C
+export HOME="$work/home" XDG_CACHE_HOME="$work/home/.cache" XDG_DATA_HOME="$work/home/.local/share" TMPDIR="$work/tmp" LC_ALL=C
 export PYTHONDONTWRITEBYTECODE=1
 export DRIFT_CPU_TUNE="${DRIFT_CPU_TUNE:-off}" # a loaded machine must not choose which kernels are tested
-unset DRIFT_DATA DRIFT_DEVICE
+unset DRIFT_DATA DRIFT_DEVICE DRIFT_PLUGINS
 # Tests run side by side: threads that wait for work must not spin on a processor that another test needs.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=0}"

@@ -97,7 +97,10 @@ function help.list(kind)
     if kind == "model" or kind == "models" then return list_models() .. "\n" end
     if kind == "plugin" or kind == "plugins" then
         local rows = {}
-        for i, p in ipairs(core.plugins()) do rows[i] = { p.id, p.version, p.doc or "", p.path } end
+        for i, p in ipairs(core.plugins()) do
+            rows[i] = { p.id, p.version, p.doc or "", p.path .. (p.origin ~= "" and "  (" .. p.origin .. ")" or "") }
+        end
+        for _, p in ipairs(core.plugins_left_out()) do rows[#rows + 1] = { "-", "-", "left out: " .. p.why, p.path } end
         return aligned(rows) .. "\n"
     end
     local kinds = kind and { kind } or sorted_kinds()

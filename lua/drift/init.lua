@@ -13,6 +13,7 @@ local internal = {                             -- for the files of the binding o
     instance_method = true, kinds = true, door = true, new_optimizer = true, load_weights = true, settings = true,
     weight_list = true, take_weights = true, weights_taken = true, is_frozen = true, installation = true,
     probe_plugin = true, http_server = true,
+    probe_plugin = true, plugins_left_out = true, find_plugins = true,
 }
 for name, value in pairs(core) do
     if not internal[name] then drift[name] = value end

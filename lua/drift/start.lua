@@ -100,7 +100,7 @@ function command.run(script)
     chunk()
 end
 
-function command.headers() print(core.home .. "/core/include") end
+function command.headers() print(core.installation().headers) end
 function command.bench(what) require "drift".bench(what) end
 function command.list(kind) io.write(require "drift".list(kind)) end
 function command.help(name) io.write(require "drift".help(name)) end

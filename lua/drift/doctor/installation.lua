@@ -34,30 +34,62 @@ local function refusal(path)
   return why
 end
 
+-- The plugins in a folder: *.so and, in folders of the user's, NAME/NAME.so; or the one file that is named instead.
+local function plugin_files(folder, of_the_user)
+  if folder:find "%.so$" then return { folder } end
+  local paths = {}
+  for _, name in ipairs(core.files(folder)) do
+    local path = folder .. "/" .. name
+    if name:find "%.so$" then paths[#paths + 1] = path
+    elseif of_the_user and core.exists(("%s/%s.so"):format(path, name)) then
+      paths[#paths + 1] = ("%s/%s.so"):format(path, name)
+    end
+  end
+  return paths
+end
+
 -- Loads a folder's plugins; returns the names of the files that are there, or nil.
-local function load_folder(report, folder, advice)
-  local there, names = pcall(core.files, folder)
+local function load_folder(report, folder, advice, of_the_user)
+  local there, paths = pcall(plugin_files, folder, of_the_user)
   if not there then
-    report.missing("plugins", names, advice)
+    report.missing("plugins", paths, advice)
     return nil
   end
   local loaded, files = {}, {}
-  for _, name in ipairs(names) do
-    local path = folder .. "/" .. name
-    if name:find "%.so$" then
-      local why = refusal(path)
-      files[name] = true
-      if why then
-        report.broken("plugin", ("%s is refused: %s"):format(path, why),
-          "build it again, or take it out of the folder: one that is refused stops every command")
-      else
-        loaded[#loaded + 1] = name:match "^(.*)%.so$"
-      end
+  for _, path in ipairs(paths) do
+    local why, name = refusal(path), path:match "([^/]*)%.so$"
+    files[name .. ".so"] = true
+    if why then
+      report.broken("plugin", ("%s is refused: %s"):format(path, why),
+        "build it again, or take it out of the folder: one that is refused stops every command")
+    else
+      loaded[#loaded + 1] = name
     end
   end
   if #loaded == 0 then report.missing("plugins", folder .. ": no plugin could be loaded", advice)
   else report.ok("plugins", ("%s: %d loaded: %s"):format(folder, #loaded, table.concat(loaded, ", "))) end
   return files
+end
+
+-- Those in the current folder and the user's own: what is left out there stops nothing.
+local function find_others(report)
+  local advice = "build it again, or take it away; scripts that do not need it are not stopped"
+  local crash = core.probe_plugin()
+  if crash then
+    report.broken("plugins", ("in this folder, or in %s: %s"):format(core.installation().user_plugins, crash), advice)
+    return
+  end
+  local before = #core.plugins()
+  core.on_note(function() end)                  -- the same words follow below
+  local ok, problem = pcall(core.find_plugins)
+  core.on_note(nil)
+  if not ok then report.broken("plugins", problem) end
+  for i, p in ipairs(core.plugins()) do
+    if i > before then report.ok("plugin", ("%s, %s (%s)"):format(p.id, p.path, p.origin)) end
+  end
+  for _, p in ipairs(core.plugins_left_out()) do
+    report.note("plugin", ("%s is left out: %s"):format(p.path, p.why), advice)
+  end
 end
 
 -- Those whose source is there and whose library is not.
@@ -82,8 +114,9 @@ function installation.plugins(report)
   local absent = files and not_built(files) or {}
   if #absent > 0 then report.missing("plugins", folder .. " lacks " .. table.concat(absent, ", "), advice) end
   for own in (os.getenv "DRIFT_PLUGINS" or ""):gmatch "[^:]+" do
-    load_folder(report, own, "DRIFT_PLUGINS names it: build your plugins there, or take it out")
+    load_folder(report, own, "DRIFT_PLUGINS names it: build your plugins there, or take it out", true)
   end
+  find_others(report)
 end
 
 -- ---- libraries ------------------------------------------------------------------------------------------------------

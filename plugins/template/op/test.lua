@@ -1,0 +1,18 @@
+-- test.lua: the values are the equation's, and the gradient is that of finite differences. make test
+local drift = require "drift"
+
+drift.use "ref"                                 -- which computes in f64 as well
+local k = 3
+local x = drift.tensor({ -4, -0.5, 0.25, 2 }, { dtype = "f64" }):requires_grad(true)
+local function f(v) return v / (1 + k * math.abs(v)) end
+
+local y = drift.op.my_op(x, { k = k })
+for i, v in ipairs(x:totable()) do assert(math.abs(y:totable()[i] - f(v)) < 1e-12) end
+assert(drift.op.my_op(x, { k = k }):abs():amax():item() < 1 / k, "it goes beyond 1/k")
+
+y:sum():backward()
+local h = 1e-6
+for i, v in ipairs(x:totable()) do
+  assert(math.abs(x.grad:totable()[i] - (f(v + h) - f(v - h)) / (2 * h)) < 1e-6, "the gradient is another one")
+end
+print "test.lua: all is well"

@@ -1,0 +1,66 @@
+#!/bin/sh
+# plugin_new.sh: drift new writes, for every kind, a folder that builds alone with one command and whose own test passes;
+# and refuses names that would not compile, that are taken, and folders that are there. The kinds' components are those of
+# plugins/template, which the build compiles with all warnings as errors.
+set -eu
+fail() { echo "plugin_new: $*" >&2; exit 1; }
+templates=$DRIFT_HOME/plugins/template
+[ -d "$DRIFT_TEST_PLUGIN_DIR/template" ] || { echo "the templates are not built"; exit 77; }
+
+# A template for every kind that the registry knows, and none for others.
+"$DRIFT" list | sed -n 's/^\([a-z_]*\) ([0-9]*)$/\1/p' | grep -v '^model$' | sort >kinds
+(cd "$templates" && for each in */; do echo "${each%/}"; done) | sort >templates
+diff kinds templates || fail "plugins/template has not the registry's kinds"
+
+# Each kind's test holds for the component that the build made.
+while read -r kind; do
+    mkdir "$kind"
+    cp "$DRIFT_TEST_PLUGIN_DIR/template/$kind.so" "$templates/$kind/test.lua" "$kind/"
+    "$DRIFT" run "$kind/test.lua" >log 2>&1 || { cat log; fail "the test of $kind"; }
+    grep -q 'test.lua: all is well' log || { cat log; fail "the test of $kind does not say that it is done"; }
+    rm -r "$kind"
+done <kinds
+
+# Four of them made, built with one command and with warnings as errors, tested, installed, under names of their own.
+for each in sampler:own_sampler block:own_part op:own_op2 metric:a; do
+    kind=${each%:*} name=${each#*:}
+    "$DRIFT" new "$kind" "$name" >said || fail "drift new $kind $name"
+    grep -q "$name/ is a plugin with the $kind $name" said || fail "what was made is not said"
+    if grep -rq 'my_' "$name"; then grep -r 'my_' "$name"; fail "a name of the template was left"; fi
+    make -s -C "$name" CFLAGS='-O1 -Wpedantic -Werror' >log 2>&1 || { cat log; fail "make in $name"; }
+    [ ! -s log ] || { cat log; fail "make in $name has something to say"; }
+    make -s -C "$name" test >log 2>&1 || { cat log; fail "make test in $name"; }
+    "$DRIFT" list plugins | grep -q "^ *$name  *0.1 .*\./$name/$name.so" || fail "$name is not found from the folder around it"
+done
+make -s -C own_sampler install
+[ -e "$XDG_DATA_HOME/drift/plugins/own_sampler.so" ] || fail "make install"
+mkdir elsewhere
+(cd elsewhere && "$DRIFT" help own_sampler | grep -q Ralston) || fail "what is installed is not found"
+rm "$XDG_DATA_HOME/drift/plugins/own_sampler.so"
+make -s -C own_part clean && [ ! -e own_part/own_part.so ] || fail "make clean"
+
+# Without the program there is one clear line.
+if make -s -C own_part DRIFT=/no/such/drift >log 2>&1; then fail "it built without headers"; fi
+grep -q 'set DRIFT to the program' log || { cat log; fail "what is missing is not said"; }
+
+refused() { # WORDS KIND NAME
+    words=$1
+    shift
+    if "$DRIFT" new "$@" >log 2>&1; then fail "drift new $* is a success"; fi
+    grep -q "$words" log || { cat log; fail "drift new $* does not say: $words"; }
+}
+refused "did you mean 'sampler'" samplr x
+refused 'small letters' sampler Heun
+refused 'small letters' sampler 2x
+refused 'small letters' sampler ../x
+refused 'small letters' sampler ''
+refused 'word of C' sampler while
+refused 'function of the C library' decay exp
+refused 'something else by that name' sampler step
+refused 'has a dr_pool_attr\|have a dr_pool_attr' op pool
+refused "already, in the plugin samplers, " sampler heun
+refused "already, in the plugin own_sampler, " sampler own_sampler
+refused 'own_part is there already' filter own_part
+refused 'what kind' sampler
+[ ! -e x ] && [ ! -e Heun ] || fail "a refused name left something behind"
+echo 'plugin_new: all is well'
