@@ -187,6 +187,20 @@ dr_status dr_registry_open(void);              /* the core's own components; cal
 void dr_registry_close(void);
 dr_status dr_plugin_load(const char *path);    /* checks the ABI before any of its code runs */
 dr_status dr_plugins_load(const char *folder); /* every *.so in it, by name; one that fails is an error naming it */
+/* A plugin without a library, whose components are added one by one (lua/bind_define.c). p and its strings must outlive
+ * it; path may be "". NULL after dr_fail. undefine removes its components; it and a plugin that is gone: nothing. */
+const dr_plugin_info *dr_plugin_define(const dr_plugin *p, const char *path);
+void dr_plugin_undefine(const dr_plugin_info *plugin);
+dr_status dr_registry_add(const dr_component *c, const dr_plugin_info *plugin);
+void dr_registry_remove(const dr_component *c); /* what was made of it goes on */
+void dr_registry_remove_plugin(const dr_plugin_info *plugin);
+/* definition.c: of components whose code is a Lua state's. Each struct of theirs is told before it is freed. */
+typedef struct dr_definition_hooks {
+    void (*self_goes)(const dr_component *c, void *self);
+    bool (*has_one_thread)(const dr_component *c); /* it must not be called from another */
+} dr_definition_hooks;
+void dr_set_definition_hooks(const dr_definition_hooks *h); /* NULL: none */
+bool dr_component_has_one_thread(const dr_component *c);
 int64_t dr_plugin_count(void);
 const dr_plugin_info *dr_plugin_at(int64_t i);
 dr_status dr_plugin_sha256(int64_t i, char hex[65]); /* of its file, read now: some are large; "" for the core's own */

@@ -1,6 +1,6 @@
 /* instance.c: a component with its parameters set. Kinds that have a beginning and an end (a process's tables, a data
  * set's files) are started here and stopped with the instance; blocks and conditionings get their weights in module.c. */
-#include "drift.h"
+#include "registry.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +100,7 @@ void dr_instance_free(dr_instance *i)
     if (!i) return;
     owned *o = (owned *)(void *)i;
     if (o->started) stop(i);
+    dr_self_goes(i->component, i->self);
     dr_keeper_free(o->keeper);
     free(i->self);
     free(o);

@@ -40,10 +40,26 @@ struct dr_loader {
     dr_device *asked;         /* where it was last tried whether images can live */
 };
 
-/* Whoever calls a data set's functions holds this: one may be read by several loaders and by the script itself. */
-static pthread_mutex_t datasets = PTHREAD_MUTEX_INITIALIZER;
+/* Whoever calls a data set's functions holds this: one may be read by several loaders and by the script itself. A data
+ * set may be made of another, so the thread that holds it may take it again. */
+static pthread_mutex_t datasets;
+static pthread_once_t datasets_made = PTHREAD_ONCE_INIT;
 
-void dr_dataset_lock(void) { pthread_mutex_lock(&datasets); }
+static void make_lock(void)
+{
+    pthread_mutexattr_t again;
+    pthread_mutexattr_init(&again);
+    pthread_mutexattr_settype(&again, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&datasets, &again);
+    pthread_mutexattr_destroy(&again);
+}
+
+void dr_dataset_lock(void)
+{
+    pthread_once(&datasets_made, make_lock);
+    pthread_mutex_lock(&datasets);
+}
+
 void dr_dataset_unlock(void) { pthread_mutex_unlock(&datasets); }
 
 /* Older plugins' structs end before `noise`. */
@@ -209,7 +225,7 @@ static void start_thread(dr_loader *l)
 
 static void ask(dr_loader *l, int64_t epoch, int64_t i)
 {
-    if (!l->runs) start_thread(l);
+    if (!l->runs && !dr_component_has_one_thread(l->dataset->component)) start_thread(l);
     if (!l->runs) return;
     pthread_mutex_lock(&l->mutex);
     l->ahead.epoch = epoch;

@@ -2,6 +2,7 @@
  * PyTorch's. The host owns all of it, so checkpoints, reloads and comparisons need nothing from a plugin. A group is
  * a module without a component: the place that a network written in Lua has in the tree. */
 #include "module.h"
+#include "registry.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ static void free_tree(dr_module *m)
 {
     for (int64_t i = 0; i < m->child_count; i++) free_tree(m->children[i]);
     for (int64_t i = 0; i < m->own_count; i++) dr_own_free(&m->own[i]);
+    dr_self_goes(m->component, m->self);
     dr_keeper_free(m->keeper);
     free(m->children);
     free(m->own);

@@ -134,6 +134,28 @@ dr_status dr_plugins_load(const char *folder)
     return dr_failed();
 }
 
+const dr_plugin_info *dr_plugin_define(const dr_plugin *p, const char *path)
+{
+    loaded *l = dr_failed() ? NULL : loaded_new(path);
+    if (!l) return NULL;
+    l->info = (dr_plugin_info){ .id = p->id, .version = p->version, .doc = p->doc, .path = l->path, .plugin = p };
+    if (remember(l) == DR_OK) return &l->info;
+    free(l);
+    return NULL;
+}
+
+void dr_plugin_undefine(const dr_plugin_info *plugin)
+{
+    for (int64_t i = 0; i < count; i++) {
+        if (&plugins[i]->info != plugin || plugins[i]->library) continue;
+        dr_registry_remove_plugin(plugin);
+        free(plugins[i]);
+        memmove(plugins + i, plugins + i + 1, (size_t)(count - i - 1) * sizeof *plugins);
+        count--;
+        return;
+    }
+}
+
 int64_t dr_plugin_count(void) { return count; }
 const dr_plugin_info *dr_plugin_at(int64_t i) { return i >= 0 && i < count ? &plugins[i]->info : NULL; }
 

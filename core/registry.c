@@ -73,6 +73,14 @@ void dr_registry_remove_plugin(const dr_plugin_info *plugin)
     count = kept;
 }
 
+void dr_registry_remove(const dr_component *c)
+{
+    const int64_t i = place_of(c->kind, c->name);
+    if (i >= count || sorted[i].component != c) return;
+    memmove(sorted + i, sorted + i + 1, (size_t)(count - i - 1) * sizeof *sorted);
+    count--;
+}
+
 void dr_registry_clear(void)
 {
     free(sorted);

@@ -4,9 +4,8 @@
 
 #include "drift.h"
 
-dr_status dr_registry_add(const dr_component *c, const dr_plugin_info *plugin);
-void dr_registry_remove_plugin(const dr_plugin_info *plugin);
 void dr_registry_clear(void);
+void dr_self_goes(const dr_component *c, void *self); /* definition.c: that struct is about to be freed */
 extern const dr_plugin dr_core_plugin; /* the core's ops, as a plugin's table */
 
 #endif

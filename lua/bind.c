@@ -339,6 +339,7 @@ static int open_module(lua_State *L)
     bind_open_system(L);
     bind_open_profile(L);
     bind_open_ffi(L);
+    bind_open_define(L);
     bind_open_tokenizer(L);
     bind_open_devices(L);
     bind_open_doctor(L);

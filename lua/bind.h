@@ -103,8 +103,8 @@ const dr_component *bind_check_component(lua_State *L, const char *kind, const c
 
 /* ---- bind_instance.c: components of kinds other than block, conditioning and op ---------------------------------- */
 typedef struct bind_instance {
-    dr_instance *instance;
-    bool open; /* a data set that was opened */
+    dr_instance *instance; /* NULL: a borrowed one that has gone */
+    bool borrowed;         /* another component's own, or the core's */
 } bind_instance;
 /* The instance at index, which may also be a spec: the stack's value is then replaced by the spec's own instance. */
 dr_instance *bind_check_instance(lua_State *L, int index, const char *kind);
@@ -120,6 +120,10 @@ void bind_model_conditions(lua_State *L, dr_model *m, int table); /* sets them f
 /* ---- bind_module.c ----------------------------------------------------------------------------------------------- */
 dr_module *bind_check_module(lua_State *L, int index); /* a net of lua/drift/net.lua */
 dr_module *bind_check_handle(lua_State *L, int index); /* its handle, or that of a part of it */
+/* { scale = { ... }, shift =, gate =, vec =, tokens =, mask = }, sites from 1 */
+void bind_push_embedding(lua_State *L, const dr_embedding *e);
+dr_embedding bind_check_embedding(lua_State *L, int table);
+void bind_retain_embedding(const dr_embedding *e); /* one more reference to each of its tensors */
 
 /* ---- bind_file.c, bind_optim.c ----------------------------------------------------------------------------------- */
 dr_file *bind_test_file(lua_State *L, int index);
@@ -137,6 +141,14 @@ const bind_pixels *bind_test_canvas(lua_State *L, int index);
 /* ---- bind_ffi.c -------------------------------------------------------------------------------------------------- */
 /* A C function that calls the Lua function at index; lives as long as the userdata that is pushed. */
 dr_function bind_closure(lua_State *L, int index, const char *signature);
+void bind_push_pointer(lua_State *L, dr_function fn, const char *signature); /* pushes a function that calls fn; both must outlive it */
+
+/* ---- bind_define.c, define_*.c: components written in Lua ---------------------------------------------------------- */
+void bind_open_define(lua_State *L);
+/* Runs a Lua file that defines components in a state of its own, which stays: they are registered until
+ * bind_close_definitions. For programs that are no `drift run`. */
+dr_status bind_run_definitions(const char *path);
+void bind_close_definitions(void);
 
 /* ---- devices.c: the program's --device and `drift devices` -------------------------------------------------------- */
 /* NAME[:N][,option=value...]; threads 0: the backend's own choice; tf32: it must have that. NULL after dr_fail. */

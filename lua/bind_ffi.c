@@ -116,11 +116,8 @@ static int push_result(lua_State *L, const signature *s, const value *out)
     }
 }
 
-static int export_function(lua_State *L) /* upvalue 1: its name */
+static int call_export(lua_State *L, const dr_export *e)
 {
-    const dr_export *e = dr_export_find(lua_tostring(L, lua_upvalueindex(1)));
-    bind_check(L);
-    if (!e) return bind_error(L, "no plugin exports \"%s\"", lua_tostring(L, lua_upvalueindex(1)));
     signature s;
     prepare(L, e->signature, &s);
     if (lua_gettop(L) != s.n)
@@ -138,6 +135,29 @@ static int export_function(lua_State *L) /* upvalue 1: its name */
     dr_scope_close();
     bind_check(L);
     return push_result(L, &s, &out);
+}
+
+static int export_function(lua_State *L) /* upvalue 1: its name */
+{
+    const dr_export *e = dr_export_find(lua_tostring(L, lua_upvalueindex(1)));
+    bind_check(L);
+    if (!e) return bind_error(L, "no plugin exports \"%s\"", lua_tostring(L, lua_upvalueindex(1)));
+    return call_export(L, e);
+}
+
+static int pointer_function(lua_State *L) /* upvalues: the pointer, its signature */
+{
+    const dr_function *fn = lua_touserdata(L, lua_upvalueindex(1));
+    const dr_export e = { .name = "the function", .signature = lua_tostring(L, lua_upvalueindex(2)), .fn = *fn };
+    return call_export(L, &e);
+}
+
+void bind_push_pointer(lua_State *L, dr_function fn, const char *text)
+{
+    dr_function *kept = lua_newuserdatauv(L, sizeof *kept, 0);
+    *kept = fn;
+    lua_pushstring(L, text);
+    lua_pushcclosure(L, pointer_function, 2);
 }
 
 static int export_index(lua_State *L) /* drift.export.NAME */

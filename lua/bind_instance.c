@@ -6,10 +6,16 @@
 
 static const char METHODS = 0; /* registry: { kind = { name = function } } */
 
+static const dr_instance *instance_of(lua_State *L, const bind_instance *i)
+{
+    if (!i->instance) bind_error(L, "this component belonged to another one, or to a call, that has ended");
+    return i->instance;
+}
+
 static int instance_gc(lua_State *L)
 {
     bind_instance *i = luaL_checkudata(L, 1, "drift.instance");
-    dr_instance_free(i->instance);
+    if (!i->borrowed) dr_instance_free(i->instance);
     i->instance = NULL;
     return 0;
 }
@@ -19,7 +25,7 @@ static int core_build_instance(lua_State *L) /* build_instance(kind, name, given
     const dr_component *c = bind_check_component(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
     luaL_checktype(L, 3, LUA_TTABLE);
     bind_instance *i = lua_newuserdatauv(L, sizeof *i, 1);
-    i->instance = NULL;
+    *i = (bind_instance){ NULL, false };
     luaL_setmetatable(L, "drift.instance");
     const dr_args args = bind_args(L, c, 3);
     lua_setiuservalue(L, -2, 1); /* closures live as long as the instance */
@@ -49,7 +55,7 @@ dr_instance *bind_check_instance(lua_State *L, int index, const char *kind)
                    lua_isnone(L, index) ? "missing argument" : bind_typename(L, index));
         return NULL;
     }
-    const dr_component *c = i->instance->component;
+    const dr_component *c = instance_of(L, i)->component;
     if (!bind_kind_is(c, kind))
         bind_error(L, "expected %s %s, got %.*s %s", article(kind), kind, (int)strcspn(c->kind, "/"), c->kind, c->name);
     return i->instance;
@@ -76,7 +82,7 @@ static int core_instance_method(lua_State *L) /* instance_method(kind, name): a 
 static int meta_index(lua_State *L)
 {
     const bind_instance *i = luaL_checkudata(L, 1, "drift.instance");
-    const dr_component *c = i->instance->component;
+    const dr_component *c = instance_of(L, i)->component;
     const char *key = luaL_checkstring(L, 2);
     if (strcmp(key, "name") == 0) {
         lua_pushstring(L, c->name);
@@ -98,7 +104,7 @@ static int meta_index(lua_State *L)
 static int meta_tostring(lua_State *L)
 {
     const bind_instance *i = luaL_checkudata(L, 1, "drift.instance");
-    const dr_component *c = i->instance->component;
+    const dr_component *c = instance_of(L, i)->component;
     lua_pushlstring(L, c->kind, strcspn(c->kind, "/"));
     lua_pushfstring(L, "%s %s (built)", lua_tostring(L, -1), c->name);
     return 1;

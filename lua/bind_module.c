@@ -130,7 +130,7 @@ static void set_sites(lua_State *L, int table, const char *key, dr_tensor *const
     lua_setfield(L, table, key);
 }
 
-static void retain(const dr_embedding *e)
+void bind_retain_embedding(const dr_embedding *e)
 {
     for (int i = 0; i < DR_MAX_SITES; i++) {
         dr_retain(e->scale[i]);
@@ -140,6 +140,24 @@ static void retain(const dr_embedding *e)
     dr_retain(e->vec);
     dr_retain(e->tokens);
     dr_retain(e->mask);
+}
+
+static void push_embedding(lua_State *L, const dr_embedding *e) /* takes over the references */
+{
+    lua_newtable(L);
+    const int table = lua_gettop(L);
+    set_sites(L, table, "scale", e->scale);
+    set_sites(L, table, "shift", e->shift);
+    set_sites(L, table, "gate", e->gate);
+    set_tensor(L, table, "vec", e->vec);
+    set_tensor(L, table, "tokens", e->tokens);
+    set_tensor(L, table, "mask", e->mask);
+}
+
+void bind_push_embedding(lua_State *L, const dr_embedding *e)
+{
+    bind_retain_embedding(e);
+    push_embedding(L, e);
 }
 
 static int module_embed(lua_State *L) /* embed(handle, { time =, label =, mask =, tokens =, tokens_mask = }) */
@@ -158,17 +176,10 @@ static int module_embed(lua_State *L) /* embed(handle, { time =, label =, mask =
     dr_embedding e;
     dr_scope_open();
     dr_module_embed(m, &c, &e);
-    retain(&e);
+    bind_retain_embedding(&e);
     dr_scope_close();
     bind_check(L);
-    lua_newtable(L);
-    const int table = lua_gettop(L);
-    set_sites(L, table, "scale", e.scale);
-    set_sites(L, table, "shift", e.shift);
-    set_sites(L, table, "gate", e.gate);
-    set_tensor(L, table, "vec", e.vec);
-    set_tensor(L, table, "tokens", e.tokens);
-    set_tensor(L, table, "mask", e.mask);
+    push_embedding(L, &e);
     return 1;
 }
 
@@ -185,7 +196,7 @@ static void get_sites(lua_State *L, int table, const char *key, dr_tensor **t)
     lua_pop(L, 1);
 }
 
-static dr_embedding check_embedding(lua_State *L, int table)
+dr_embedding bind_check_embedding(lua_State *L, int table)
 {
     luaL_checktype(L, table, LUA_TTABLE);
     dr_embedding e = { .vec = bind_option_tensor(L, table, "vec"),
@@ -210,7 +221,7 @@ static int module_modulate(lua_State *L) /* modulate(handle, site, h, e): site f
     dr_module *m = bind_check_handle(L, 1);
     const int site = check_site(L, "modulate", 2);
     dr_tensor *h = bind_check_tensor(L, 3);
-    const dr_embedding e = check_embedding(L, 4);
+    const dr_embedding e = bind_check_embedding(L, 4);
     dr_scope_open();
     return bind_done(L, dr_module_modulate(m, site, h, &e));
 }
@@ -220,7 +231,7 @@ static int module_gate(lua_State *L) /* gate(handle, site, h, e): site from 1 */
     dr_module *m = bind_check_handle(L, 1);
     const int site = check_site(L, "gate", 2);
     dr_tensor *h = bind_check_tensor(L, 3);
-    const dr_embedding e = check_embedding(L, 4);
+    const dr_embedding e = bind_check_embedding(L, 4);
     dr_scope_open();
     dr_tensor *y = dr_module_gate(m, site, h, &e);
     if (y == h) { /* a scheme without gates */
@@ -249,7 +260,7 @@ static int module_forward(lua_State *L)
         lua_rawgeti(L, table, 3);
         site.conditioning = bind_check_handle(L, table + 1);
         site.first = check_site(L, "at", table + 2);
-        e = check_embedding(L, table + 3);
+        e = bind_check_embedding(L, table + 3);
     }
     dr_scope_open();
     return bind_done(L, dr_module_forward_at(m, in, n, sited ? &site : NULL));

@@ -14,6 +14,7 @@ local internal = {                             -- for the files of the binding o
     weight_list = true, take_weights = true, weights_taken = true, is_frozen = true, installation = true,
     probe_plugin = true, http_server = true,
     probe_plugin = true, plugins_left_out = true, find_plugins = true,
+    probe_plugin = true, define_prepare = true, define_commit = true, define_kinds = true, definition = true, definitions = true,
 }
 for name, value in pairs(core) do
     if not internal[name] then drift[name] = value end

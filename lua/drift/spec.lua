@@ -115,11 +115,17 @@ function canonical(value, depth)
     return core.type(value)
 end
 
+-- Of a component that is written in Lua (define.lua) its code counts as well; "" for others.
+local function code_of(d)
+    local definition = not d.net and core.definition(d.kind, d.name)
+    return definition and canonical(definition.functions, 0) .. canonical(definition.given, 0) or ""
+end
+
 function methods:hash()
     local d = data(self)
-    if not d.hash then
+    if not d.hash or d.hash_of ~= core.definitions() then
         local body = d.net and canonical(d.net, 0) or canonical(d.params, 0)
-        d.hash = core.sha256(("%s.%s%s"):format(d.kind, d.name, body))
+        d.hash, d.hash_of = core.sha256(("%s.%s%s%s"):format(d.kind, d.name, body, code_of(d))), core.definitions()
     end
     return d.hash
 end
