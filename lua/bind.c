@@ -344,6 +344,7 @@ static int open_module(lua_State *L)
     bind_open_devices(L);
     bind_open_doctor(L);
     bind_open_spawn(L);
+    bind_open_line(L);
     bind_open_http(L);
     return 1;
 }

@@ -60,6 +60,7 @@ void bind_open_tokenizer(lua_State *L);
 void bind_open_devices(lua_State *L);
 void bind_open_doctor(lua_State *L);
 void bind_open_spawn(lua_State *L);
+void bind_open_line(lua_State *L);
 void bind_open_http(lua_State *L);
 
 /* ---- bind_scope.c: Lua's tensors and how long they live ---------------------------------------------------------- */

@@ -69,11 +69,12 @@ void bind_instance_methods(lua_State *L, const char *kind, const luaL_Reg *metho
     lua_pop(L, 2);
 }
 
-static int core_instance_method(lua_State *L) /* instance_method(kind, name): a function or nil */
+static int core_instance_method(lua_State *L) /* instance_method(kind, name): a function or nil; (kind): all, by name */
 {
+    lua_settop(L, 2);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &METHODS);
     lua_pushvalue(L, 1);
-    if (lua_rawget(L, -2) != LUA_TTABLE) return 0;
+    if (lua_rawget(L, -2) != LUA_TTABLE || lua_isnil(L, 2)) return 1;
     lua_pushvalue(L, 2);
     lua_rawget(L, -2);
     return 1;

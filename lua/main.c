@@ -316,18 +316,17 @@ int main(int argc, char **argv)
     settings s = { .device = environment("DRIFT_DEVICE", NULL), .against = "cpu", .strict = true };
     hold_standard_files();
     shorten_spinning();
-    if (argc < 2) {
-        fputs(command_line_usage, stderr);
-        return 1;
-    }
-    const char *name = argv[1];
+    const bool prompt = argc < 2 || argv[1][0] == '-'; /* `drift --device ref` */
+    const char *name = argc < 2 ? "repl" : argv[1];
     if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) return puts("drift " DR_VERSION) < 0;
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
+    const bool asks = strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
+    if (prompt) name = asks ? "help" : "repl";
     const struct command *command = find_command(name);
     if (!command) return unknown_command(name);
     dr_find_installation(DRIFT_HOME_DIR, DRIFT_PLUGIN_DIR);
     s.command = name;
-    const int options = command_line_read(argc - 1, argv + 1, &s);
+    const int before = prompt && !asks ? 0 : 1; /* options follow the command, or the program itself */
+    const int options = command_line_read(argc - before, argv + before, &s);
     if (options != 0) return options < 0 ? flush_output(print_help(name)) : 1;
     if (strcmp(name, "help") == 0 && s.n_rest == 0) return flush_output(fputs(command_line_usage, stdout) < 0);
     if (strcmp(name, "help") == 0 && strcmp(s.rest[0], "sample") == 0)
