@@ -84,13 +84,13 @@ local function with_interrupts(run)
     exit(...)
   end)
   debug.sethook(stop_when_interrupted, "", CHECKS_EVERY)
-  local results = table.pack(xpcall(run, function(message)
+  local ok, reason = xpcall(run, function(message)
     if not drift.options.debug or type(message) ~= "string" then return message end
     return debug.traceback(message, 2)
-  end))
+  end)
   debug.sethook()
   os.exit = exit
-  return results
+  return ok, reason
 end
 
 local function say_error(message)
@@ -115,6 +115,7 @@ local function greet()
 end
 
 return function()
+  if drift.options.precision then drift.precision(drift.options.precision) end
   local environment, terminal = new_environment(), drift.isatty "stdin"
   local history = terminal and history_file() or nil
   if history then core.line_history(history) end
@@ -122,13 +123,14 @@ return function()
   while true do
     local chunk = read_chunk(environment, history)
     if not chunk then break end
-    local results = with_interrupts(chunk)
-    if not results[1] then
-      if not terminal then error(results[2], 0) end
-      say_error(results[2])
-    else
-      for i = 2, results.n do show_value(results[i]) end
-    end
+    local ok, message = with_interrupts(function()
+      local results = table.pack(chunk())
+      for i = 1, results.n do
+        if results[i] ~= nil or results.n > 1 then show_value(results[i]) end
+      end
+    end)
+    if not ok and not terminal then error(message, 0) end
+    if not ok then say_error(message) end
   end
   if terminal then print() end
 end

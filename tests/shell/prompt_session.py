@@ -21,6 +21,8 @@ class Session:
         self.text = ""
 
     def type(self, keys):
+        if keys[0] in "\x03\x04\x15\x1b":                         # means the same only once the line is being edited
+            time.sleep(0.3)
         os.write(self.fd, keys.encode())
 
     def read(self, seconds):
@@ -100,7 +102,6 @@ def main(program):
 
     # Ctrl-C drops what is typed, and stops what runs; the session goes on.
     s.type("half a line")
-    time.sleep(0.2)
     s.type("\x03")
     s.see(r"drift> ")
     s.line("'after'", r'"after"')

@@ -37,12 +37,12 @@ end
 
 local function show_tensor(t)
   drift.scope(function()
-    local head = ("%s[%s]%s"):format(t.dtype, table.concat(t.shape, ","), t.device ~= "cpu" and " on " .. t.device or "")
-    if t:numel() > 0 and t:numel() <= MOST_VALUES then
+    local head = ("%s[%s]%s"):format(t.dtype, table.concat(t.shape, ","), t.device ~= drift.device().name and " on " .. t.device or "")
+    if t:numel() > 0 and t:numel() <= MOST_VALUES and not is_image(t) then
       print(head .. (t.rank > 0 and "\n" or " ") .. nested(t:totable(), ""))
     elseif t:numel() > 0 then
       local values = t:detach():cast "f32"
-      local low, high, mean = values:amin():item(), values:amax():item(), values:mean():item()
+      local low, high, mean = -(-values):amax():item(), values:amax():item(), values:mean():item()
       print(("%s  least %.4g, mean %.4g, largest %.4g"):format(head, low, mean, high))
       if is_image(t) and low == low and high - low < math.huge then picture(t, low, high) end
     else
