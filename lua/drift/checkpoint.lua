@@ -7,7 +7,7 @@ local drift = require "drift"
 local checkpoint = {}
 
 -- The file is replaced only when the new one is complete on disk.
---   o: net, optimizer, averages (may be nil), epoch, batch, step, loss_sum, lines, ended
+--   o: net, optimizer, averages (may be nil), epoch, batch, step, loss_sum, seconds, lines, ended
 function checkpoint.save(path, o)
   local w = drift.writer()
   w:net(o.net, "net.")
@@ -18,6 +18,7 @@ function checkpoint.save(path, o)
   w:metadata("step", tostring(o.step))
   w:metadata("seed", tostring(drift.seed()))
   w:metadata("loss_sum", ("%a"):format(o.loss_sum))               -- of the unfinished epoch, to the bit
+  if o.seconds and o.seconds > 0 then w:metadata("seconds", ("%a"):format(o.seconds)) end   -- of a training with a limit
   w:metadata("network", o.net.spec:hash())
   w:metadata("lines", tostring(o.lines))                          -- of metrics.jsonl
   w:metadata("ended", tostring(o.ended))                          -- the epoch whose after_epoch comes next, else 0
@@ -53,7 +54,7 @@ function checkpoint.load(path, o)
   local file = drift.open(path)
   if file.metadata["drift.checkpoint"] ~= "1" then drift.fail("%s: not a checkpoint of this Drift", path) end
   local at = { epoch = whole(file, "epoch"), batch = whole(file, "batch"), step = whole(file, "step"),
-               loss_sum = tonumber(file.metadata.loss_sum) or 0,
+               loss_sum = tonumber(file.metadata.loss_sum) or 0, seconds = tonumber(file.metadata.seconds) or 0,
                lines = whole(file, "lines"), ended = whole(file, "ended") }
   if whole(file, "seed") ~= drift.seed() then
     drift.fail("%s: was trained with seed %s, this run has seed %d", path, file.metadata.seed, drift.seed())

@@ -18,6 +18,12 @@ local drift = require "drift"
 
 local STEPS = 6                                                    -- the fourth is replayed
 
+local function spec_of(model)
+  local spec = drift.type(model) == "module" and model.spec or model
+  if drift.is_spec(spec, "net") then return spec end
+  drift.fail("cost: model is a network or its description (drift.models.NAME or drift.net), not a %s", drift.type(model))
+end
+
 local function options_of(o)
   drift.accept("cost", o, { "model", "shape" },
     { "batch", "classes", "process", "optim", "loss", "p_uncond", "ema", "time_sampling", "weighting", "coupling", "device" })
@@ -31,7 +37,7 @@ local function options_of(o)
     end
   end
   if o.process and o.loss then drift.fail "cost: give a process, or a loss of your own" end
-  return { spec = drift.is_spec(o.model) and o.model or o.model.spec, shape = shape, batch = o.batch or 128, classes = o.classes,
+  return { spec = spec_of(o.model), shape = shape, batch = o.batch or 128, classes = o.classes,
            process = not o.loss and (o.process or drift.process.flow_matching {}) or nil, optim = o.optim or drift.optim.adam {},
            loss = o.loss, p_uncond = o.p_uncond or (o.classes and 0.1 or 0), ema = drift.is_spec(o.ema) and { o.ema } or o.ema or {},
            time_sampling = o.time_sampling, weighting = o.weighting, coupling = o.coupling, device = o.device or "null" }
@@ -80,6 +86,7 @@ end
 local function training(o, net)
   local optimizer, averages = drift.optimizer(o.optim, net), {}
   for i, spec in ipairs(o.ema) do averages[i] = drift.average(net, spec) end
+  drift.join_averages(optimizer, net, averages)
   local step = drift.train_step {
     net = net, optimizer = optimizer, averages = averages, process = o.process and drift.instance(o.process, "process"),
     loss = o.loss, p_uncond = o.p_uncond, time_sampling = o.time_sampling, weighting = o.weighting, coupling = o.coupling }
@@ -125,9 +132,6 @@ end
 
 return function(options)
   local o = options_of(options)
-  if not drift.is_spec(o.spec, "net") then
-    drift.fail("cost: model is a network or its description (drift.models.NAME or drift.net), not a %s", drift.type(options.model))
-  end
   local device, precision, plans, quiet = drift.device(), drift.precision(), drift.plans(true), nil
   drift.use(o.device)
   if precision == "tf32" then drift.precision "f32" end            -- the same launches; null knows no tf32

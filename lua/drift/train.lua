@@ -10,7 +10,8 @@
 -- One step: x0, label = batch;  eps, t, mask drawn from streams keyed by the sample's number;  x_t and target from the
 -- process;  loss = mean squared error;  backward;  optimizer;  averages (ema: a spec, or a list). A data set whose images
 -- have noise of their own (pairs) gives eps. epochs, batch and steps (a limit for short runs) default to the run's
--- parameters of the same name. Instead of a process, loss = function(net, batch) ... return tensor end.
+-- parameters of the same name; seconds is a limit on the time that steps take, resumed ones included (0: none): with it
+-- what a run ends with depends on the machine. Instead of a process, loss = function(net, batch) ... return tensor end.
 --
 -- What the host does for a step (the batch, its times and their coefficients, a coupling, the learning rate) is apart
 -- from what the device does, which is a plan (drift.plan): after three steps it is replayed, with the same numbers.
@@ -32,14 +33,14 @@ end
 local function options_of(o)
   drift.accept("train", o, { "run", "data", "model", "optim" },
     { "process", "loss", "decay", "p_uncond", "epochs", "batch", "steps", "after_epoch", "label",
-      "time_sampling", "weighting", "coupling", "ema", "ema_every", "checkpoint_every" })
+      "time_sampling", "weighting", "coupling", "ema", "ema_every", "checkpoint_every", "seconds" })
   if (o.process == nil) == (o.loss == nil) then drift.fail "train: give a process, or a loss of your own" end
   local parameters = o.run.parameters
   local all = {
     run = o.run, data = o.data, process = o.process, loss = o.loss, decay = o.decay or drift.decay.constant {}, p_uncond = o.p_uncond or 0,
     epochs = o.epochs or parameters.epochs or 1, batch = o.batch or parameters.batch or 128,
     steps = o.steps or parameters.steps or 0, after_epoch = o.after_epoch or function() end,
-    label = o.label or "epoch",
+    seconds = o.seconds or parameters.seconds or 0, label = o.label or "epoch",
     time_sampling = o.time_sampling, weighting = o.weighting, coupling = o.coupling,
     ema = drift.is_spec(o.ema) and { o.ema } or o.ema or {}, ema_every = o.ema_every or 0,
     checkpoint_every = o.checkpoint_every or parameters.checkpoint_every or 0,
@@ -52,6 +53,9 @@ local function options_of(o)
   whole_number("steps", all.steps, 0)
   whole_number("ema_every", all.ema_every, 0)
   whole_number("checkpoint_every", all.checkpoint_every, 0)
+  if type(all.seconds) ~= "number" or not (all.seconds >= 0 and all.seconds < math.huge) then
+    drift.fail("train: seconds = %s should be how long to train, 0 for no limit", tostring(all.seconds))
+  end
   if type(all.p_uncond) ~= "number" or not (all.p_uncond >= 0 and all.p_uncond <= 1) then
     drift.fail("train: p_uncond = %s is outside [0, 1]", tostring(all.p_uncond))
   end
@@ -68,14 +72,6 @@ local function averages_of(net, o)
     drift.fail "train: ema_every keeps snapshots of drift.ema.power averages; there is none"
   end
   return averages, powers > 1 or o.ema_every > 0
-end
-
--- Averages of weights are moved in the optimizer's own pass over them.
-local function join(optimizer, net, averages)
-  if #averages == 0 or #averages > 4 then return end
-  local parameters, lists = net:parameters(), {}
-  for k, average in ipairs(averages) do lists[k] = average:of(parameters) end
-  for k, decay in ipairs(optimizer:averages(lists)) do averages[k]:leave(parameters, decay) end
 end
 
 -- Power-function averages as they are now, a file each, from which drift.post_hoc_ema makes those of other widths.
@@ -97,7 +93,7 @@ local function save(run, net, optimizer, averages, at, ended)
   run:flush()
   drift.trace("checkpoint", checkpoint.save, run:path "checkpoint.safetensors",
     { net = net, optimizer = optimizer, averages = averages, epoch = at.epoch, batch = at.batch, step = at.step,
-      loss_sum = at.loss_sum, lines = #run.records, ended = ended or 0 })
+      loss_sum = at.loss_sum, seconds = at.seconds, lines = #run.records, ended = ended or 0 })
 end
 
 local function finish_epoch(run, net, averages, o, epoch)
@@ -158,7 +154,12 @@ local function losses(run, at, board)
   end })
 end
 
--- The rest of one epoch, from at.batch on, or as much of it as the limit of steps allows. Returns its mean loss.
+local function is_spent(o, at)
+  return (o.steps > 0 and at.step >= o.steps) or (o.seconds > 0 and at.seconds >= o.seconds)
+end
+
+-- The rest of one epoch, from at.batch on, or as much of it as the limits of steps and seconds allow. Returns its mean
+-- loss.
 local function train_epoch(net, optimizer, averages, loader, step, o, at, board)
   local run, batches = o.run, loader:batches()
   local factor = drift.instance(o.decay, "decay"):factor(at.epoch, o.epochs)
@@ -167,11 +168,13 @@ local function train_epoch(net, optimizer, averages, loader, step, o, at, board)
   local waiting <close> = losses(run, at, board)
   net:train()
   step:check()
+  local start, before = drift.clock(), at.seconds
   for i = at.batch + 1, last do
     local loss = drift.trace("step", drift.scope, function()
       return step(drift.trace("data", loader.read, loader, at.epoch + 1, i), factor, at.step + 1)
     end)
     at.step, at.batch = at.step + 1, i
+    at.seconds = o.seconds > 0 and before + drift.clock() - start or 0
     waiting.add { loss = loss, step = at.step, epoch = at.epoch + 1, batch = i, lr = optimizer.lr * factor }
     if o.ema_every > 0 and at.step % o.ema_every == 0 then
       waiting.settle(0)
@@ -185,6 +188,7 @@ local function train_epoch(net, optimizer, averages, loader, step, o, at, board)
       waiting.settle(0)
       save(run, net, optimizer, averages, at)
     end
+    if is_spent(o, at) then break end
   end
   waiting.settle(0)
   step:check()                                                    -- and its memory is free for what follows an epoch
@@ -217,12 +221,12 @@ return function(options)
   local optimizer = drift.optimizer(options.optim, net)
   local loader = data:loader { split = "train", batch = o.batch, seed = drift.seed(), shuffle = true, drop_last = true }
   local averages, keep_snapshots = averages_of(net, o)
-  join(optimizer, net, averages)
+  drift.join_averages(optimizer, net, averages)
   local step = drift.train_step { net = net, optimizer = optimizer, averages = averages, process = process, loss = o.loss,
                                   p_uncond = o.p_uncond, time_sampling = o.time_sampling, weighting = o.weighting,
                                   coupling = o.coupling }
   local info = data.train.info
-  local at = { epoch = 0, batch = 0, step = 0, loss_sum = 0 }
+  local at = { epoch = 0, batch = 0, step = 0, loss_sum = 0, seconds = 0 }
   if run.resumed and drift.exists(run:path "checkpoint.safetensors") then     -- first: what does not fit changes no file
     at = checkpoint.load(run:path "checkpoint.safetensors", { net = net, optimizer = optimizer, averages = averages })
     run:restore_log(at.lines)
@@ -244,7 +248,7 @@ return function(options)
   local board <close> = drift.dashboard { run = run, label = o.label, epochs = o.epochs, batches = loader:batches(), batch = o.batch,
                                           steps = o.steps > 0 and math.min(o.steps, steps) or steps }
   while at.epoch < o.epochs do
-    if o.steps > 0 and at.step >= o.steps then break end
+    if is_spent(o, at) then break end
     local start = drift.clock()
     local mean = drift.trace("epoch", train_epoch, net, optimizer, averages, loader, step, o, at, board)
     board:pause()

@@ -62,6 +62,7 @@ local known = {}                                                    -- quantiles
 function student_t.quantile(p, df)
   local key = p .. ":" .. df
   if known[key] then return known[key] end
+  if p == 0.5 then return 0 end
   if p < 0.5 then return -student_t.quantile(1 - p, df) end
   local tail, low, high = 2 * (1 - p), 0, 1
   while student_t.p_value(high, df) > tail and high < 1e15 do high = 2 * high end
