@@ -83,7 +83,8 @@ static void destroy(void *self)
     free(m->seen.v);
 }
 
-/* .space: what it is given: pixels, or the shipped classifier's features or logits. .range both 0: not bounded. */
+/* .space: what it is given: pixels, or the shipped classifier's features or logits. .better: -1, lower values are better. */
 DR_METRIC(my_metric, "Brightness of samples against that of real images", NULL, .space = DR_SPACE_PIXELS,
-          .references = DR_REFERENCE_TEST, .values = 2, .value_name = { "mean_gap", "spread_gap" }, .reset = reset,
-          .reference = reference, .update = update, .samples = samples, .evaluate = evaluate, .destroy = destroy)
+          .references = DR_REFERENCE_TEST, .values = 2, .value_name = { "mean_gap", "spread_gap" }, .better = { -1, -1 },
+          .reset = reset, .reference = reference, .update = update, .samples = samples, .evaluate = evaluate,
+          .destroy = destroy)
