@@ -199,6 +199,12 @@ static dr_tensor *one_step(const run *r, int64_t i, dr_tensor *x, dr_rng rng)
                 (long long)i + 1);
     }
     dr_model_step_done(r->f);
+    const dr_view *was = dr_tensor_view(x), *is = dr_tensor_view(next);
+    if (next && !is_alike(was, is)) {
+        char a[128], b[128];
+        dr_fail(DR_ESHAPE, "sampler %s: step %lld made %s of x %s", r->sampler->component->name, (long long)i + 1,
+                dr_view_text(is, b, sizeof b), dr_view_text(was, a, sizeof a));
+    }
     if (next && !dr_failed()) tell(r, i + 1, &next);
     dr_scope_close();
     if (!dr_failed()) return next;

@@ -55,10 +55,12 @@ static int choice(lua_State *L, definition *d, const char *key, const char *text
     return bind_error(L, "%s %s: %s = \"%s\" is none that there is", d->kind->name, d->component.name, key, text);
 }
 
-/* space = "logits" | "features" | "pixels", references = { "train", "test" }, values = { { "name", low, high } } */
+/* space = "logits" | "features" | "pixels", references = { "train", "test" },
+ * values = { { "name", low, high, better = "higher" | "lower" } } */
 static void metric_constants(lua_State *L, int table, definition *d)
 {
-    static const char *const spaces[] = { "logits", "features", "pixels", NULL }, *const splits[] = { "train", "test", NULL };
+    static const char *const spaces[] = { "logits", "features", "pixels", NULL }, *const splits[] = { "train", "test", NULL },
+                             *const better[] = { "lower", "neither", "higher", NULL };
     dr_metric *m = &d->iface.metric;
     m->space = choice(L, d, "space", bind_option_string(L, table, "space", "logits"), spaces);
     if (lua_getfield(L, table, "references") == LUA_TTABLE) {
@@ -81,6 +83,7 @@ static void metric_constants(lua_State *L, int table, definition *d)
         lua_rawgeti(L, -3, 3);
         m->range[i][0] = lua_tonumber(L, -2);
         m->range[i][1] = lua_tonumber(L, -1);
+        m->better[i] = choice(L, d, "better", bind_option_string(L, lua_gettop(L) - 3, "better", "neither"), better) - 1;
         lua_pop(L, 4);
     }
     m->values = (int32_t)n;
