@@ -17,7 +17,7 @@ typedef struct dr_block_list { /* free memory, sorted by size */
 } dr_block_list;
 
 typedef struct dr_kernel_memo {
-    const char *op; /* by address: names of registered ops do not move */
+    const char *op; /* by address: names of registered ops do not move; see dr_device_forget_kernels */
     int32_t dtype;
     dr_kernel kernel;
 } dr_kernel_memo;
@@ -304,6 +304,16 @@ static dr_kernel_memo *memo_slot(dr_kernel_memo *memo, int64_t capacity, const c
     int64_t i = (int64_t)(hash >> 20) & (capacity - 1);
     while (memo[i].op && !(memo[i].op == op && memo[i].dtype == dtype)) i = (i + 1) & (capacity - 1);
     return &memo[i];
+}
+
+/* A library with ops in it may go, and another's names may come to lie where its own did. */
+void dr_device_forget_kernels(void)
+{
+    for (dr_device *d = devices; d; d = d->next) {
+        free(d->memo);
+        d->memo = NULL;
+        d->memo_count = d->memo_capacity = 0;
+    }
 }
 
 dr_kernel dr_device_kernel(dr_device *d, const char *op, dr_dtype dtype)

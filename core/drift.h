@@ -117,6 +117,7 @@ bool dr_plan_recording(void);
 void dr_plan_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Tensors have changed their memory, or what plans refer to is gone: all check themselves. */
 void dr_plan_outdate(void);
+void dr_plan_forget_all(void); /* what was recorded is no longer true: all begin anew */
 /* Work of the host beside kernels: done again with each replay. data is compared: other data is another step. It may
  * count and note, and must neither launch kernels nor move memory: where a replay is one launch on the device, all of it
  * runs behind that launch, in its own order. */
@@ -222,6 +223,26 @@ typedef struct dr_keeper dr_keeper; /* owns what a filled struct points to */
 dr_status dr_schema_fill(const dr_component *c, dr_args args, void *self, dr_keeper **keeper);
 void dr_keeper_free(dr_keeper *k);
 dr_status dr_param_read(const dr_component *c, const void *self, const char *name, double *value); /* an int, real, bool or enum back */
+
+/* ---- reload.c, instance.c: a plugin's new version in place of the one that runs ------------------------------------------------- */
+typedef struct dr_reloaded {
+    const char *id, *version; /* of the new one; valid until the next reload of it */
+    char sha256[65];          /* of the file that was loaded */
+    int64_t instances, modules; /* that were made anew */
+    bool unmapped;            /* the old library is gone; else something may refer to it still, and it stays until the end */
+    double seconds;
+} dr_reloaded;
+/* Loads the file of plugin number i once more and makes everything alive of it anew, with the parameters that it was
+ * given; weights, buffers and optimizers' state stay. Plans are recorded again. Where anything of it fails, the old one
+ * goes on as if nothing had been, and the error says what and where. Only between steps. */
+dr_status dr_plugin_reload(int64_t i, dr_reloaded *out);
+int64_t dr_plugin_find(const char *name); /* by its file, its id, or a component: "heun" or "sampler.heun". -1 after dr_fail */
+/* Around calls that may lead back into a script while a plugin's code, or a recording, is under way. */
+void dr_reload_bar(const char *what); /* "the function of a plan": for the message */
+void dr_reload_unbar(void);
+int64_t dr_instance_renewals(const dr_instance *i); /* reloads that it has lived through: what was read of it may be old */
+bool dr_instance_lost(const dr_instance *i);        /* a metric whose samples a reload has lost */
+void dr_instance_note_use(dr_instance *i, bool used); /* a metric has samples or real images now, or none any more */
 
 /* ---- module.c ------------------------------------------------------------------------------------------------------------------- */
 typedef struct dr_named {

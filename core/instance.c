@@ -1,6 +1,6 @@
 /* instance.c: a component with its parameters set. Kinds that have a beginning and an end (a process's tables, a data
  * set's files) are started here and stopped with the instance; blocks and conditionings get their weights in module.c. */
-#include "registry.h"
+#include "reload.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,13 @@ typedef struct owned {
     dr_instance instance; /* first: this is what others see */
     dr_keeper *keeper;
     bool started;
+    bool held;            /* by another's keeper */
+    bool used, lost;      /* of a metric: it has samples or real images; it had, and a reload has lost them */
+    int64_t renewals;     /* reloads of its plugin */
+    struct owned *before, *after; /* all that are alive */
 } owned;
+
+static owned *first;
 
 static bool is_kind(const dr_component *c, const char *kind) { return strncmp(c->kind, kind, strlen(kind)) == 0 && c->kind[strlen(kind)] == '/'; }
 
@@ -72,6 +78,20 @@ static void stop(dr_instance *i)
     }
 }
 
+static void enlist(owned *o)
+{
+    o->after = first;
+    if (first) first->before = o;
+    first = o;
+}
+
+static void strike(owned *o)
+{
+    if (o->before) o->before->after = o->after;
+    if (o->after) o->after->before = o->before;
+    if (first == o) first = o->after;
+}
+
 dr_instance *dr_instance_new(const char *kind, const char *name, dr_args args)
 {
     const dr_component *c = dr_failed() ? NULL : dr_component_find(kind, name);
@@ -85,7 +105,8 @@ dr_instance *dr_instance_new(const char *kind, const char *name, dr_args args)
         return NULL;
     }
     o->instance = (dr_instance){ .component = c, .iface = c->iface, .self = self };
-    if (dr_schema_fill(c, args, self, &o->keeper) == DR_OK) {
+    enlist(o);
+    if (dr_schema_fill(c, args, self, &o->keeper) == DR_OK && dr_keeper_remember(o->keeper, args) == DR_OK) {
         o->started = start(&o->instance) == DR_OK && dr_failed() == DR_OK;
         if (o->started) return &o->instance;
         if (!dr_failed()) dr_fail(DR_EINTERNAL, "%s %s did not start and did not say why", kind, name);
@@ -101,7 +122,104 @@ void dr_instance_free(dr_instance *i)
     owned *o = (owned *)(void *)i;
     if (o->started) stop(i);
     dr_self_goes(i->component, i->self);
+    strike(o);
     dr_keeper_free(o->keeper);
     free(i->self);
     free(o);
+}
+
+/* ---- reloads ----------------------------------------------------------------------------------------------------- */
+
+static const owned *seen(const dr_instance *i) { return (const owned *)(const void *)i; }
+
+dr_instance *dr_instance_after(const dr_instance *i)
+{
+    owned *o = i ? seen(i)->after : first;
+    return o ? &o->instance : NULL;
+}
+
+void dr_instance_hold(dr_instance *i)
+{
+    if (i) ((owned *)(void *)i)->held = true;
+}
+
+bool dr_instance_is_held(const dr_instance *i) { return seen(i)->held; }
+int64_t dr_instance_renewals(const dr_instance *i) { return seen(i)->renewals; }
+bool dr_instance_lost(const dr_instance *i) { return seen(i)->lost; }
+
+void dr_instance_note_use(dr_instance *i, bool used)
+{
+    owned *o = (owned *)(void *)i;
+    o->used = used;
+    if (!used) o->lost = false;
+}
+
+bool dr_instance_uses(const dr_instance *i, const dr_plugin *p)
+{
+    return dr_plugin_has(p, i->component) || dr_keeper_uses(seen(i)->keeper, p);
+}
+
+/* An optimizer's state is the host's, in slots of these names. */
+static dr_status keeps_slots(const dr_instance *old, const dr_instance *fresh)
+{
+    const dr_optimizer *a = old->iface, *b = fresh->iface;
+    bool same = a->slots == b->slots;
+    for (int k = 0; same && k < a->slots; k++) same = strcmp(a->slot_name[k], b->slot_name[k]) == 0;
+    if (same) return DR_OK;
+    return dr_fail(DR_EINVAL, "optim %s: its state is kept in other slots now (%d: %s, ..; it had %d: %s, ..), so that of the "
+                   "running one cannot go on", fresh->component->name, b->slots, b->slots > 0 ? b->slot_name[0] : "none",
+                   a->slots, a->slots > 0 ? a->slot_name[0] : "none");
+}
+
+static bool has_noise(const dr_dataset *d) { return d->size > offsetof(dr_dataset, noise) && d->noise; }
+
+/* Loaders have counted its samples and made room for its images. */
+static dr_status keeps_sizes(const dr_instance *old, const dr_instance *fresh)
+{
+    const dr_dataset *a = old->iface, *b = fresh->iface;
+    bool same = has_noise(a) == has_noise(b);
+    for (int split = DR_TRAIN; split <= DR_TEST && same; split++) {
+        dr_dataset_info x = { 0 }, y = { 0 };
+        dr_dataset_lock();
+        const bool had = a->info(old->self, (dr_split)split, &x) == DR_OK && !dr_failed();
+        dr_error_clear();
+        const bool has = b->info(fresh->self, (dr_split)split, &y) == DR_OK && !dr_failed();
+        dr_error_clear();
+        dr_dataset_unlock();
+        same = had == has && (!had || (x.n == y.n && x.channels == y.channels && x.height == y.height && x.width == y.width &&
+                                       x.classes == y.classes));
+    }
+    if (same) return DR_OK;
+    return dr_fail(DR_ESHAPE, "dataset %s: its samples are of another number or shape now, and it is being read",
+                   fresh->component->name);
+}
+
+dr_instance *dr_instance_renewed(const dr_instance *i)
+{
+    char kind[64];
+    snprintf(kind, sizeof kind, "%.*s", (int)strcspn(i->component->kind, "/"), i->component->kind);
+    dr_instance *fresh = dr_instance_new(kind, i->component->name, dr_keeper_given(seen(i)->keeper));
+    if (!fresh) return NULL;
+    dr_status status = DR_OK;
+    if (is_kind(fresh->component, "optim")) status = keeps_slots(i, fresh);
+    if (is_kind(fresh->component, "dataset")) status = keeps_sizes(i, fresh);
+    if (status == DR_OK) return fresh;
+    dr_instance_free(fresh);
+    return NULL;
+}
+
+/* What is written down about i as such stays: who holds it, and its place in the list. */
+void dr_instance_exchange(dr_instance *i, dr_instance *fresh)
+{
+    owned *a = (owned *)(void *)i, *b = (owned *)(void *)fresh;
+    const owned was = *a;
+    a->instance = b->instance;
+    a->keeper = b->keeper;
+    a->started = b->started;
+    b->instance = was.instance;
+    b->keeper = was.keeper;
+    b->started = was.started;
+    a->lost = was.lost || was.used;
+    a->used = false;
+    a->renewals++;
 }

@@ -21,7 +21,7 @@ typedef struct reading { /* one batch in the host's memory */
 
 struct dr_loader {
     dr_instance *dataset;
-    const dr_dataset *api;
+    int64_t renewals;         /* of it, when images of it were last looked for */
     dr_split split;
     dr_dataset_info info;
     int64_t batch, n, batches; /* n: samples of an epoch */
@@ -65,13 +65,15 @@ void dr_dataset_unlock(void) { pthread_mutex_unlock(&datasets); }
 /* Older plugins' structs end before `noise`. */
 static bool has_noise(const dr_dataset *api) { return api->size > offsetof(dr_dataset, noise) && api->noise; }
 
+static const dr_dataset *api_of(const dr_loader *l) { return l->dataset->iface; } /* another one after a reload */
+
 static bool room_for(reading *r, const dr_loader *l, size_t bytes)
 {
     r->image = malloc(bytes + 1);
     r->label = malloc((size_t)l->batch * sizeof *r->label + 1);
-    r->noise = has_noise(l->api) ? malloc(bytes + 1) : NULL;
+    r->noise = has_noise(api_of(l)) ? malloc(bytes + 1) : NULL;
     r->epoch = r->i = -1;
-    return r->image && r->label && (r->noise || !has_noise(l->api));
+    return r->image && r->label && (r->noise || !has_noise(api_of(l)));
 }
 
 static void free_reading(reading *r)
@@ -112,12 +114,12 @@ dr_loader *dr_loader_new(dr_instance *dataset, dr_split split, int64_t batch, bo
         dr_fail(DR_ENOMEM, "no memory for a loader");
         return NULL;
     }
-    *l = (dr_loader){ .dataset = dataset, .api = dataset->iface, .split = split, .batch = batch, .shuffle = shuffle,
-                      .seed = seed, .order_of = -1 };
+    *l = (dr_loader){ .dataset = dataset, .renewals = dr_instance_renewals(dataset), .split = split, .batch = batch,
+                      .shuffle = shuffle, .seed = seed, .order_of = -1 };
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->changed, NULL);
     dr_dataset_lock();
-    const dr_status status = l->api->info(dataset->self, split, &l->info);
+    const dr_status status = api_of(l)->info(dataset->self, split, &l->info);
     dr_dataset_unlock();
     if (status == DR_OK && count(l, drop_last, limit) == DR_OK && allocate(l) == DR_OK) return l;
     dr_loader_free(l);
@@ -169,9 +171,9 @@ static dr_status read_rows(const dr_loader *l, reading *r, int64_t start)
     for (int64_t b = 0; b < r->size; b++) {
         const int64_t index = l->order[start + b];
         r->label[b] = 0;
-        dr_status status = l->api->read(l->dataset->self, l->split, index, r->image + b * pixels, &r->label[b]);
+        dr_status status = api_of(l)->read(l->dataset->self, l->split, index, r->image + b * pixels, &r->label[b]);
         if (status == DR_OK && r->noise)
-            status = l->api->noise(l->dataset->self, l->split, index, r->noise + b * pixels);
+            status = api_of(l)->noise(l->dataset->self, l->split, index, r->noise + b * pixels);
         if (status == DR_OK && dr_failed() == DR_OK) continue;
         return dr_fail(status, "dataset %s: sample %lld cannot be read", l->dataset->component->name, (long long)index);
     }
@@ -281,6 +283,17 @@ static bool lives_on_device(dr_loader *l)
     return l->resident != NULL;
 }
 
+/* The data set's plugin was reloaded: what was read ahead, or uploaded, is the earlier version's. */
+static void forget_images(dr_loader *l)
+{
+    is_read(l, -1, -1);
+    l->ahead.epoch = l->ahead.i = -1;
+    dr_resident_free(l->resident);
+    l->resident = NULL;
+    l->asked = NULL;
+    l->renewals = dr_instance_renewals(l->dataset);
+}
+
 static dr_status gather(dr_loader *l, int64_t epoch, int64_t i, dr_batch *out)
 {
     const int64_t start = i * l->batch, left = l->n - start;
@@ -299,6 +312,7 @@ dr_status dr_loader_read(dr_loader *l, int64_t epoch, int64_t i, dr_batch *out)
         return dr_fail(DR_EINVAL, "dataset %s: epoch %lld has no batch %lld, only %lld batches",
                        l->dataset->component->name, (long long)epoch, (long long)i, (long long)l->batches);
     }
+    if (l->renewals != dr_instance_renewals(l->dataset)) forget_images(l);
     if (lives_on_device(l)) return gather(l, epoch, i, out);
     if (fetch(l, epoch, i) != DR_OK) return dr_failed();
     const reading *r = &l->mine;

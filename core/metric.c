@@ -22,9 +22,18 @@ static dr_status told(const dr_instance *metric, const char *what, dr_status sta
     return dr_failed();
 }
 
+/* What a metric keeps is its own, so a reload of its plugin loses it; a value of the rest would be wrong. */
+static dr_status check_whole(const dr_instance *metric)
+{
+    if (!dr_instance_lost(metric)) return DR_OK;
+    return dr_fail(DR_EINVAL, "metric %s: its plugin was reloaded, and with that its samples are gone; reset() it and give them "
+                   "again", name_of(metric));
+}
+
 dr_status dr_metric_reset(dr_instance *metric)
 {
     if (dr_failed()) return dr_failed();
+    dr_instance_note_use(metric, false);
     return told(metric, "reset", api_of(metric)->reset(metric->self));
 }
 
@@ -32,16 +41,19 @@ dr_status dr_metric_reference(dr_instance *metric, dr_tensor *real, dr_split spl
 {
     const dr_metric *api = api_of(metric);
     if (dr_failed() || !api->reference || !(api->references & 1 << split)) return dr_failed();
+    if (check_whole(metric) != DR_OK) return dr_failed();
     if (api->samples(metric->self) > 0) {
         return dr_fail(DR_EINVAL, "metric %s: real images come before the samples; reset() begins anew",
                        name_of(metric));
     }
+    dr_instance_note_use(metric, true);
     return told(metric, "reference", api->reference(metric->self, real, split));
 }
 
 dr_status dr_metric_update(dr_instance *metric, dr_tensor *output, dr_tensor *label)
 {
-    if (dr_failed()) return dr_failed();
+    if (dr_failed() || check_whole(metric) != DR_OK) return dr_failed();
+    dr_instance_note_use(metric, true);
     return told(metric, "update", api_of(metric)->update(metric->self, output, label));
 }
 
@@ -155,6 +167,7 @@ dr_status dr_metric_result(dr_instance *metric, const dr_resampling *how, dr_met
     const dr_metric *api = api_of(metric);
     const statistic s = { api->evaluate, metric->self, dr_metric_samples(metric), api->values, api->range };
     for (int k = 0; k < s.values; k++) out[k].name = api->value_name[k];
+    if (check_whole(metric) != DR_OK) return dr_failed();
     return with_intervals(&s, how, out);
 }
 

@@ -1,8 +1,7 @@
 /* module.c: built networks. A module is a component with its weights, buffers and children; names joined by dots are
  * PyTorch's. The host owns all of it, so checkpoints, reloads and comparisons need nothing from a plugin. A group is
  * a module without a component: the place that a network written in Lua has in the tree. */
-#include "module.h"
-#include "registry.h"
+#include "reload.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +14,25 @@ static char *joined(const char *a, const char *b)
     return text;
 }
 
+static dr_module *first; /* of all roots */
+
+static void enlist(dr_module *root)
+{
+    root->after = first;
+    if (first) first->before = root;
+    first = root;
+}
+
+static void strike(dr_module *root)
+{
+    if (root->before) root->before->after = root->after;
+    if (root->after) root->after->before = root->before;
+    if (first == root) first = root->after;
+}
+
 static void free_tree(dr_module *m)
 {
+    if (m->root == m) strike(m);
     for (int64_t i = 0; i < m->child_count; i++) free_tree(m->children[i]);
     for (int64_t i = 0; i < m->own_count; i++) dr_own_free(&m->own[i]);
     dr_self_goes(m->component, m->self);
@@ -52,6 +68,7 @@ static dr_module *module_new(dr_module *parent, const char *name)
     m->place = parent ? joined(parent->place, name) : strdup(name);
     m->training = true;
     m->number = ++modules;
+    if (!parent) enlist(m);
     if (!m->path || !m->place) goto out_of_memory;
     if (!parent) return m;
     dr_module **children = realloc(parent->children, (size_t)(parent->child_count + 1) * sizeof *children);
@@ -90,7 +107,7 @@ static dr_status new_self(dr_module *m, const dr_component *c)
 static dr_status create(dr_module *m, const dr_component *c, dr_args args)
 {
     if (new_self(m, c) != DR_OK || dr_schema_fill(c, args, m->self, &m->keeper) != DR_OK) return dr_failed();
-    return declare(m);
+    return dr_keeper_remember(m->keeper, args) == DR_OK ? declare(m) : dr_failed();
 }
 
 dr_module *dr_child_from(dr_builder *b, const char *name, const dr_instance *block)
@@ -339,3 +356,93 @@ dr_tensor *dr_gate(dr_ctx *ctx, int site, dr_tensor *h)
     const dr_site *s = ctx->site;
     return s ? dr_module_gate(s->conditioning, s->first + site, h, s->e) : h;
 }
+
+/* ---- reloads ----------------------------------------------------------------------------------------------------- */
+
+dr_module *dr_module_after(const dr_module *root) { return root ? root->after : first; }
+
+bool dr_module_uses(const dr_module *m, const dr_plugin *p)
+{
+    return m->component && (dr_plugin_has(p, m->component) || dr_keeper_uses(m->keeper, p));
+}
+
+static const dr_module *find(const dr_module *m, const char *path)
+{
+    if (strcmp(m->path, path) == 0) return m;
+    for (int64_t i = 0; i < m->child_count; i++) {
+        const dr_module *found = find(m->children[i], path);
+        if (found) return found;
+    }
+    return NULL;
+}
+
+/* Random streams go on where they were in this step. */
+static void copy_draws(dr_module *m, const dr_module *old)
+{
+    const dr_module *same = find(old, m->path);
+    if (same) {
+        m->draws = same->draws;
+        m->draws_of = same->draws_of;
+    }
+    for (int64_t i = 0; i < m->child_count; i++) copy_draws(m->children[i], old);
+}
+
+dr_module *dr_module_renewed(dr_module *m)
+{
+    dr_module *n = calloc(1, sizeof *n);
+    if (n) *n = (dr_module){ .root = m->root, .parent = m->parent, .path = strdup(m->path), .place = strdup(m->place), .renews = m };
+    if (!n || !n->path || !n->place) {
+        if (n) free_tree(n);
+        dr_fail(DR_ENOMEM, "out of memory for module '%s'", m->path);
+        return NULL;
+    }
+    char kind[64];
+    snprintf(kind, sizeof kind, "%.*s", (int)strcspn(m->component->kind, "/"), m->component->kind);
+    dr_error_push(m->place);
+    const dr_component *c = dr_component_find(kind, m->component->name);
+    dr_status status = c ? create(n, c, dr_keeper_given(m->keeper)) : dr_failed();
+    status = dr_own_settle(n, status);
+    dr_error_pop();
+    if (status == DR_OK) {
+        copy_draws(n, m);
+        return n;
+    }
+    free_tree(n);
+    return NULL;
+}
+
+static void forget_names(dr_module *m)
+{
+    free(m->named);
+    m->named = NULL;
+    for (int64_t i = 0; i < m->child_count; i++) forget_names(m->children[i]);
+}
+
+static void adopt(dr_module *m)
+{
+    for (int64_t i = 0; i < m->child_count; i++) m->children[i]->parent = m;
+}
+
+void dr_module_exchange(dr_module *m, dr_module *fresh)
+{
+    const dr_module was = *m;
+    m->component = fresh->component;
+    m->self = fresh->self;
+    m->keeper = fresh->keeper;
+    m->own = fresh->own;
+    m->own_count = fresh->own_count;
+    m->children = fresh->children;
+    m->child_count = fresh->child_count;
+    fresh->component = was.component;
+    fresh->self = was.self;
+    fresh->keeper = was.keeper;
+    fresh->own = was.own;
+    fresh->own_count = was.own_count;
+    fresh->children = was.children;
+    fresh->child_count = was.child_count;
+    adopt(m);
+    adopt(fresh);
+    forget_names(m->root);
+}
+
+void dr_module_free_renewed(dr_module *fresh) { free_tree(fresh); }

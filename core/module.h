@@ -9,6 +9,8 @@ typedef struct dr_own { /* a weight or buffer declared by this module */
     const char *name;  /* the path's end, as declared */
     dr_tensor *tensor; /* owned */
     bool is_buffer;
+    dr_tensor *before; /* of a renewed module, until it is whole: a copy, for if create() writes to it */
+    int64_t version;   /* of its memory then */
 } dr_own;
 
 struct dr_module {
@@ -22,6 +24,7 @@ struct dr_module {
     int64_t own_count;
     dr_module **children;
     int64_t child_count;
+    dr_module *renews; /* of one that is made for a reload: whose place it is to take; its weights are that one's */
     uint32_t draws; /* random streams taken in this step */
     int64_t draws_of;
     /* of a root */
@@ -34,6 +37,7 @@ struct dr_module {
     bool frozen;         /* they came from there, and stay as they are */
     dr_named *named; /* all weights and buffers, made on demand */
     int64_t named_count;
+    dr_module *before, *after; /* all roots */
 };
 
 struct dr_builder {
@@ -49,6 +53,9 @@ struct dr_ctx {
 
 /* weight.c */
 void dr_own_free(dr_own *o);
+const dr_own *dr_own_find(const dr_module *m, const char *path); /* in m or below; NULL, no error: none */
+dr_status dr_own_settle(dr_module *renewed, dr_status status); /* after create(): what it wrote to weights is undone; where status is
+    DR_OK, the weights are all that there were */
 
 /* weight_source.c: the caller owns it. What does not fit gives a stand-in; NULL: a failure. */
 dr_tensor *dr_weights_take(dr_module *root, const char *path, dr_dtype dtype, int rank, const int64_t *shape, bool is_buffer);

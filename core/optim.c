@@ -9,7 +9,6 @@ enum { MAX_SLOTS = 4, MAX_AVERAGES = 4, MOST_INPUTS = 2048, NAME_MAX_LENGTH = 51
 
 struct dr_optim {
     dr_instance *instance;
-    const dr_optimizer *api;
     int64_t n, steps;
     dr_tensor **param; /* [n], retained */
     char **path;       /* [n] */
@@ -22,6 +21,8 @@ struct dr_optim {
     bool advanced;          /* announced: lr_and_step is that of the next step */
     dr_tensor **active; /* [(2 + slots + MAX_AVERAGES) n]: room for the step's lists of weights that have a gradient */
 };
+
+static const dr_optimizer *api_of(const dr_optim *o) { return o->instance->iface; } /* another one after a reload */
 
 static dr_tensor *zeros_like(dr_tensor *param)
 {
@@ -55,7 +56,7 @@ static dr_status fill(dr_optim *o, dr_tensor *const *param, const char *const *p
         o->param[i] = dr_retain(param[i]);
         o->path[i] = strdup(path[i]);
         if (!o->path[i]) return dr_fail(DR_ENOMEM, "no memory for an optimizer of %lld weights", (long long)o->n);
-        for (int k = 0; k < o->api->slots; k++) {
+        for (int k = 0; k < api_of(o)->slots; k++) {
             o->slot[k][i] = zeros_like(param[i]);
             if (!o->slot[k][i]) return dr_failed();
         }
@@ -70,7 +71,7 @@ dr_optim *dr_optim_new(dr_instance *optimizer, dr_tensor *const *param, const ch
     const dr_optimizer *api = optimizer->iface;
     if (o && api->slots >= 0 && api->slots <= MAX_SLOTS && n >= 0) {
         bool ok = true;
-        *o = (dr_optim){ .instance = optimizer, .api = api, .n = n };
+        *o = (dr_optim){ .instance = optimizer, .n = n };
         ok &= (o->param = calloc((size_t)n + 1, sizeof *o->param)) != NULL;
         ok &= (o->path = calloc((size_t)n + 1, sizeof *o->path)) != NULL;
         ok &= (o->active = calloc((size_t)(n * (2 + api->slots + MAX_AVERAGES)) + 1, sizeof *o->active)) != NULL;
@@ -144,7 +145,7 @@ static dr_optim_state gather(dr_optim *o)
 {
     dr_optim_state s = { .param = o->active, .grad = o->active + o->n, .step = o->steps + 1, .lr = o->lr,
                          .lr_and_step = o->lr_and_step, .with_decays = o->with_decays };
-    const int slots = o->api->slots;
+    const int slots = api_of(o)->slots;
     const bool fits = o->n * (2 + slots + o->averages) < MOST_INPUTS; /* else they are moved apart */
     if (fits) s.averages = o->averages;
     for (int k = 0; k < slots; k++) s.slot[k] = o->active + (2 + k) * o->n;
@@ -212,7 +213,7 @@ dr_status dr_optim_step(dr_optim *o, double lr_factor)
     if (s.n > 0 || o->averages > 0) {
         const bool recording = dr_grad_mode(false);
         dr_scope_open();
-        const dr_status status = s.n > 0 ? o->api->step(o->instance->self, &s) : DR_OK;
+        const dr_status status = s.n > 0 ? api_of(o)->step(o->instance->self, &s) : DR_OK;
         if (status == DR_OK && !dr_failed()) move_averages(o, !s.averaged);
         dr_scope_close();
         dr_grad_mode(recording);
@@ -230,7 +231,7 @@ dr_status dr_optim_step(dr_optim *o, double lr_factor)
 /* "optim." + "exp_avg" + "." + "d1.c.c1.conv.0.weight" */
 static dr_status slot_name(const dr_optim *o, int k, int64_t i, const char *prefix, char name[NAME_MAX_LENGTH])
 {
-    const int used = snprintf(name, NAME_MAX_LENGTH, "%s%s.%s", prefix, o->api->slot_name[k], o->path[i]);
+    const int used = snprintf(name, NAME_MAX_LENGTH, "%s%s.%s", prefix, api_of(o)->slot_name[k], o->path[i]);
     if (used > 0 && used < NAME_MAX_LENGTH) return DR_OK;
     return dr_fail(DR_EINVAL, "the name %.60s... is too long", name);
 }
@@ -238,7 +239,7 @@ static dr_status slot_name(const dr_optim *o, int k, int64_t i, const char *pref
 dr_status dr_optim_save(dr_optim *o, dr_save *s, const char *prefix)
 {
     char name[NAME_MAX_LENGTH];
-    for (int k = 0; k < o->api->slots; k++) {
+    for (int k = 0; k < api_of(o)->slots; k++) {
         for (int64_t i = 0; i < o->n; i++) {
             if (slot_name(o, k, i, prefix, name) || dr_save_tensor(s, name, o->slot[k][i])) return dr_failed();
         }
@@ -286,7 +287,7 @@ dr_status dr_optim_load(dr_optim *o, const dr_file *f, const char *prefix)
     memcpy(&steps, e->data, sizeof steps);
     if (steps < 0) return dr_fail(DR_EFORMAT, "the optimizer's %s is %lld", name, (long long)steps);
     for (int pass = 0; pass < 2; pass++) {
-        for (int k = 0; k < o->api->slots; k++) {
+        for (int k = 0; k < api_of(o)->slots; k++) {
             for (int64_t i = 0; i < o->n; i++) {
                 if (slot_name(o, k, i, prefix, name)) return dr_failed();
                 const dr_status status = pass == 0 ? check_entry(f, name, dr_tensor_view(o->slot[k][i]))

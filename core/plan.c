@@ -16,10 +16,11 @@ struct dr_plan {
     int captures, captures_made;
     bool as_written, told;
     char reason[320];
+    int64_t age; /* the plans' when something was last recorded */
 };
 
 static bool enabled = true;
-static int64_t generation;
+static int64_t generation, age;
 
 bool dr_plan_enable(bool on)
 {
@@ -29,6 +30,7 @@ bool dr_plan_enable(bool on)
 }
 
 void dr_plan_outdate(void) { generation++; }
+void dr_plan_forget_all(void) { age++; }
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
@@ -37,6 +39,7 @@ dr_plan *dr_plan_new(const char *name, int64_t first_check)
     dr_plan *p = dr_failed() ? NULL : calloc(1, sizeof *p);
     if (p && (p->name = strdup(name))) {
         p->first_check = first_check < 1 ? 1 : first_check;
+        p->age = age;
         return p;
     }
     free(p);
@@ -71,6 +74,17 @@ void dr_plan_free(dr_plan *p)
     for (int i = 0; i < p->captures; i++) free_capture(p->capture[i]);
     free(p->name);
     free(p);
+}
+
+/* As it was when it was made, but for its counts. */
+static void begin_anew(dr_plan *p)
+{
+    for (int i = 0; i < p->captures; i++) free_capture(p->capture[i]);
+    memset(p->capture, 0, sizeof p->capture);
+    p->captures = p->captures_made = 0;
+    p->as_written = p->told = false;
+    p->reason[0] = '\0';
+    p->age = age;
 }
 
 void dr_plan_check(dr_plan *p)
@@ -187,7 +201,10 @@ static dr_capture *capture_for(dr_plan *p, const dr_plan_call *c)
 static dr_status run_as_written(dr_plan_call *c, dr_tensor *const *in, dr_tensor **out, int *n_out)
 {
     c->ran = true;
-    return c->fn(c->ctx, in, out, n_out);
+    dr_reload_bar("the function of a plan");
+    const dr_status status = c->fn(c->ctx, in, out, n_out);
+    dr_reload_unbar();
+    return status;
 }
 
 /* Runs the function on the plan's inputs, and writes down what it does. NULL: it failed. */
@@ -314,6 +331,7 @@ dr_status dr_plan_run(dr_plan *p, dr_plan_call *c, dr_tensor **out, int *n_out)
     c->ran = false;
     *n_out = 0;
     if (dr_failed()) return dr_failed();
+    if (p->age != age && !dr_plan_recording()) begin_anew(p);
     if (!enabled || dr_plan_recording() || p->as_written) return run_as_written(c, c->in, out, n_out);
     dr_capture *k = capture_for(p, c);
     if (!k) return dr_failed();

@@ -9,13 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct loaded {
-    dr_plugin_info info; /* first: the registry points to it */
-    void *library;
-    char path[];
-} loaded;
-
-static loaded **plugins;
+static dr_library **plugins;
 static int64_t count;
 
 static const char *const KINDS[] = { "op/1", "backend/1", "block/1", "conditioning/1", "schedule/1", "process/1", "coupling/1",
@@ -54,35 +48,35 @@ static dr_status add_components(const dr_plugin_info *info)
     return DR_OK;
 }
 
-static dr_status remember(loaded *l)
+static dr_status remember(dr_library *l)
 {
-    loaded **grown = realloc(plugins, (size_t)(count + 1) * sizeof *grown);
+    dr_library **grown = realloc(plugins, (size_t)(count + 1) * sizeof *grown);
     if (!grown) return dr_fail(DR_ENOMEM, "out of memory loading plugin %s", l->path);
     plugins = grown;
     plugins[count++] = l;
     return DR_OK;
 }
 
-static dr_status start(loaded *l, const dr_plugin *p)
+static void set_info(dr_library *l, const dr_plugin *p)
 {
-    if (check_abi(p, l->path) != DR_OK) return dr_failed();
-    l->info.plugin = p;
-    l->info.id = p->id;
-    l->info.version = p->version;
-    l->info.doc = p->doc ? p->doc : "";
-    l->info.path = l->path;
+    l->info = (dr_plugin_info){ .id = p->id, .version = p->version, .doc = p->doc ? p->doc : "", .path = l->path, .plugin = p };
+}
+
+dr_status dr_library_start(dr_library *l)
+{
+    const dr_plugin *p = l->info.plugin;
     if (p->load(&dr_host_functions) != DR_OK || dr_failed()) {
         return dr_failed() ? dr_failed() : dr_fail(DR_EABI, "plugin %s refused to load", l->path);
     }
-    if (add_components(&l->info) == DR_OK && remember(l) == DR_OK) return DR_OK;
+    l->started = true;
+    if (add_components(&l->info) == DR_OK) return DR_OK;
     dr_registry_remove_plugin(&l->info);
-    if (p->unload) p->unload();
     return dr_failed();
 }
 
-static loaded *loaded_new(const char *path)
+static dr_library *library_new(const char *path)
 {
-    loaded *l = calloc(1, sizeof *l + strlen(path) + 1);
+    dr_library *l = calloc(1, sizeof *l + strlen(path) + 1);
     if (l) {
         strcpy(l->path, path);
     } else {
@@ -91,26 +85,59 @@ static loaded *loaded_new(const char *path)
     return l;
 }
 
+void dr_library_close(dr_library *l)
+{
+    if (!l) return;
+    if (l->started && l->info.plugin->unload) l->info.plugin->unload();
+    if (l->handle) dlclose(l->handle);
+    free(l->file);
+    free(l);
+}
+
+dr_library *dr_library_open(const char *file, const char *path)
+{
+    dr_library *l = dr_failed() ? NULL : library_new(path);
+    if (!l) return NULL;
+    l->file = strdup(file);
+    l->handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    const dr_plugin *p = l->handle ? dlsym(l->handle, DR_PLUGIN_SYMBOL) : NULL;
+    if (!l->handle) {
+        const char *why = dlerror();
+        dr_fail(DR_EIO, "plugin %s: %s", path, why ? why : "cannot be opened");
+    } else if (!p) {
+        dr_fail(DR_EABI, "plugin %s: no symbol %s; is it a Drift plugin, with DR_PLUGIN(...) in one file?", path, DR_PLUGIN_SYMBOL);
+    } else if (check_abi(p, path) == DR_OK) {
+        set_info(l, p);
+        return l;
+    }
+    dr_library_close(l);
+    return NULL;
+}
+
 dr_status dr_plugin_load(const char *path)
 {
-    if (dr_failed()) return dr_failed();
-    loaded *l = loaded_new(path);
-    if (!l) return dr_failed();
-    l->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!l->library) {
-        const char *why = dlerror();
-        free(l);
-        return dr_fail(DR_EIO, "plugin %s: %s", path, why ? why : "cannot be opened");
-    }
-    const dr_plugin *p = dlsym(l->library, DR_PLUGIN_SYMBOL);
-    if (!p) {
-        dr_fail(DR_EABI, "plugin %s: no symbol %s; is it a Drift plugin, with DR_PLUGIN(...) in one file?", path, DR_PLUGIN_SYMBOL);
-    } else if (start(l, p) == DR_OK) {
-        return DR_OK;
-    }
-    dlclose(l->library);
-    free(l);
+    dr_library *l = dr_library_open(path, path);
+    if (l && dr_library_start(l) == DR_OK && remember(l) == DR_OK) return DR_OK;
+    if (l) dr_registry_remove_plugin(&l->info);
+    dr_library_close(l);
     return dr_failed();
+}
+
+dr_library *dr_library_at(int64_t i) { return i >= 0 && i < count ? plugins[i] : NULL; }
+
+dr_library *dr_library_exchange(int64_t i, dr_library *by)
+{
+    dr_library *before = plugins[i];
+    plugins[i] = by;
+    return before;
+}
+
+bool dr_plugin_has(const dr_plugin *p, const dr_component *c)
+{
+    for (const dr_component *const *each = p->components_begin; each < p->components_end; each++) {
+        if (*each == c) return true;
+    }
+    return false;
 }
 
 static int is_plugin(const struct dirent *e)
@@ -136,9 +163,9 @@ dr_status dr_plugins_load(const char *folder)
 
 const dr_plugin_info *dr_plugin_define(const dr_plugin *p, const char *path)
 {
-    loaded *l = dr_failed() ? NULL : loaded_new(path);
+    dr_library *l = dr_failed() ? NULL : library_new(path);
     if (!l) return NULL;
-    l->info = (dr_plugin_info){ .id = p->id, .version = p->version, .doc = p->doc, .path = l->path, .plugin = p };
+    set_info(l, p);
     if (remember(l) == DR_OK) return &l->info;
     free(l);
     return NULL;
@@ -147,7 +174,7 @@ const dr_plugin_info *dr_plugin_define(const dr_plugin *p, const char *path)
 void dr_plugin_undefine(const dr_plugin_info *plugin)
 {
     for (int64_t i = 0; i < count; i++) {
-        if (&plugins[i]->info != plugin || plugins[i]->library) continue;
+        if (&plugins[i]->info != plugin || plugins[i]->handle) continue;
         dr_registry_remove_plugin(plugin);
         free(plugins[i]);
         memmove(plugins + i, plugins + i + 1, (size_t)(count - i - 1) * sizeof *plugins);
@@ -197,10 +224,12 @@ const dr_export *dr_export_find(const char *name)
 dr_status dr_registry_open(void)
 {
     if (count > 0) return DR_OK;
-    loaded *core = loaded_new("");
+    dr_library *core = library_new("");
     if (!core) return dr_failed();
-    if (start(core, &dr_core_plugin) == DR_OK) return DR_OK;
-    free(core);
+    set_info(core, &dr_core_plugin);
+    if (dr_library_start(core) == DR_OK && remember(core) == DR_OK) return DR_OK;
+    dr_registry_remove_plugin(&core->info);
+    dr_library_close(core);
     return dr_failed();
 }
 
@@ -208,12 +237,8 @@ dr_status dr_registry_open(void)
 void dr_registry_close(void)
 {
     dr_registry_clear();
-    while (count > 0) {
-        loaded *l = plugins[--count];
-        if (l->info.plugin->unload) l->info.plugin->unload();
-        if (l->library) dlclose(l->library);
-        free(l);
-    }
+    while (count > 0) dr_library_close(plugins[--count]);
+    dr_reload_close();
     free(plugins);
     plugins = NULL;
 }

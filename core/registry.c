@@ -88,6 +88,31 @@ void dr_registry_clear(void)
     count = capacity = 0;
 }
 
+struct dr_registry_copy {
+    int64_t count;
+    entry entries[];
+};
+
+dr_registry_copy *dr_registry_copy_new(void)
+{
+    dr_registry_copy *copy = malloc(sizeof *copy + (size_t)count * sizeof *copy->entries);
+    if (!copy) {
+        dr_fail(DR_ENOMEM, "out of memory for the registry");
+        return NULL;
+    }
+    copy->count = count;
+    if (count > 0) memcpy(copy->entries, sorted, (size_t)count * sizeof *sorted);
+    return copy;
+}
+
+void dr_registry_copy_restore(dr_registry_copy *copy)
+{
+    count = copy->count; /* the list never becomes shorter, so there is room */
+    if (count > 0) memcpy(sorted, copy->entries, (size_t)count * sizeof *sorted);
+}
+
+void dr_registry_copy_free(dr_registry_copy *copy) { free(copy); }
+
 int64_t dr_component_count(void) { return count; }
 const dr_component *dr_component_at(int64_t i) { return i >= 0 && i < count ? sorted[i].component : NULL; }
 

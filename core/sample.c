@@ -234,7 +234,9 @@ dr_tensor *dr_sample(dr_model *f, dr_instance *sampler, dr_tensor *x, dr_rng rng
     const run r = { .f = f, .sampler = sampler, .t = t ? t : grid, .n = n, .each = each, .ctx = ctx };
     const bool recording = dr_grad_mode(false);
     dr_model_forget(f);
+    dr_reload_bar("a sampling run");
     dr_tensor *result = walk(&r, x, rng);
+    dr_reload_unbar();
     dr_model_set_step(f, 0);
     dr_model_forget(f);
     dr_grad_mode(recording);

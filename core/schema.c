@@ -1,6 +1,6 @@
 /* schema.c: from named arguments to a component's struct, by the component's parameter rows: defaults, types, ranges,
  * choices, required ones, unknown names. The one place where a parameter is refused. */
-#include "drift.h"
+#include "reload.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@ typedef struct kept {
 
 struct dr_keeper {
     kept *first;
+    dr_args *given; /* what the struct was filled from; NULL: not remembered */
 };
 
 void dr_keeper_free(dr_keeper *k)
@@ -28,7 +29,24 @@ void dr_keeper_free(dr_keeper *k)
         free(k->first);
         k->first = next;
     }
+    dr_args_free(k->given);
     free(k);
+}
+
+dr_status dr_keeper_remember(dr_keeper *k, dr_args given)
+{
+    k->given = dr_args_copy(given);
+    return k->given ? DR_OK : dr_failed();
+}
+
+dr_args dr_keeper_given(const dr_keeper *k) { return k && k->given ? *k->given : DR_NO_ARGS; }
+
+bool dr_keeper_uses(const dr_keeper *k, const dr_plugin *p)
+{
+    for (const kept *e = k ? k->first : NULL; e; e = e->next) {
+        if (e->instance && dr_instance_uses(e->instance, p)) return true;
+    }
+    return false;
 }
 
 static kept *keep(dr_keeper *k, size_t text_bytes)
@@ -189,6 +207,7 @@ static dr_status set_component(const filling *f, const dr_param *p, const char *
     kept *e = keep(f->keeper, 0);
     if (!e) return dr_failed();
     e->instance = dr_instance_new(kind, name, args);
+    dr_instance_hold(e->instance);
     *(dr_instance **)(void *)(f->self + p->offset) = e->instance;
     return e->instance ? DR_OK : dr_failed();
 }
@@ -224,6 +243,7 @@ static dr_status set_components(const filling *f, const dr_param *p, const dr_ar
         if (!e) return dr_failed();
         e->instance = dr_instance_new(p->choices, item->text, item->children ? *item->children : DR_NO_ARGS);
         if (!e->instance) return fail_item(f, p, i);
+        dr_instance_hold(e->instance);
         list->v[i] = e->instance;
         list->n = i + 1;
     }

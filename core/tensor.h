@@ -72,6 +72,7 @@ void dr_device_drop_arena(dr_device *d);
 void dr_device_spare_arena(dr_device *d); /* drops it, unless graphs are bound to it */
 void dr_replay_graphs_close(dr_device *d); /* replay_graph.c: the device is about to close */
 dr_kernel dr_device_kernel(dr_device *d, const char *op, dr_dtype dtype); /* NULL, no error: none */
+void dr_device_forget_kernels(void); /* of all devices: they are looked for again */
 
 /* tensor.c: the new tensor belongs to the current scope */
 dr_tensor *dr_tensor_wrap(const dr_view *view, dr_storage *storage); /* takes a reference to storage; view.data must be set */

@@ -1,6 +1,7 @@
 /* weight.c: what a block declares in create(): weights, buffers, children. The module that is being built owns them.
  * A weight starts from a Philox stream keyed by (seed, path), so two networks start equal wherever they are equal. */
 #include "module.h"
+#include "tensor.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 void dr_own_free(dr_own *o)
 {
     dr_release(o->tensor);
+    dr_release(o->before);
     free(o->path);
 }
 
@@ -66,15 +68,16 @@ static char *joined(const char *a, const char *b)
     return text;
 }
 
-static bool path_taken(const dr_module *m, const char *path)
+const dr_own *dr_own_find(const dr_module *m, const char *path)
 {
     for (int64_t i = 0; i < m->own_count; i++) {
-        if (strcmp(m->own[i].path, path) == 0) return true;
+        if (strcmp(m->own[i].path, path) == 0) return &m->own[i];
     }
     for (int64_t i = 0; i < m->child_count; i++) {
-        if (path_taken(m->children[i], path)) return true;
+        const dr_own *found = dr_own_find(m->children[i], path);
+        if (found) return found;
     }
-    return false;
+    return NULL;
 }
 
 static dr_tensor *declared_before(const dr_module *m, const char *name, int rank, const int64_t *shape)
@@ -98,7 +101,90 @@ static dr_tensor *first_value(dr_module *root, const char *path, dr_dtype dtype,
     return NULL;
 }
 
-/* A new tensor under name; on a reload the one that is there keeps its values. */
+/* ---- on a reload -------------------------------------------------------------------------------------------------- */
+
+/* The module that is being made to take another's place, of which m is a part; NULL: there is none. */
+static dr_module *renewed_around(dr_module *m)
+{
+    while (m && !m->renews) m = m->parent;
+    return m;
+}
+
+static dr_tensor *copy_of(dr_tensor *t)
+{
+    if (dr_tensor_is_frozen(t)) return NULL; /* nobody can write to it */
+    dr_tensor *copy = dr_keep(dr_tensor_make(t->storage->device, &t->view));
+    if (copy && dr_assign(copy, t) == DR_OK) return copy;
+    dr_release(copy);
+    return NULL;
+}
+
+/* The tensor of that path which is there already. */
+static dr_tensor *kept(const dr_module *old, const char *path, dr_dtype dtype, int rank, const int64_t *shape, bool is_buffer)
+{
+    const dr_own *own = dr_own_find(old, path);
+    dr_view wanted = { .dtype = dtype, .rank = rank };
+    char a[128], b[128];
+    if (rank >= 0 && rank <= DR_MAX_RANK) memcpy(wanted.shape, shape, (size_t)rank * sizeof *shape);
+    if (!own) {
+        dr_fail(DR_EINVAL, "the new version declares %s '%s' %s, which the running network does not have", is_buffer ? "a buffer" :
+                "a weight", path, dr_view_text(&wanted, a, sizeof a));
+        return NULL;
+    }
+    const dr_view *v = dr_tensor_view(own->tensor);
+    const bool is_float = v->dtype != (int32_t)dtype && dr_tensor_is_frozen(own->tensor) && dtype == DR_F32; /* as it lies in a file */
+    const bool same = (v->dtype == (int32_t)dtype || is_float) && v->rank == rank && own->is_buffer == is_buffer &&
+                      memcmp(v->shape, wanted.shape, (size_t)rank * sizeof *shape) == 0;
+    if (same) return dr_retain(own->tensor);
+    dr_fail(DR_ESHAPE, "the new version declares %s '%s' as %s, and the running network has %s %s", is_buffer ? "buffer" : "weight",
+            path, dr_view_text(&wanted, a, sizeof a), own->is_buffer ? "a buffer" : "a weight", dr_view_text(v, b, sizeof b));
+    return NULL;
+}
+
+static dr_status settle(dr_module *m)
+{
+    for (int64_t i = 0; i < m->own_count; i++) {
+        dr_own *o = &m->own[i];
+        if (o->before && o->tensor->storage->version != o->version) dr_assign(o->tensor, o->before);
+        dr_release(o->before);
+        o->before = NULL;
+    }
+    for (int64_t i = 0; i < m->child_count; i++) settle(m->children[i]);
+    return dr_failed();
+}
+
+static dr_status check_all_kept(const dr_module *old, const dr_module *renewed)
+{
+    for (int64_t i = 0; i < old->own_count; i++) {
+        const char *path = old->own[i].path;
+        if (dr_own_find(renewed, path)) continue;
+        return dr_fail(DR_EINVAL, "the new version does not declare '%s' any more, which the running network has", path);
+    }
+    for (int64_t i = 0; i < old->child_count; i++) {
+        if (check_all_kept(old->children[i], renewed) != DR_OK) return dr_failed();
+    }
+    return DR_OK;
+}
+
+dr_status dr_own_settle(dr_module *renewed, dr_status status)
+{
+    char message[1024];
+    snprintf(message, sizeof message, "%s", dr_error_message());
+    dr_error_clear(); /* else nothing could be written back */
+    dr_scope_open();
+    settle(renewed);
+    dr_scope_close();
+    if (status == DR_OK) return dr_failed() ? dr_failed() : check_all_kept(renewed->renews, renewed);
+    dr_error_clear();
+    dr_error_push(""); /* it has its place already */
+    dr_fail(status, "%s", message);
+    dr_error_pop();
+    return status;
+}
+
+/* ---- what create() asks for -------------------------------------------------------------------------------------- */
+
+/* A new tensor under name; on a reload the one that is there. */
 static dr_tensor *declare(dr_builder *b, const char *name, dr_dtype dtype, int rank, const int64_t *shape, bool is_buffer, dr_init init)
 {
     if (dr_failed()) return NULL;
@@ -108,8 +194,11 @@ static dr_tensor *declare(dr_builder *b, const char *name, dr_dtype dtype, int r
     char *path = joined(m->path, name);
     dr_own *own = path ? realloc(m->own, (size_t)(m->own_count + 1) * sizeof *own) : NULL;
     if (own) m->own = own;
-    if (own && path_taken(m->root, path)) {
+    dr_module *renewed = renewed_around(m);
+    if (own && dr_own_find(renewed ? renewed : m->root, path)) {
         dr_fail(DR_EINVAL, "two weights have the name '%s'", path);
+    } else if (own && renewed) {
+        t = kept(renewed->renews, path, dtype, rank, shape, is_buffer);
     } else if (own) {
         t = first_value(m->root, path, dtype, rank, shape, is_buffer, init);
     }
@@ -118,8 +207,9 @@ static dr_tensor *declare(dr_builder *b, const char *name, dr_dtype dtype, int r
         free(path);
         return NULL;
     }
-    if (!is_buffer && !m->root->frozen) dr_requires_grad(t, true);
-    m->own[m->own_count++] = (dr_own){ .path = path, .name = path + strlen(path) - strlen(name), .tensor = t, .is_buffer = is_buffer };
+    if (!is_buffer && !m->root->frozen && !renewed) dr_requires_grad(t, true);
+    m->own[m->own_count++] = (dr_own){ .path = path, .name = path + strlen(path) - strlen(name), .tensor = t, .is_buffer = is_buffer,
+                                       .before = renewed ? copy_of(t) : NULL, .version = t->storage->version };
     return t;
 }
 

@@ -149,8 +149,14 @@ static int split_class_name(lua_State *L) /* class_name(label): label from 0 */
     return 1;
 }
 
-static int push_info(lua_State *L, const split *s)
+/* Asked for each time: the text of its source is the data set's, whose plugin may have been reloaded. */
+static int push_info(lua_State *L, split *s)
 {
+    dr_dataset_lock();
+    const dr_status status = api_of(s->dataset)->info(s->dataset->self, s->which, &s->info);
+    dr_dataset_unlock();
+    if (status != DR_OK) dr_fail(DR_ENOTFOUND, "dataset %s has no such split", s->dataset->component->name);
+    bind_check(L);
     const struct {
         const char *name;
         int64_t value;
@@ -179,7 +185,7 @@ static int push_info(lua_State *L, const split *s)
 /* upvalue 1: the methods */
 static int split_index(lua_State *L)
 {
-    const split *s = check_split(L);
+    split *s = check_split(L);
     if (lua_type(L, 2) == LUA_TNUMBER) return split_image(L);
     if (strcmp(luaL_checkstring(L, 2), "info") == 0) return push_info(L, s);
     lua_pushvalue(L, 2);

@@ -257,7 +257,10 @@ static void trampoline(ffi_cif *cif, void *result, void **argument, void *user)
         lua_pushcfunction(T, call_protected);
         lua_pushlightuserdata(T, c);
         lua_pushlightuserdata(T, argument);
-        if (lua_pcall(T, 2, c->s.result == 'v' ? 0 : 1, 0) != LUA_OK) {
+        dr_reload_bar("a function that a plugin calls");
+        const int status = lua_pcall(T, 2, c->s.result == 'v' ? 0 : 1, 0);
+        dr_reload_unbar();
+        if (status != LUA_OK) {
             const char *message = lua_tostring(T, -1);
             dr_fail(DR_EINVAL, "%s", message ? message : "a Lua function raised something that is not a message");
         } else if (!take_result(T, c->s.result, &out)) {

@@ -78,7 +78,9 @@ static dr_status protected(model *m, lua_CFunction fn, int which, void *data)
     lua_pushcfunction(L, fn);
     lua_getiuservalue(L, top + 1, which);
     lua_pushlightuserdata(L, data);
+    dr_reload_bar("a model's network");
     const int status = lua_pcall(L, 3, 0, 0);
+    dr_reload_unbar();
     if (status != LUA_OK) lua_setiuservalue(L, top + 1, FAILURE);
     lua_settop(L, top);
     m->L = L; /* a call of the same model in between has set its own */

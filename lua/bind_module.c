@@ -102,7 +102,9 @@ static int module_call(lua_State *L)
     const char *place = luaL_checkstring(L, 1);
     bind_scope_enter(L);
     dr_error_push(place);
+    dr_reload_bar("a forward");
     const int status = bind_call(L, lua_gettop(L) - 2);
+    dr_reload_unbar();
     dr_error_pop();
     const int results = lua_gettop(L) - 1;
     bind_scope_leave(L, status == LUA_OK ? results : 0);

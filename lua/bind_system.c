@@ -213,7 +213,10 @@ static void note_to_lua(void *ctx, const char *line)
     if (!lua_checkstack(L, 4)) return;
     lua_pushcfunction(L, call_sink);
     lua_pushlightuserdata(L, (void *)(uintptr_t)line);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    dr_reload_bar("a note"); /* which a plugin may have written */
+    const int status = lua_pcall(L, 1, 0, 0);
+    dr_reload_unbar();
+    if (status != LUA_OK) {
         fprintf(stderr, "%s\n", line); /* the line matters more than the sink's error */
         lua_pop(L, 1);
     }

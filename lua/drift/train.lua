@@ -21,6 +21,7 @@
 -- and what follows a checkpoint (curve, after_epoch) is done again on resuming, since it may not have been done.
 local drift = require "drift"
 local checkpoint = require "drift.checkpoint"
+local hot_reload = require "drift.hot_reload"
 local loss_curve = require "drift.loss_curve"
 local here = require "drift.compare.cell_environment"
 
@@ -160,12 +161,16 @@ end
 
 -- The rest of one epoch, from at.batch on, or as much of it as the limits of steps and seconds allow. Returns its mean
 -- loss.
-local function train_epoch(net, optimizer, averages, loader, step, o, at, board)
+local function train_epoch(net, optimizer, averages, loader, step, between_steps, o, at, board)
   local run, batches = o.run, loader:batches()
   local factor = drift.instance(o.decay, "decay"):factor(at.epoch, o.epochs)
   local last = o.steps > 0 and math.min(batches, at.batch + o.steps - at.step) or batches
   board:epoch(at.epoch + 1, at.step, at.batch, last)
   local waiting <close> = losses(run, at, board)
+  local function save_now()                                       -- so that a new version that fails costs no step
+    waiting.settle(0)
+    save(run, net, optimizer, averages, at)
+  end
   net:train()
   step:check()
   local start, before = drift.clock(), at.seconds
@@ -176,6 +181,7 @@ local function train_epoch(net, optimizer, averages, loader, step, o, at, board)
     at.step, at.batch = at.step + 1, i
     at.seconds = o.seconds > 0 and before + drift.clock() - start or 0
     waiting.add { loss = loss, step = at.step, epoch = at.epoch + 1, batch = i, lr = optimizer.lr * factor }
+    between_steps(at.step, save_now)
     if o.ema_every > 0 and at.step % o.ema_every == 0 then
       waiting.settle(0)
       snapshot(run, averages, at.step)
@@ -185,8 +191,7 @@ local function train_epoch(net, optimizer, averages, loader, step, o, at, board)
       stopped(run, net, optimizer, averages, at, board)
     end
     if o.checkpoint_every > 0 and at.step % o.checkpoint_every == 0 and i < last then
-      waiting.settle(0)
-      save(run, net, optimizer, averages, at)
+      save_now()
     end
     if is_spent(o, at) then break end
   end
@@ -232,6 +237,7 @@ return function(options)
     run:restore_log(at.lines)
     drift.note("resumed from %s: %d epochs and %d steps done", run.dir, at.epoch, at.step)
   end
+  local between_steps = hot_reload.between_steps(run, at.step)
   run:describe("data", { source = info.source, sha256 = info.sha256, images = info.n })
   run:describe("network", { name = net.name, weights = net:count(), config = net.config, hash = net.spec:hash() })
   run:describe("training", { process = drift.is_spec(options.process) and options.process:table() or nil,
@@ -250,7 +256,7 @@ return function(options)
   while at.epoch < o.epochs do
     if is_spent(o, at) then break end
     local start = drift.clock()
-    local mean = drift.trace("epoch", train_epoch, net, optimizer, averages, loader, step, o, at, board)
+    local mean = drift.trace("epoch", train_epoch, net, optimizer, averages, loader, step, between_steps, o, at, board)
     board:pause()
     -- In whole milliseconds: a record's numbers are written with the digits that the longest of them needs, and losses
     -- should not change theirs with the clock.
@@ -264,6 +270,7 @@ return function(options)
     if keep_snapshots and o.ema_every == 0 then snapshot(run, averages, at.step) end
     save(run, net, optimizer, averages, at, epoch)
     finish_epoch(run, net, averages, o, epoch)
+    between_steps(at.step)                                        -- the script may have reloaded something there
   end
   if #run.records > 0 then drift.trace("export", run.export, run, "epochs") end
   net:eval()

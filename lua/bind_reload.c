@@ -1,0 +1,62 @@
+/* bind_reload.c: hot reload (core/reload.c), for lua/drift/hot_reload.lua: which plugin a name means, its new version in
+ * place of the one that runs, and whether files have changed. */
+#include "bind.h"
+
+#include <sys/stat.h>
+
+static int core_find_plugin(lua_State *L) /* find_plugin(name): number, id, path */
+{
+    const int64_t i = dr_plugin_find(luaL_checkstring(L, 1));
+    bind_check(L);
+    const dr_plugin_info *p = dr_plugin_at(i);
+    lua_pushinteger(L, i + 1);
+    lua_pushstring(L, p->id);
+    lua_pushstring(L, p->path);
+    return 3;
+}
+
+static int core_reload_plugin(lua_State *L) /* reload_plugin(number): what was done, as a table */
+{
+    dr_reloaded r;
+    dr_plugin_reload(luaL_checkinteger(L, 1) - 1, &r);
+    bind_check(L);
+    lua_createtable(L, 0, 7);
+    lua_pushstring(L, r.id);
+    lua_setfield(L, -2, "plugin");
+    lua_pushstring(L, r.version);
+    lua_setfield(L, -2, "version");
+    lua_pushstring(L, r.sha256);
+    lua_setfield(L, -2, "sha256");
+    lua_pushinteger(L, r.instances);
+    lua_setfield(L, -2, "instances");
+    lua_pushinteger(L, r.modules);
+    lua_setfield(L, -2, "modules");
+    lua_pushboolean(L, r.unmapped);
+    lua_setfield(L, -2, "unmapped");
+    lua_pushnumber(L, r.seconds);
+    lua_setfield(L, -2, "seconds");
+    return 1;
+}
+
+/* file_stamp(path): a text that is another one when the file was written to or replaced; nil where there is none */
+static int core_file_stamp(lua_State *L)
+{
+    struct stat s;
+    char text[128];
+    if (stat(luaL_checkstring(L, 1), &s) != 0) return 0;
+    snprintf(text, sizeof text, "%lld.%09ld %lld %llu", (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec, (long long)s.st_size,
+             (unsigned long long)s.st_ino);
+    lua_pushstring(L, text);
+    return 1;
+}
+
+void bind_open_reload(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        { "find_plugin", core_find_plugin },
+        { "reload_plugin", core_reload_plugin },
+        { "file_stamp", core_file_stamp },
+        { NULL, NULL },
+    };
+    luaL_setfuncs(L, functions, 0);
+}
