@@ -53,8 +53,12 @@ describe("the command line", function()
         fails("run x.lua y.lua", "one argument too many")
         fails("run --device none x.lua", "no backend 'none'")
         fails("run --device ref none.lua", "none.lua")
-        local _, status = run ""
-        assert.are.equal(1, status)
+    end)
+
+    it("is a prompt without a command", function()
+        local text, status = run("--device ref < " .. write("lines", "1 + 1\n"))
+        assert.are.equal(0, status, text)
+        assert.are.equal("2\n", text)
     end)
 
     it("hands options and key=value to the script", function()
