@@ -35,8 +35,7 @@ local function compare_scripts(arguments)
   local o = { command = "compare", name = name, variants = variants, match = scripts.match(own.match),
               seeds = scripts.seeds(drift.set.seed or drift.options.seed and tostring(drift.options.seed)),
               baseline = scripts.baseline(variants, own.baseline) }
-  o.dir = scripts.folder(name)
-  scripts.remember(o.dir, "compare", arguments)
+  o.dir, o.is_new = scripts.folder("compare", name, arguments)
   scripts.compare(o)
 end
 

@@ -22,7 +22,10 @@ local function flatten_table(prefix, t, into)
     into[prefix] = t.name
     for key, value in pairs(t.params) do flatten(prefix .. "." .. key, value, into) end
     for name, child in pairs(t.children or {}) do                 -- of a network: what its own parameters do not say
-      if child.kind == "conditioning" then flatten(prefix .. "." .. name, child, into) end
+      if child.kind == "conditioning" then
+        flatten(prefix .. "." .. name, child, into)
+        into[prefix .. "." .. name .. ".channels"] = nil          -- the widths of the network's places: they follow from it
+      end
     end
     return
   end

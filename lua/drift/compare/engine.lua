@@ -17,18 +17,32 @@ function engine.read(path)
   return ok and type(value) == "table" and value or nil
 end
 
--- Everything in a folder that a failed cell left.
-function engine.clear(dir)
-  if not drift.is_folder(dir) then return end
+local function clear(dir)
   for _, list in ipairs { drift.files(dir), drift.hidden_files(dir) } do
     for _, name in ipairs(list) do
       local path = dir .. "/" .. name
       if name ~= "." and name ~= ".." then
-        if drift.is_folder(path) then engine.clear(path) end
+        if drift.is_folder(path) then clear(path) end
         os.remove(path)
       end
     end
   end
+end
+
+-- An empty folder for a process: one with what an earlier one of ours left (it has the file `mark`) loses that.
+local function fresh_folder(dir, mark)
+  if drift.exists(dir .. "/" .. mark) then
+    clear(dir)
+  elseif drift.exists(dir .. "/config.json") then
+    drift.fail("%s: there is a run that is not of this comparison; name another folder", dir)
+  end
+  drift.mkdir(dir)
+end
+
+-- Takes a folder that a comparison made for nothing away.
+function engine.remove(dir)
+  clear(dir)
+  os.remove(dir)
 end
 
 -- What is there of a cell: "done", "kept" (to be gone on with) or "new".
@@ -89,8 +103,7 @@ local function items_of(plan, o)
     elseif state == "done" then
       cell.status, cell.seconds = "done", about.seconds
     else
-      if state == "new" then engine.clear(dir) end
-      drift.mkdir(dir)
+      if state == "new" then fresh_folder(dir, "cell.json") end
       cell.status = "waiting"
       local item = o.process_of(cell, state == "kept")
       item.cell, item.label, item.log = cell, label_of(plan, cell), dir .. "/output.log"
@@ -138,8 +151,7 @@ function engine.describe(plan, o)
   local items = {}
   for i, variant in ipairs(plan.variants) do
     local dir = ("%s/%s/description"):format(plan.dir, variant.name)
-    engine.clear(dir)
-    drift.mkdir(dir)
+    fresh_folder(dir, "output.log")
     items[i] = o.process_of(variant, dir)
     items[i].dir, items[i].variant, items[i].label, items[i].quiet = dir, variant, variant.label, true
     items[i].log = dir .. "/output.log"

@@ -143,7 +143,7 @@ return function(folders)
   local name = #names <= 3 and table.concat(names, "_vs_") or ("%s_and_%d_more"):format(names[1], #names - 1)
   local match = scripts.match(own.match)
   check_match(variants, match, baseline)
-  local dir = clean(scripts.folder(name))
+  local dir = scripts.folder("compare", name, folders)
   local plan = { dir = dir, name = name, variants = variants, seeds = seeds_of(variants), baseline = baseline, cells = {},
                  described = {},
                  match = match, confidence = 0.95, question = options.question(variants[1].script),
@@ -159,6 +159,5 @@ return function(folders)
       end
     end
   end
-  drift.mkdir(dir)
   return report.finish(plan)
 end

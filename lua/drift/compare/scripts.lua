@@ -56,22 +56,19 @@ function scripts.baseline(variants, text)
     or "; there are " .. table.concat(names, ", "))
 end
 
--- Where the command's files go. With --resume its own arguments come back, where none are given.
-function scripts.folder(name)
+-- Where the command's files go, and whether that folder is made here. Its arguments are kept in it for --resume.
+function scripts.folder(command, name, arguments)
   local o = drift.options
-  if o.resume then return o.resume end
-  if o.out and drift.exists(o.out .. "/comparison.json") then
-    drift.fail("%s holds a comparison already: go on with it (--resume %s), or name another folder", o.out, o.out)
+  local dir = (o.resume or o.out or run_directory.free_folder(name)):gsub("(.)/+$", "%1")
+  if not o.resume and drift.exists(dir .. "/comparison.json") then
+    drift.fail("%s holds a comparison already: go on with it (--resume %s), or name another folder", dir, dir)
   end
-  return o.out or run_directory.free_folder(name)
-end
-
-function scripts.remember(dir, command, arguments)
-  drift.mkdir(dir)
-  local set = drift.json.array {}
+  local is_new, set = not drift.exists(dir), drift.json.array {}
   for _, key in ipairs(drift.set_order) do set[#set + 1] = { key, drift.set[key] } end
+  drift.mkdir(dir)
   drift.write_file(dir .. "/arguments.json", drift.json.encode({ command = command, arguments = drift.json.array(arguments),
-    set = set, baseline = drift.options[command].baseline, match = drift.options[command].match }, { indent = 2 }) .. "\n")
+    set = set, baseline = o[command].baseline, match = o[command].match }, { indent = 2 }) .. "\n")
+  return dir, is_new
 end
 
 -- drift compare --resume DIR, drift sweep --resume DIR: arguments, key=value and options as they were.
@@ -123,14 +120,6 @@ local function check_before(plan, jobs)
   engine.check_match(plan)
 end
 
--- A folder that was made for nothing goes again.
-local function give_up(plan, message)
-  if not drift.options.resume then
-    engine.clear(plan.dir)
-    os.remove(plan.dir)
-  end
-  error(message, 0)
-end
 
 function scripts.compare(o)
   local own = drift.options[o.command]
@@ -139,7 +128,10 @@ function scripts.compare(o)
   plan.made = { drift = drift.version, device = drift.options.device, started = os.date "!%Y-%m-%dT%H:%M:%SZ",
                 threads = engine.threads(plan.dir, jobs), jobs = jobs }
   local fine, message = pcall(check_before, plan, jobs)
-  if not fine then give_up(plan, message) end
+  if not fine then
+    if o.is_new then engine.remove(plan.dir) end                  -- a folder that was made for nothing goes again
+    error(message, 0)
+  end
   engine.run(plan, { jobs = jobs, process_of = function(cell, resumed)
     return process(plan, "script", cell.is, cell.seed, { resumed and "--resume" or "--out", ("%s/%s"):format(plan.dir, cell.dir) })
   end })
