@@ -74,7 +74,7 @@ local function variant_of(plan, variant, done)
     params = described.params or first(cells, done, seeds, function(r) return r.params end),
     flops_per_image = described.flops_per_image or first(cells, done, seeds, function(r) return r.flops_per_image end),
     plan_bytes = described.plan_bytes or first(cells, done, seeds, function(r) return r.plan_bytes end),
-    images_per_second = rates.mean and { mean = rates.mean, low = rates.low, high = rates.high } or nil,
+    images_per_second = rates.mean and { mean = rates.mean, low = rates.low and math.max(0, rates.low), high = rates.high } or nil,
     peak_bytes = largest(all_of(cells, done, seeds, function(r) return r.train.peak_bytes end)),
     config = described.config or first(cells, done, seeds, function(r) return r.config end) or {},
     tree = drift.json.array(described.tree or {}),
