@@ -1,6 +1,6 @@
 -- comparison_folder.lua: a comparison's folder as drift.compare leaves it, made up, for the tests of its report:
 --   comparison_folder(dir, { variants = 3, seeds = 3, steps = 400, hostile = true, failed = true, samples = true,
---                            trajectories = true, noise_levels = true, cost_quality = true, statistics = true })
+--     trajectories = true, noise_levels = true, cost_quality = true, statistics = true, pictures = 20, channels = 1 })
 -- Losses fall as losses do, pictures are blobs that differ a little from variant to variant, values are where one would
 -- expect them. Variant 3 is called `<b>&"'` if hostile; its last seed failed, and one value of variant 2 is no number.
 local drift = require "drift"
@@ -52,7 +52,10 @@ end
 local function pictures(dir, i, seed, o)
   if o.samples then
     local images, labels = {}, {}
-    for k = 1, o.pictures do images[k], labels[k] = blob(k, i, seed, 0), (k - 1) % 10 end
+    for k = 1, o.pictures do
+      images[k], labels[k] = blob(k, i, seed, 0), (k - 1) % 10
+      for c = 2, o.channels do images[k][c] = blob(k + c, i, seed, 0)[1] end
+    end
     drift.save_tensors(dir .. "/samples.safetensors", { images = drift.tensor(images), labels = drift.tensor(labels, "i32") })
   end
   if o.trajectories then
@@ -168,7 +171,7 @@ end
 
 return function(dir, options)
   local o = { variants = 3, seeds = 3, steps = 400, hostile = true, failed = true, samples = true, trajectories = true,
-              noise_levels = true, cost_quality = true, statistics = true, pictures = 20 }
+              noise_levels = true, cost_quality = true, statistics = true, pictures = 20, channels = 1 }
   for key, value in pairs(options or {}) do o[key] = value end
   math.randomseed(20, 6)
   local seeds, names, variants, metrics = {}, {}, {}, {}

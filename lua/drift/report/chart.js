@@ -76,7 +76,8 @@ function axes(spec, x, y, box) {
     parts.push(drawn("line", { class: "axis", x1: at, x2: at, y1: box.bottom, y2: box.bottom + 4 }));
     if (at - half < free) continue; // its label would touch the one before
     free = at + half + 8;
-    parts.push(drawn("text", { class: "tick", x: at, y: box.bottom + 18, "text-anchor": "middle" }, short(tick)));
+    const over = at + half > box.right + 12;
+    parts.push(drawn("text", { class: "tick", x: over ? box.right + 12 : at, y: box.bottom + 18, "text-anchor": over ? "end" : "middle" }, short(tick)));
   }
   parts.push(drawn("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }),
     drawn("text", { class: "label", x: box.right, y: box.bottom + 36, "text-anchor": "end" }, spec.xLabel),
@@ -188,7 +189,7 @@ function chart(spec, width) {
   const head = element("p", { class: "readout", "aria-live": "polite" }), readout = [], bottom = height - 44;
   const names = legend(spec, readout);
   const y = makeScale(ys, spec.logY, bottom, 26, Math.round(height / 60), 0.03);
-  const longest = y ? Math.max(...y.ticks.map((t) => short(t).length), 1) : 1, left = Math.max(34, 14 + 7.2 * longest), right = width - 10;
+  const longest = y ? Math.max(...y.ticks.map((t) => short(t).length), 1) : 1, left = Math.max(34, 14 + 7.2 * longest), right = width - 13;
   const x = makeScale(xs, spec.logX, left, right, Math.round(width / 90), spec.bars ? 0.03 : 0);
   if (!x || !y) {
     const why = spec.series.length === 0 || shown.length > 0 ? spec.empty : "All series are switched off: choose some below.";

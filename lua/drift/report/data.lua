@@ -29,7 +29,7 @@ local function part(problems, path, read, ...)
   if not core.exists(path) then return nil end
   local ok, value = pcall(read, path, ...)
   if ok then return value end
-  problems[#problems + 1] = tostring(value)
+  problems[#problems + 1] = tostring(value):gsub("^.-%.lua:%d+: ", "")   -- the file matters, not the script's line
 end
 
 local function metrics_of(path) return read_metrics((path:gsub("/metrics%.jsonl$", ""))) end

@@ -12,8 +12,9 @@ function watch() {
     busy = true;
     try {
       const answer = await fetch("data.json", { cache: "no-store" });
-      if (!answer.ok) throw new Error(`the server says ${answer.status}`);
       const text = await answer.text();
+      if (answer.status === 503) throw new Error(JSON.parse(text).waiting || "no news yet");
+      if (!answer.ok) throw new Error(`the server says ${answer.status}`);
       if (text !== last && !held) {
         const data = JSON.parse(text);
         drawPage(data);

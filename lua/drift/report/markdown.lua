@@ -123,6 +123,7 @@ return function(data)
     out[#out + 1] = ("Paired differences, seed by seed, with %s %% intervals:\n"):format(number.full(100 * data.confidence))
     out[#out + 1] = table_text(data.tables.differences)
   end
+  if #data.tables.costs.columns > 1 then section(out, "Cost", table_text(data.tables.costs)) end
   section(out, "Every seed", table_text(data.tables.seeds))
   local differs = what_differs(data)
   if differs then section(out, "What differs", table.unpack(differs)) end

@@ -29,8 +29,9 @@ function resultsSection(data) {
     caption("Table", `${over}. Arrows say which way is better.`), table("results-table", t.results, "Results"),
     differences.length ? [
       caption("Table", `Paired differences from ${data.variants[data.baseline].label}: the same seed on both sides, with ${percent(data)} intervals; zero is the vertical line.`),
-      table("differences-table", t.differences, "Paired differences", { title: "interval", cell: (row) => forest(row, range(row)) }),
+      table("differences-table", t.differences, "Paired differences", { grouped: true, extra: { at: 3, title: "interval", cell: (row) => forest(row, range(row)) } }),
     ] : data.variants.length > 1 ? element("p", { class: "missing" }, "There are no paired differences: no seed is done in two variants yet.") : null,
     list(data.metrics).length === 0 ? element("p", { class: "missing" }, "No metric has been measured yet.") : null,
-    foldable("seeds", "Every seed", table("seeds-table", t.seeds, "Every seed")));
+    list(t.costs.columns).length > 1 ? [caption("Table", "What the variants cost."), table("costs-table", t.costs, "Costs")] : null,
+    foldable("seeds", "Every seed", table("seeds-table", t.seeds, "Every seed", { grouped: true })));
 }

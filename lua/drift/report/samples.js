@@ -54,11 +54,13 @@ function outline(canvas, sprite, number) {
   return element("span", { class: "picked", style: `left:${(100 * column) / sprite.columns}%;top:${(100 * row) / rows}%;width:${100 / sprite.columns}%;height:${100 / rows}%` });
 }
 
+function sampleWidth(sprite) { return shownWidth(sprite.width, 28) * sprite.columns + sprite.columns - 1; }
+
 async function sampleFigure(data, sprite, against, gain) {
   const shown = await shownPixels(sprite, against, gain), picked = chosen("samples-picked", null);
   const difference = against && against !== sprite && !shown.unlike;
   const what = difference ? `differences of ${data.variants[sprite.variant].label} from ${data.variants[against.variant].label}` : `samples of ${data.variants[sprite.variant].label}`;
-  const canvas = element("canvas", { class: "pictures", id: `samples-${sprite.variant}`, role: "img", tabindex: 0, "aria-label": `${sprite.n} ${what}, seed ${sprite.seed}` });
+  const canvas = element("canvas", { class: "pictures pixels", id: `samples-${sprite.variant}`, style: `width:${sampleWidth(sprite)}px`, role: "img", tabindex: 0, "aria-label": `${sprite.n} ${what}, seed ${sprite.seed}` });
   lay(canvas, shown.pixels, sprite, upTo(sprite.n), sprite.columns);
   samplePicker(canvas, sprite);
   return element("figure", { class: "sample" }, sampleCaption(data, sprite, difference ? shown : null),
@@ -93,7 +95,7 @@ function samplesPart(data, samples) {
     Promise.all([Promise.all(shown.map((s) => sampleFigure(data, s, against, gain))), pickedRow(data, shown, against, gain)]).then(([figures, row]) => {
       if (asked !== samplesAsked) return;
       const focus = document.activeElement && host.contains(document.activeElement) ? document.activeElement.id : "";
-      arrived(host, asked, element("div", { class: "samples" }, figures), row);
+      arrived(host, asked, element("div", { class: "samples", style: `--sample:${Math.max(310, ...shown.map((s) => sampleWidth(s) + 4))}px` }, figures), row);
       if (focus && document.getElementById(focus)) document.getElementById(focus).focus({ preventScroll: true });
     }).catch((e) => host.replaceChildren(element("p", { class: "missing" }, e.message)));
     return [...host.childNodes];

@@ -59,4 +59,7 @@ function lay(canvas, pixels, sprite, numbers, columns) {
   });
 }
 
+// How wide pictures are shown: small ones two or three times as large, so that one sees them; pixels stay sharp then.
+function shownWidth(width, least) { return width * Math.max(1, Math.ceil(least / width)); }
+
 function upTo(n) { return Array.from({ length: n }, (_, k) => k); }

@@ -9,27 +9,32 @@ function caption(kind, ...text) {
 
 function cellContent(cell) {
   const text = element("span", cell.value !== undefined ? { class: "number", "data-value": cell.value } : {}, cell.text);
-  return [
-    cell.variant !== undefined ? variantSwatch(cell.variant) : null, text,
-    cell.interval ? element("span", { class: "interval" }, cell.interval) : null,
-    cell.n ? element("span", { class: "interval" }, cell.n) : null,
-  ];
+  if (cell.variant !== undefined) return element("span", { class: "variant" }, variantSwatch(cell.variant), text);
+  return [text, cell.interval ? element("span", { class: "interval" }, cell.interval) : null, cell.n ? element("span", { class: "interval" }, cell.n) : null];
 }
 
 function classOf(column, cell) {
   return [column.left ? "left" : "", cell.same ? "same" : "", cell.outcome ? "outcome-" + cell.outcome.split(" ")[0] : ""].join(" ").trim();
 }
 
-// extra: { title, cell(row, index) }: a column of the page's own
-function table(name, t, label, extra) {
+// A row's first cell, once for all rows below each other that begin with the same text
+function rowHead(rows, r, grouped) {
+  const text = (k) => rows[k] && rows[k][0].text;
+  if (grouped && text(r - 1) === text(r)) return null;
+  let span = 1;
+  while (grouped && text(r + span) === text(r)) span++;
+  return element("th", { scope: span > 1 ? "rowgroup" : "row", rowspan: span > 1 ? span : null, class: "left" }, cellContent(rows[r][0]));
+}
+
+// extra: { at, title, cell(row) }: a column of the page's own, before column `at`; grouped: see rowHead
+function table(name, t, label, { extra, grouped } = {}) {
   const columns = list(t.columns), rows = list(t.rows);
   const head = columns.map((c) => element("th", { scope: "col", class: c.left ? "left" : "" }, c.title, c.note ? element("span", { class: "note" }, c.note) : null));
-  if (extra) head.splice(3, 0, element("th", { scope: "col", class: "left" }, extra.title));
+  if (extra) head.splice(extra.at, 0, element("th", { scope: "col", class: "left" }, extra.title));
   const body = rows.map((row, r) => {
-    const cells = list(row).map((cell, k) => k === 0 ? element("th", { scope: "row", class: "left" }, cellContent(cell))
-      : element("td", { class: classOf(columns[k], cell) }, cellContent(cell)));
-    if (extra) cells.splice(3, 0, element("td", { class: "left" }, extra.cell(row, r)));
-    return element("tr", {}, cells);
+    const cells = row.map((cell, k) => k === 0 ? rowHead(rows, r, grouped) : element("td", { class: classOf(columns[k], cell) }, cellContent(cell)));
+    if (extra) cells.splice(extra.at, 0, element("td", { class: "left" }, extra.cell(row)));
+    return element("tr", { class: cells[0] ? "" : "same-group" }, cells);
   });
   return element("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": label },
     element("table", { id: name }, element("thead", {}, element("tr", {}, head)), element("tbody", {}, body)));

@@ -1,9 +1,9 @@
 -- tables.lua: the report's tables, as text, so that the page and Markdown show the same.
---   tables(comparison) -> { results =, differences =, seeds =, config = }, each
+--   tables(comparison) -> { results =, costs =, differences =, seeds =, config = }, each
 --     { columns = { { title =, note =, left = bool }, ... }, rows = { { cells... }, ... } }
--- A cell: { text =, interval = "[low, high]" or nil, value = full digits or nil, variant = index from 0 or nil;
+-- A cell: { text =, interval = "[low, high]" or nil, n = a remark or nil, value = full digits or nil, variant = index from 0 or nil;
 -- low, high: a difference's interval as numbers }.
--- results: a row for each variant. differences: paired ones from the baseline, a row for each metric and variant.
+-- results: metrics, a row for each variant; costs: parameters, FLOPs, speed and memory alike. differences: paired ones from the baseline, a row for each metric and variant.
 -- seeds: every cell's value of every metric. config: the keys in which variants differ.
 local core = require "drift.core"
 local number = require "drift.report.number"
@@ -73,18 +73,27 @@ local function costs_there(c)
 end
 
 local function results(c)
-  local columns, rows, costs = core.json.array { { title = "variant", left = true } }, core.json.array {}, costs_there(c)
-  for _, q in ipairs(costs) do columns[#columns + 1] = { title = q.name, note = q.note } end
+  local columns, rows = core.json.array { { title = "variant", left = true } }, core.json.array {}
   for _, m in ipairs(c.metrics) do columns[#columns + 1] = { title = title_of(m), metric = m.name } end
   for i, v in ipairs(c.variants) do
     local row = core.json.array { label_cell(v, i) }
-    for _, q in ipairs(costs) do row[#row + 1] = cost_cell(v, q) end
-    for _, m in ipairs(c.metrics) do
+    for k, m in ipairs(c.metrics) do
       local s = m.summary[i] or {}
       local cell = cell_of(s.mean, m.decimals, s.low, s.high)
       if s.n and s.n ~= #c.seeds then cell.n = ("%d of %d seeds"):format(s.n, #c.seeds) end
-      row[#row + 1] = cell
+      row[k + 1] = cell
     end
+    rows[i] = row
+  end
+  return { columns = columns, rows = rows }
+end
+
+local function costs(c)
+  local columns, rows, there = core.json.array { { title = "variant", left = true } }, core.json.array {}, costs_there(c)
+  for k, q in ipairs(there) do columns[k + 1] = { title = q.name, note = q.note } end
+  for i, v in ipairs(c.variants) do
+    local row = core.json.array { label_cell(v, i) }
+    for k, q in ipairs(there) do row[k + 1] = cost_cell(v, q) end
     rows[i] = row
   end
   return { columns = columns, rows = rows }
@@ -102,16 +111,14 @@ local function outcome(metric, p)
 end
 
 local function needed(p)
-  if p.decided or not finite(p.difference) then return "" end
-  if not finite(p.seeds_needed) then return "not to be said" end
-  return ("about %s seeds would settle it"):format(number.count(p.seeds_needed))
+  if p.decided or not finite(p.seeds_needed) then return nil end
+  return ("%s seeds would settle it"):format(number.count(p.seeds_needed))
 end
 
 local function differences(c)
   local columns = core.json.array {
     { title = "metric", left = true }, { title = "variant", left = true }, { title = "difference", note = "from " .. c.variants[c.baseline].label },
-    { title = "pairs" }, { title = "outcome", left = true }, { title = "what would settle it", left = true },
-    { title = "variance removed", note = "by pairing" } }
+    { title = "pairs" }, { title = "outcome", left = true }, { title = "variance removed", note = "by pairing" } }
   local rows = core.json.array {}
   for _, m in ipairs(c.metrics) do
     for i, v in ipairs(c.variants) do
@@ -121,7 +128,8 @@ local function differences(c)
         difference.low, difference.high = p.low, p.high
         local removed = finite(p.variance_removed) and number.fixed(100 * p.variance_removed, 0) .. " %" or number.none
         rows[#rows + 1] = core.json.array { { text = title_of(m) }, label_cell(v, i), difference,
-          { text = number.count(p.n) }, { text = outcome(m, p), outcome = outcome(m, p) }, { text = needed(p) }, { text = removed } }
+          { text = number.count(p.n) }, { text = outcome(m, p), outcome = outcome(m, p), n = needed(p) },
+          { text = removed } }
       end
     end
   end
@@ -169,4 +177,4 @@ local function config(c)
   return { columns = columns, rows = rows }
 end
 
-return function(c) return { results = results(c), differences = differences(c), seeds = seeds(c), config = config(c) } end
+return function(c) return { results = results(c), costs = costs(c), differences = differences(c), seeds = seeds(c), config = config(c) } end

@@ -8,7 +8,7 @@ function stopPlaying() {
 
 async function trajectoryFigure(data, sprite, frame) {
   const at = Math.min(frame, sprite.frames - 1), pixels = await decode(sprite.uri), t = list(sprite.t)[at];
-  const canvas = element("canvas", { class: "pictures", id: `trajectory-${sprite.variant}`, role: "img", "aria-label": `${data.variants[sprite.variant].label} at frame ${at + 1} of ${sprite.frames}` });
+  const canvas = element("canvas", { class: "pictures pixels", id: `trajectory-${sprite.variant}`, style: `width:${shownWidth(sprite.width, 56) * sprite.n}px`, role: "img", "aria-label": `${data.variants[sprite.variant].label} at frame ${at + 1} of ${sprite.frames}` });
   lay(canvas, pixels, sprite, upTo(sprite.n).map((k) => at * sprite.n + k), sprite.n);
   return element("figure", { class: "sample" }, element("figcaption", {}, variantSwatch(sprite.variant), data.variants[sprite.variant].label,
     element("span", { class: "interval" }, isNumber(t) ? ` t = ${short(Number(t.toPrecision(3)))}` : "")), element("div", { class: "frame" }, canvas));
