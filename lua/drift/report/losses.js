@@ -46,6 +46,7 @@ function lossesSection(data) {
       controls(slider("losses-smooth", "smoothing", 0, 10, 1, start, averaged, () => redraw("losses-chart")),
         checkbox("losses-log-x", `logarithmic ${unit}s`, false, "losses-chart"), checkbox("losses-log-y", "logarithmic loss", true, "losses-chart")),
       draw(),
-      caption("Figure", `Training loss. Lines are means over seeds, bands reach from the least to the greatest seed; thin lines are runs that failed (\u00d7) or go on.`,
-        losses.every > 1 ? ` Each point is the mean of ${losses.every} ${unit}s.` : "")));
+      caption("Figure", "Training loss. ", list(data.seeds).length > 1 ? "Lines are means over seeds, bands reach from the least to the greatest seed. " : "",
+        list(losses.curves).some((c) => c.status !== "done") ? "Thin lines are runs that failed (\u00d7) or go on. " : "",
+        losses.every > 1 ? `Each point is the mean of ${losses.every} ${unit}s.` : "")));
 }

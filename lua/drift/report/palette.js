@@ -7,6 +7,9 @@ const MARKERS = ["circle", "square", "triangle", "diamond", "down", "cross"];
 function colourOf(index) { return `var(--series-${index % COLOURS})`; }
 function dashOf(index) { return DASHES[index % DASHES.length]; }
 
+// Where markers tell samplers apart: hollow for variants from the second round of colours on
+function markOf(sampler, variant) { return (sampler % MARKERS.length) + MARKERS.length * Math.floor(variant / COLOURS); }
+
 // A marker of radius r at (x, y)
 function marker(index, x, y, r, colour) {
   const at = (...points) => points.map(([dx, dy], k) => `${k ? "L" : "M"}${(x + dx * r).toFixed(2)} ${(y + dy * r).toFixed(2)}`).join("") + "Z";

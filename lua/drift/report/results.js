@@ -2,10 +2,10 @@
 function forest(row, range) {
   const cell = row[2];
   if (!isNumber(cell.low) || !isNumber(cell.high)) return null;
-  const place = (v) => 4 + ((v + range) / (2 * range)) * 132, middle = (place(cell.low) + place(cell.high)) / 2;
+  const place = (v) => 4 + ((v + range) / (2 * range)) * 112, middle = (place(cell.low) + place(cell.high)) / 2;
   const at = cell.value === undefined ? middle : place(Number(cell.value));
-  return drawn("svg", { class: "forest", width: 140, height: 16, viewBox: "0 0 140 16", role: "img", "aria-label": `interval ${cell.interval}, zero in the middle` },
-    drawn("line", { class: "zero", x1: 70, x2: 70, y1: 0, y2: 16 }),
+  return drawn("svg", { class: "forest", width: 120, height: 16, viewBox: "0 0 120 16", role: "img", "aria-label": `interval ${cell.interval}, zero in the middle` },
+    drawn("line", { class: "zero", x1: 60, x2: 60, y1: 0, y2: 16 }),
     drawn("line", { class: "span", x1: place(cell.low), x2: place(cell.high), y1: 8, y2: 8 }),
     drawn("circle", { cx: at, cy: 8, r: 3 }));
 }

@@ -118,7 +118,7 @@ end
 local function differences(c)
   local columns = core.json.array {
     { title = "metric", left = true }, { title = "variant", left = true }, { title = "difference", note = "from " .. c.variants[c.baseline].label },
-    { title = "pairs" }, { title = "outcome", left = true }, { title = "variance removed", note = "by pairing" } }
+    { title = "pairs" }, { title = "outcome", left = true }, { title = "variance", note = "removed by pairing" } }
   local rows = core.json.array {}
   for _, m in ipairs(c.metrics) do
     for i, v in ipairs(c.variants) do

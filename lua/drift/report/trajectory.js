@@ -20,7 +20,8 @@ function trajectoryPart(data, trajectories, start) {
     if (shown.length === 0) return element("p", { class: "missing" }, "No variant that is switched on has a trajectory of this seed.");
     Promise.all(shown.map((s) => trajectoryFigure(data, s, frame))).then((figures) => {
       if (asked !== trajectoryAsked) return;
-      arrived(host, asked, element("div", { class: "trajectories" }, figures));
+      const width = Math.max(...shown.map((s) => shownWidth(s.width, 56) * s.n + 4), 200);
+      arrived(host, asked, element("div", { class: "trajectories", style: `--sample:${width}px` }, figures));
     }).catch((e) => host.replaceChildren(element("p", { class: "missing" }, e.message)));
     return [...host.childNodes];
   });
