@@ -271,15 +271,22 @@ describe("drift.report", function()
     assert.equal("One variant: nothing is compared.", data_of("least").verdict[1])
   end)
 
-  it("reads no file outside of the folder, and says why it cannot make a report", function()
+  it("finds cells elsewhere, as of runs that were there before they were compared", function()
     local value = drift.json.decode(drift.read_file "whole/comparison.json")
-    value.variants[1].cells[1].dir = "../whole/variant_1/seed_1"
-    value.variants[1].cells[2].dir = "/etc"
-    drift.mkdir "outside"
-    drift.write_file("outside/comparison.json", drift.json.encode(value))
-    local outside = data_of "outside"
-    assert.truthy(table.concat(outside.problems, "\n"):find("the cell of seed 1 has no folder below outside", 1, true))
-    assert.truthy(table.concat(outside.problems, "\n"):find("the cell of seed 2 has no folder below outside", 1, true))
+    for _, v in ipairs(value.variants) do
+      for _, cell in ipairs(v.cells) do cell.dir = "../../whole/" .. cell.dir end
+    end
+    value.variants[1].cells[1].dir = drift.home .. "/nowhere"
+    value.variants[1].cells[2].status = "waiting"
+    drift.mkdir "of/elsewhere"
+    drift.write_file("of/elsewhere/comparison.json", drift.json.encode(value))
+    local elsewhere = data_of "of/elsewhere"
+    assert.same({ 0, #data.losses.curves - 1, #data.samples - 1, false },
+      { #elsewhere.problems, #elsewhere.losses.curves, #elsewhere.samples, elsewhere.done })
+    assert.is_true(data.done)
+  end)
+
+  it("says why it cannot make a report", function()
     assert.error_matches(function() drift.report "nowhere" end, "there is no folder nowhere")
     drift.mkdir "empty"
     assert.error_matches(function() drift.report "empty" end, "neither comparison.json nor config.json")

@@ -5,7 +5,7 @@
 -- Variants are numbered from 0, as the page's JavaScript counts. cache: a table kept between calls, for a page that is
 -- asked for again and again: pictures of cells that are done are taken from it.
 --
--- The table: format, name, title, question, verdict (sentences), seeds, baseline, confidence, done (no cell is running),
+-- The table: format, name, title, question, verdict (sentences), seeds, baseline, confidence, done (no cell waits or runs),
 --   variants { { name, label } }, tables (see tables.lua), trees { { variant, lines } }, losses (losses.lua), noise_levels,
 --   cost_quality (over_seeds.lua), samples, trajectories (pictures.lua, with variant and seed), metrics { { name, better,
 --   decimals } }, cells { { variant, seed, status, error } }, made { { name, text } }, problems { text }
@@ -34,13 +34,10 @@ end
 
 local function metrics_of(path) return read_metrics((path:gsub("/metrics%.jsonl$", ""))) end
 
--- A cell's folder: no path leads out of the comparison's.
-local function folder_of(dir, cell, problems)
-  if not cell.dir or cell.dir:find "^/" or ("/" .. cell.dir .. "/"):find("/../", 1, true) then
-    problems[#problems + 1] = ("the cell of seed %s has no folder below %s"):format(tostring(cell.seed), dir)
-    return nil
-  end
-  return cell.dir == "." and dir or dir .. "/" .. cell.dir
+-- A cell's folder: below the comparison's, or, where runs that were there before are compared, anywhere.
+local function folder_of(dir, cell)
+  if not cell.dir or cell.dir == "." then return cell.dir and dir end
+  return cell.dir:find "^/" and cell.dir or dir .. "/" .. cell.dir
 end
 
 local function cells_of(dir, c, problems)
@@ -48,7 +45,7 @@ local function cells_of(dir, c, problems)
   for i, v in ipairs(c.variants) do
     for k = 1, #c.seeds do
       local cell = v.cells[k]
-      local folder = cell and folder_of(dir, cell, problems)
+      local folder = cell and folder_of(dir, cell)
       if folder then
         local done = cell.status ~= "failed"
         cells[#cells + 1] = {
@@ -143,12 +140,14 @@ local function made_of(dir, c)
   return rows
 end
 
+local ENDED <const> = { done = true, failed = true }
+
 local function state_of(c)
   local list, done = core.json.array {}, true
   for i, v in ipairs(c.variants) do
     for k = 1, #c.seeds do
       local cell = v.cells[k]
-      done = done and cell ~= nil and cell.status ~= "running"
+      done = done and cell ~= nil and ENDED[cell.status] == true
       if cell then list[#list + 1] = { variant = i - 1, seed = cell.seed, status = cell.status, error = cell.error } end
     end
   end

@@ -2,7 +2,7 @@
 function header(data) {
   const cells = list(data.cells), count = (status) => cells.filter((c) => c.status === status).length;
   const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
-  const state = [plural(data.variants.length, "variant"), plural(list(data.seeds).length, "seed"), count("failed") ? `${count("failed")} of ${cells.length} cells failed` : "", count("running") ? `${count("running")} running` : ""].filter(Boolean).join(", ");
+  const state = [plural(data.variants.length, "variant"), plural(list(data.seeds).length, "seed"), count("failed") ? `${count("failed")} of ${cells.length} cells failed` : "", count("running") ? `${count("running")} running` : "", count("waiting") ? `${count("waiting")} waiting` : ""].filter(Boolean).join(", ");
   return element("header", {},
     element("div", { class: "top" }, element("p", { class: "name" }, data.name), element("p", { id: "live", class: "live", "aria-live": "polite" }), themeButton()),
     element("h1", {}, data.title), data.question ? element("p", { class: "question" }, data.question) : null,
