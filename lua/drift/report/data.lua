@@ -32,7 +32,7 @@ local function part(problems, path, read, ...)
   problems[#problems + 1] = tostring(value):gsub("^.-%.lua:%d+: ", "")   -- the file matters, not the script's line
 end
 
-local function metrics_of(path) return read_metrics((path:gsub("/metrics%.jsonl$", ""))) end
+local function metrics_of(path) return read_metrics((path:gsub("/metrics%.jsonl$", "")), { unfinished = true }) end
 
 -- A cell's folder: below the comparison's, or, where runs that were there before are compared, anywhere.
 local function folder_of(dir, cell)

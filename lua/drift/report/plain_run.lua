@@ -21,7 +21,7 @@ local function field(t, ...)
   return t
 end
 
-local function records_of(dir) return core.exists(dir .. "/metrics.jsonl") and read_metrics(dir) or {} end
+local function records_of(dir) return core.exists(dir .. "/metrics.jsonl") and read_metrics(dir, { unfinished = true }) or {} end
 
 -- The last epoch's mean loss; images per second of all epochs.
 local function from_records(records, batch)

@@ -21,6 +21,13 @@ function methods:waiting()
   return ("no run has begun in %s yet"):format(self.dir)
 end
 
+local function with(problems, problem)
+  local list = core.json.array {}
+  for i, text in ipairs(problems or {}) do list[i] = text end
+  list[#list + 1] = problem and ("as it was before: " .. problem) or nil
+  return list
+end
+
 -- Makes the report again where files have changed. Cheap where they have not.
 function methods:refresh()
   local now = core.clock()
@@ -31,13 +38,11 @@ function methods:refresh()
   if stamp == self.stamp then return end
   self.stamp = stamp
   local good, data = pcall(self.report_data, self.dir, { cache = self.cache })
-  if good then
-    self.data, self.problem = data, nil
-  else
-    self.problem = tostring(data)
-  end
+  if good then self.data, self.problems = data, data.problems end
+  self.problem = not good and tostring(data) or nil
   if self.data then
     self.data.live = { folder = self.dir, changed = os.time(), problem = self.problem }
+    self.data.problems = with(self.problems, self.problem)
     self.json, self.page = core.json.encode(self.data), nil
     self.etag = ('"%s"'):format(core.sha256(self.json):sub(1, 32))
   end
