@@ -24,4 +24,30 @@ drift.train { run = run, data = drift.dataset.mnist {}, model = net, optim = dri
   end }
 run:finish()
 END
+cat >compare.lua <<'END'
+local drift = require "drift"
+local run = drift.experiment { epochs = 2, batch = 100 }
+local function unet(class) return drift.models.cs180_unet { hidden = 2, time = "add", class = class } end
+drift.compare { name = "tiny", baseline = "add", seeds = { 1 }, variants = { add = unet "add", scale = unet "scale" },
+  train = { data = drift.dataset.mnist {}, process = drift.process.flow_matching {}, optim = drift.optim.adam {}, after_epoch = function() drift.sleep(1.2) end } }
+END
+cat >cells.lua <<'END'
+local drift = require "drift"
+local view, list = require "drift.dashboard.cells".new(), {}
+for i = 1, 20 do
+  list[i] = { label = ("variant 網 %d, seed 1"):format(i), folder = "cell_" .. i, since = drift.clock() }
+  drift.mkdir(list[i].folder)
+  if i > 1 then
+    drift.write_file(list[i].folder .. "/config.json", '{"training": {"epochs": 2, "batch": 10}, "data": {"images": 100}}')
+    drift.write_file(list[i].folder .. "/metrics.jsonl", '{"step": 10, "epoch": 1, "loss": 0.25}\n{"step": 11, "lo')
+  end
+end
+for i = 1, 3 do
+  view:draw(list, "2 of 30 done")
+  if i == 1 then drift.note "above" end
+  drift.sleep(0.6)
+end
+view:leave()
+print "below"
+END
 exec python3 "$DRIFT_HOME/tests/shell/dashboard_terminal.py"

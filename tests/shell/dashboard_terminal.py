@@ -94,7 +94,7 @@ def resize(fd, columns, rows):
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
-def run(*arguments, columns=80, rows=30, env=None, look=None, status=0):
+def run(*arguments, script="train.lua", columns=80, rows=30, env=None, look=None, status=0):
     """Runs it on a terminal. look(screen, process, fd, seconds) is called after each piece of output."""
     master, slave = pty.openpty()
     resize(master, columns, rows)
@@ -108,7 +108,7 @@ def run(*arguments, columns=80, rows=30, env=None, look=None, status=0):
     def controlling():
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    process = subprocess.Popen([DRIFT, "run", "train.lua", "--threads", "1", "--no-plan", *arguments], stdin=slave, stdout=slave,
+    process = subprocess.Popen([DRIFT, "run", script, "--threads", "1", "--no-plan", *arguments], stdin=slave, stdout=slave,
                                stderr=slave, env=environment, preexec_fn=controlling)
     decoder, began = codecs.getincrementaldecoder("utf-8")(), time.time()
     while True:
@@ -229,6 +229,34 @@ def interrupted():
     check(boards(text) == 1, f"{boards(text)} boards are left:\n{text}")
 
 
+def cells():
+    """A comparison: a line for each training that runs, in a process of its own; what they say scrolls above."""
+    seen = []
+
+    def look(screen, process, fd, seconds):
+        seen.append((len(re.findall(r"^(?:add|scale), seed 1.* +\d+%  loss \d\.\d+", screen.text(), re.M)), screen.text()))
+    screen = run("--out", "compared", "--jobs", "2", script="compare.lua", rows=24, look=look)
+    whole(screen)
+    most, text = max(seen)
+    check(most == 2, f"{most} lines of cells:\n{seen[len(seen) // 2][1]}")
+    check(re.search(r"^\d of 2 done$", text, re.M), "how many are done is not said:\n" + text)
+    check(re.search(r"epoch \d/2  [█░]{10,}", text), "no bar:\n" + text)
+    check("██" not in screen.text() and not re.search(r"^\d of 2 done$", screen.text(), re.M), "lines are left:\n" + screen.text())
+    check(re.search(r"^\[add, seed 1\] epoch 1/2: mean loss \d\.\d+, \d+ s$", screen.text(), re.M),
+          "what a cell says is torn:\n" + screen.text())
+
+
+def many_cells():
+    """More of them than a small terminal has lines, one of which has not begun."""
+    seen = []
+    screen = run(script="cells.lua", columns=40, rows=10, look=lambda s, *_: seen.append(s.text()))
+    whole(screen)
+    text = max(seen, key=len)
+    check(re.search(r"^variant 網 \d+, seed 1? +50%  loss 0\.2500$", text, re.M), text)
+    check(re.search(r"^variant 網 1, seed 1 +begins  \d+s$", text, re.M) and "2 of 30 done" in text, text)
+    check(screen.text().strip() == "above\nbelow", screen.text())
+
+
 def failed():
     screen = run("--out", "failed", "fail_at=10", status=1)
     text = screen.text()
@@ -236,7 +264,7 @@ def failed():
     check(boards(text) == 1 and BRAILLE.search(text), "what was drawn is gone:\n" + text)
 
 
-tests = (wide, narrow, notes, resized, plain, colourless, interrupted, failed)
+tests = (wide, narrow, notes, resized, plain, colourless, interrupted, failed, cells, many_cells)
 problems = []
 
 

@@ -5,6 +5,7 @@
 -- already (--resume), those that are done are kept, those that were killed go on from their checkpoints, and those that
 -- failed begin anew. At Ctrl-C the cells that run save what they have, and we end, saying how to go on.
 local drift = require "drift"
+local cells = require "drift.dashboard.cells"
 local folder = require "drift.compare.folder"
 local processes = require "drift.compare.processes"
 local budget = require "drift.compare.budget"
@@ -205,7 +206,7 @@ function engine.run(plan, o)
   if #items < #plan.cells then drift.note("%s: %s", plan.dir, progress_text(plan)) end
   folder.write(plan)
   local stopped = processes.run(items, {
-    jobs = o.jobs,
+    jobs = o.jobs, view = cells.new(), summary = function() return progress_text(plan) end,
     on_start = function(item)
       item.cell.status = "running"
       save_status(plan, item.cell)                                -- first: where we are killed, this is what is found

@@ -1,5 +1,6 @@
 -- processes.lua: programs that run beside one another, each with a log, of which new lines are shown as they come.
 --   local stopped = processes.run(list, { jobs = 1, on_start = function(item) end, on_end = function(item, ended) end })
+--     view = a drift.dashboard.cells, or nil;  summary = function() return its last line end
 --     list[i] = { label = "add, seed 1", argv = {...}, env = {...}, log = path, quiet = bool }
 --     ended   = { code = or signal =, error = text or nil }          nil error: it ended with status 0
 -- They begin in the order of the list, `jobs` at once. At Ctrl-C no more begin, those that run are asked to come to an
@@ -28,13 +29,18 @@ local function log_size(path)
   return size
 end
 
+-- With a view, that it goes on is to be seen there already: lines of drift.progress stay in the log.
+local function is_shown(line, view) return not (view and line:find "  ETA %w+$") end
+
 -- Whole lines only; what is still being written comes with the next look, or at the end.
-local function show(item, at_end)
+local function show(item, at_end, view)
   local text = log_from(item.log, item.shown)
   local whole = at_end and text or text:match "^(.*\n)" or ""
   item.shown = item.shown + #whole
   if item.quiet then return end
-  for line in whole:gmatch "[^\n]+" do drift.note("[%s] %s", item.label, line) end
+  for line in whole:gmatch "[^\n]+" do
+    if is_shown(line, view) then drift.note("[%s] %s", item.label, line) end
+  end
 end
 
 -- The program's last message, "drift: ...", to the end of the log.
@@ -60,13 +66,14 @@ end
 local function start(item)
   item.began = log_size(item.log)
   item.shown = item.began
+  item.folder, item.since = item.log:match "^(.*)/[^/]*$", drift.clock()
   item.child = drift.spawn { argv = item.argv, env = item.env, out = item.log, err = item.log }
 end
 
 -- Shows what is new; true where it has ended.
-local function look(item, on_end)
+local function look(item, on_end, view)
   local ended = item.child:poll()
-  show(item, ended ~= nil)
+  show(item, ended ~= nil, view)
   if not ended then return false end
   ended.error = error_of(item, ended)
   item.child = nil
@@ -83,14 +90,16 @@ function processes.run(list, o)
       running[#running + 1], next_one = list[next_one], next_one + 1
     end
     for i = #running, 1, -1 do
-      if look(running[i], o.on_end) then table.remove(running, i) end
+      if look(running[i], o.on_end, o.view) then table.remove(running, i) end
     end
     if drift.interrupted() and not stopped then
       stopped = true
       for _, item in ipairs(running) do item.child:kill "INT" end
     end
+    if o.view and #running > 0 then o.view:draw(running, o.summary()) end
     if #running > 0 then drift.sleep(PAUSE) end
   end
+  if o.view then o.view:leave() end
   return stopped
 end
 
