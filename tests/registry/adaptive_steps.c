@@ -1,5 +1,6 @@
 /* dopri5 takes the steps that its tolerance allows: its error follows the tolerance, and so does the number of calls. */
 #include "known_data.h"
+#include "walk.h"
 
 #include <math.h>
 

@@ -1,54 +1,19 @@
 /* Every coupling gives each image one noise of the batch, and no noise twice. minibatch_ot: no permutation is shorter
  * (all are tried for small batches), never longer than the independent pairs, in one dimension the sorted one; by class
  * it changes places within classes only. What is no permutation is refused. */
+#include "couplings.h"
 #include "walk.h"
 
 #include <math.h>
 
-enum { MOST = 300 };
-
-typedef struct batch { /* rows of D numbers */
-    int64_t B, D;
-    dr_tensor *x0, *eps;
-    double x[MOST * 8], e[MOST * 8];
-} batch;
-
-static batch made;
-
-static batch *rows_of(int64_t B, int64_t D, uint32_t stream)
-{
-    made.B = B, made.D = D;
-    made.x0 = noise(DR_F32, DR_SHAPE(B, D, 1, 1), stream);
-    made.eps = noise(DR_F32, DR_SHAPE(B, D, 1, 1), stream + 1000);
-    assert_int_equal(dr_tensor_read(made.x0, DR_F64, made.x), DR_OK);
-    assert_int_equal(dr_tensor_read(made.eps, DR_F64, made.e), DR_OK);
-    return &made;
-}
-
-/* Which row of eps each image got, by its numbers; every row exactly once. */
-static void order_of(const batch *b, dr_tensor *paired, int64_t *order)
-{
-    static double got[MOST * 8];
-    bool used[MOST] = { false };
-    if (!paired) fail_msg("%s", dr_error_message());
-    assert_int_equal(dr_tensor_read(paired, DR_F64, got), DR_OK);
-    for (int64_t i = 0; i < b->B; i++) {
-        int64_t j = 0;
-        while (j < b->B && (used[j] || memcmp(got + i * b->D, b->e + j * b->D, (size_t)b->D * sizeof *got) != 0)) j++;
-        if (j == b->B) fail_msg("image %lld got a noise that is another's or nobody's", (long long)i);
-        used[j] = true;
-        order[i] = j;
-    }
-}
-
-static double distance(const batch *b, int64_t i, int64_t j)
+static double distance(const paired_batch *b, int64_t i, int64_t j)
 {
     double sum = 0.0;
     for (int64_t d = 0; d < b->D; d++) sum += pow(b->x[i * b->D + d] - b->e[j * b->D + d], 2);
     return sum;
 }
 
-static double length_of(const batch *b, const int64_t *order)
+static double length_of(const paired_batch *b, const int64_t *order)
 {
     double sum = 0.0;
     for (int64_t i = 0; i < b->B; i++) sum += distance(b, i, order ? order[i] : i);
@@ -59,39 +24,17 @@ static dr_tensor *labels_of(const int32_t *label, int64_t B) { return dr_tensor_
 
 /* ---- every coupling -------------------------------------------------------------------------------------------------- */
 
-static void check_coupling(const dr_component *c)
-{
-    static const int64_t sizes[] = { 0, 1, 2, 3, 17, 64 };
-    walk_args a;
-    int64_t order[MOST];
-    default_args(c, &a);
-    dr_instance *coupling = dr_instance_new("coupling", c->name, a.args);
-    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
-        const batch *b = rows_of(sizes[k], 5, (uint32_t)k);
-        const int32_t label[64] = { 1, 0, 2, 1 };
-        dr_tensor *paired = dr_pair(coupling, b->x0, b->eps, labels_of(label, b->B));
-        order_of(b, paired, order);
-        assert_int_equal(dr_tensor_view(paired)->rank, 4);
-    }
-    const batch *b = rows_of(4, 5, 1);
-    assert_null(dr_pair(coupling, b->x0, noise(DR_F32, DR_SHAPE(4, 6, 1, 1), 3), NULL));
-    assert_error_has("should have one shape");
-    assert_null(dr_pair(coupling, b->x0, b->eps, labels_of((int32_t[]){ 1, 2, 3 }, 3)));
-    assert_error_has("labels should be i32[4]");
-    dr_instance_free(coupling);
-}
-
 static void each_image_gets_one_noise(void **state)
 {
     (void)state;
-    for_each("coupling", 2, check_coupling);
+    every("coupling", 2, "each image gets one noise, and no noise is used twice");
 }
 
 static void independent_changes_nothing(void **state)
 {
     (void)state;
     dr_instance *coupling = dr_instance_new("coupling", "independent", DR_NO_ARGS);
-    const batch *b = rows_of(9, 3, 1);
+    const paired_batch *b = paired_rows(9, 3, 1);
     assert_ptr_equal(dr_pair(coupling, b->x0, b->eps, NULL), b->eps);
     dr_instance_free(coupling);
 }
@@ -99,7 +42,7 @@ static void independent_changes_nothing(void **state)
 /* ---- optimal transport ------------------------------------------------------------------------------------------------- */
 
 /* The least length over the permutations that keep image i's noise among those of its own label; NULL: all. */
-static double least_length(const batch *b, const int32_t *label, int64_t i, int64_t *order, bool *used)
+static double least_length(const paired_batch *b, const int32_t *label, int64_t i, int64_t *order, bool *used)
 {
     if (i == b->B) return length_of(b, order);
     double least = INFINITY;
@@ -118,8 +61,8 @@ static void check_optimal(int64_t B, int64_t D, uint32_t stream, const int32_t *
     int64_t order[8], tried[8];
     bool used[8] = { false };
     dr_instance *coupling = dr_instance_new("coupling", "minibatch_ot", DR_ARGS(DR_B("class_aware", label != NULL)));
-    const batch *b = rows_of(B, D, stream);
-    order_of(b, dr_pair(coupling, b->x0, b->eps, label ? labels_of(label, B) : NULL), order);
+    const paired_batch *b = paired_rows(B, D, stream);
+    pairing_of(b, dr_pair(coupling, b->x0, b->eps, label ? labels_of(label, B) : NULL), order);
     for (int64_t i = 0; label && i < B; i++) assert_int_equal(label[i], label[order[i]]);
     const double got = length_of(b, order), least = least_length(b, label, 0, tried, used);
     if (!(got <= least + 1e-5)) fail_msg("B = %lld, D = %lld: length %.9g, could be %.9g", (long long)B, (long long)D, got, least);
@@ -153,11 +96,11 @@ static int compare(const void *a, const void *b)
 static void in_one_dimension_it_sorts(void **state)
 {
     (void)state;
-    int64_t order[MOST];
-    double sorted_x[MOST], sorted_e[MOST];
+    int64_t order[PAIRED_MOST];
+    double sorted_x[PAIRED_MOST], sorted_e[PAIRED_MOST];
     dr_instance *coupling = dr_instance_new("coupling", "minibatch_ot", DR_NO_ARGS);
-    const batch *b = rows_of(256, 1, 5);
-    order_of(b, dr_pair(coupling, b->x0, b->eps, NULL), order);
+    const paired_batch *b = paired_rows(256, 1, 5);
+    pairing_of(b, dr_pair(coupling, b->x0, b->eps, NULL), order);
     memcpy(sorted_x, b->x, sizeof sorted_x);
     memcpy(sorted_e, b->e, sizeof sorted_e);
     qsort(sorted_x, 256, sizeof *sorted_x, compare);
@@ -171,14 +114,14 @@ static void in_one_dimension_it_sorts(void **state)
 static void it_is_never_longer_than_the_independent_pairs(void **state)
 {
     (void)state;
-    int64_t order[MOST];
-    int32_t label[MOST];
+    int64_t order[PAIRED_MOST];
+    int32_t label[PAIRED_MOST];
     for (int by_class = 0; by_class < 2; by_class++) {
         dr_instance *coupling = dr_instance_new("coupling", "minibatch_ot", DR_ARGS(DR_B("class_aware", by_class)));
         for (int64_t B = 1; B <= 129; B += 16) {
-            const batch *b = rows_of(B, 8, 7 + (uint32_t)B);
+            const paired_batch *b = paired_rows(B, 8, 7 + (uint32_t)B);
             for (int64_t i = 0; i < B; i++) label[i] = (int32_t)(i * i % 5);
-            order_of(b, dr_pair(coupling, b->x0, b->eps, labels_of(label, B)), order);
+            pairing_of(b, dr_pair(coupling, b->x0, b->eps, labels_of(label, B)), order);
             assert_true(length_of(b, order) <= length_of(b, NULL));
             for (int64_t i = 0; by_class && i < B; i++) assert_int_equal(label[i], label[order[i]]);
         }
@@ -190,10 +133,10 @@ static void it_is_never_longer_than_the_independent_pairs(void **state)
 static void equal_rows_are_paired(void **state)
 {
     (void)state;
-    int64_t order[MOST];
+    int64_t order[PAIRED_MOST];
     dr_instance *coupling = dr_instance_new("coupling", "minibatch_ot", DR_NO_ARGS);
-    batch *b = rows_of(40, 4, 9);
-    order_of(b, dr_pair(coupling, dr_scale(0.0, b->x0), b->eps, NULL), order);
+    paired_batch *b = paired_rows(40, 4, 9);
+    pairing_of(b, dr_pair(coupling, dr_scale(0.0, b->x0), b->eps, NULL), order);
     dr_instance_free(coupling);
 }
 
@@ -201,7 +144,7 @@ static void what_cannot_be_paired_is_refused(void **state)
 {
     (void)state;
     dr_instance *coupling = dr_instance_new("coupling", "minibatch_ot", DR_ARGS(DR_B("class_aware", 1)));
-    const batch *b = rows_of(3, 4, 9);
+    const paired_batch *b = paired_rows(3, 4, 9);
     assert_null(dr_pair(coupling, b->x0, b->eps, NULL));
     assert_error_has("coupling minibatch_ot: class_aware needs data with labels");
     assert_null(dr_pair(coupling, dr_affine(1.0, b->x0, INFINITY), b->eps, labels_of((int32_t[]){ 1, 1, 1 }, 3)));
@@ -222,7 +165,7 @@ static void what_is_no_permutation_is_refused(void **state)
     static const dr_coupling api = { .size = sizeof api, .pair = twice };
     static const dr_component component = { .size = sizeof component, .kind = "coupling/1", .name = "twice" };
     dr_instance coupling = { .component = &component, .iface = &api };
-    const batch *b = rows_of(3, 4, 9);
+    const paired_batch *b = paired_rows(3, 4, 9);
     assert_null(dr_pair(&coupling, b->x0, b->eps, NULL));
     assert_error_has("coupling twice: row 1 goes with image 2: that is no permutation of 3 rows");
 }

@@ -7,7 +7,7 @@
 
 static const dr_metric *api_of(const dr_instance *m) { return m->iface; }
 
-enum { K = 3, SIDE = 4, ROWS = 24 };
+enum { K = 3, SIDE = 4 };
 
 /* Normal rows in the metric's space, from a stream of their own: [n,3] or [n,1,4,4] */
 static dr_tensor *rows_for(const dr_instance *m, int64_t n, uint32_t stream)
@@ -15,15 +15,6 @@ static dr_tensor *rows_for(const dr_instance *m, int64_t n, uint32_t stream)
     const int64_t image[] = { n, 1, SIDE, SIDE }, row[] = { n, K };
     const bool pixels = api_of(m)->space == DR_SPACE_PIXELS;
     return noise(DR_F32, pixels ? 4 : 2, pixels ? image : row, stream);
-}
-
-static dr_tensor *labels_for(int64_t n)
-{
-    int32_t *label = calloc((size_t)n, sizeof *label);
-    for (int64_t i = 0; i < n; i++) label[i] = (int32_t)(i % K);
-    dr_tensor *t = dr_tensor_from(DR_I32, 1, &n, label);
-    free(label);
-    return t;
 }
 
 static dr_instance *make(const char *name, int64_t real, uint32_t stream)
@@ -36,119 +27,23 @@ static dr_instance *make(const char *name, int64_t real, uint32_t stream)
     return m;
 }
 
-static void result(dr_instance *m, uint64_t seed, dr_metric_value *out)
-{
-    const dr_resampling how = { .resamples = 100, .confidence = 0.9, .seed = seed };
-    assert_int_equal(dr_metric_result(m, &how, out), DR_OK);
-}
-
-static double value_of(dr_instance *m, int k)
-{
-    dr_metric_value out[DR_METRIC_VALUES];
-    const dr_resampling how = { .resamples = 0, .confidence = 0.95 };
-    if (dr_metric_result(m, &how, out) != DR_OK) fail_msg("metric %s: %s", m->component->name, dr_error_message());
-    assert_true(isnan(out[k].low) && isnan(out[k].high));
-    return out[k].value;
-}
-
-static void check_counts(const dr_component *c)
-{
-    dr_metric_value out[DR_METRIC_VALUES];
-    dr_instance *m = make(c->name, ROWS, 1);
-    assert_true(dr_metric_values(m) >= 1 && dr_metric_values(m) <= DR_METRIC_VALUES);
-    assert_int_equal(dr_metric_samples(m), 0);
-    result(m, 0, out);
-    for (int k = 0; k < dr_metric_values(m); k++) {
-        assert_true(isnan(out[k].value) && isnan(out[k].low) && isnan(out[k].high));
-        assert_non_null(out[k].name);
-    }
-    assert_int_equal(dr_metric_update(m, rows_for(m, ROWS, 3), labels_for(ROWS)), DR_OK);
-    assert_int_equal(dr_metric_samples(m), ROWS);
-    result(m, 0, out);
-    for (int k = 0; k < dr_metric_values(m); k++) assert_true(isfinite(out[k].value));
-    assert_int_equal(dr_metric_reset(m), DR_OK);
-    assert_int_equal(dr_metric_samples(m), 0);
-    if (api_of(m)->references) {
-        assert_int_equal(dr_metric_update(m, rows_for(m, ROWS, 3), labels_for(ROWS)), DR_OK);
-        const dr_resampling how = { .resamples = 0, .confidence = 0.95 };
-        assert_int_not_equal(dr_metric_result(m, &how, out), DR_OK); /* reset forgot the real images */
-        assert_error_has("real images");
-    }
-    dr_instance_free(m);
-}
-
 static void every_metric_counts(void **state)
 {
     (void)state;
-    for_each("metric", 6, check_counts);
-}
-
-static void check_batches(const dr_component *c)
-{
-    dr_instance *whole = make(c->name, ROWS, 1), *parts = make(c->name, 0, 0);
-    for (int i = 0; i < 2 && api_of(parts)->references; i++) {
-        const dr_split split = i ? DR_TRAIN : DR_TEST;
-        dr_tensor *real = rows_for(parts, ROWS, i ? 2 : 1);
-        assert_int_equal(dr_metric_reference(parts, dr_slice(real, 0, 0, 5), split), DR_OK);
-        assert_int_equal(dr_metric_reference(parts, dr_slice(real, 0, 5, ROWS - 5), split), DR_OK);
-    }
-    dr_tensor *rows = rows_for(whole, ROWS, 3), *labels = labels_for(ROWS);
-    assert_int_equal(dr_metric_update(whole, rows, labels), DR_OK);
-    for (int64_t i = 0; i < ROWS; i += 8) {
-        assert_int_equal(dr_metric_update(parts, dr_slice(rows, 0, i, 8), dr_slice(labels, 0, i, 8)), DR_OK);
-        value_of(parts, 0); /* an evaluation in between changes nothing */
-    }
-    for (int k = 0; k < dr_metric_values(whole); k++) {
-        const double a = value_of(whole, k), b = value_of(parts, k);
-        if (fabs(a - b) > 1e-12 * fmax(1.0, fabs(a))) fail_msg("metric %s: %.17g whole, %.17g in parts", c->name, a, b);
-    }
-    dr_instance_free(whole);
-    dr_instance_free(parts);
+    every("metric", 6, "counts samples, and its values are within its range");
 }
 
 static void every_metric_is_the_same_in_batches(void **state)
 {
     (void)state;
-    for_each("metric", 6, check_batches);
-}
-
-/* ---- intervals --------------------------------------------------------------------------------------------------- */
-
-static double width_at(const dr_component *c, int64_t n)
-{
-    dr_metric_value out[DR_METRIC_VALUES], again[DR_METRIC_VALUES], other[DR_METRIC_VALUES];
-    double width = 0.0;
-    dr_instance *m = make(c->name, 200, 1);
-    assert_int_equal(dr_metric_update(m, dr_scale(1.2, rows_for(m, n, 3)), labels_for(n)), DR_OK);
-    result(m, 7, out);
-    result(m, 7, again);
-    result(m, 8, other);
-    bool differs = false;
-    for (int k = 0; k < dr_metric_values(m); k++) {
-        if (!(out[k].low <= out[k].value && out[k].value <= out[k].high)) {
-            fail_msg("metric %s: %s = %g is outside [%g, %g]", c->name, out[k].name, out[k].value, out[k].low,
-                     out[k].high);
-        }
-        assert_true(out[k].low == again[k].low && out[k].high == again[k].high);
-        differs = differs || out[k].low != other[k].low || out[k].high != other[k].high;
-        width += out[k].high - out[k].low;
-    }
-    assert_true(differs);
-    dr_instance_free(m);
-    return width;
-}
-
-static void check_interval(const dr_component *c)
-{
-    const double few = width_at(c, 60), many = width_at(c, 960);
-    if (!(many > 0.0 && many < 0.6 * few))
-        fail_msg("metric %s: intervals of width %g at 60, %g at 960", c->name, few, many);
+    every("metric", 6, "is the same in batches");
+    every("metric", 6, "the order of batches does not matter");
 }
 
 static void every_metric_has_an_interval(void **state)
 {
     (void)state;
-    for_each("metric", 6, check_interval);
+    every("metric", 6, "has an interval that shrinks with more samples");
 }
 
 /* Of a normal mean, the interval misses the true one about as often as it says, and evenly to both sides. */
@@ -170,31 +65,10 @@ static void intervals_miss_as_often_as_they_say(void **state)
     assert_in_range(below, TRIALS * 25 / 1000, TRIALS * 85 / 1000);
 }
 
-/* Rows are what is evaluated: in any order, and without the samples that they do not name. */
-static void check_rows(const dr_component *c)
-{
-    double whole[DR_METRIC_VALUES], turned[DR_METRIC_VALUES], some[DR_METRIC_VALUES];
-    int64_t rows[ROWS];
-    dr_instance *m = make(c->name, ROWS, 1);
-    assert_int_equal(dr_metric_update(m, rows_for(m, ROWS, 3), labels_for(ROWS)), DR_OK);
-    for (int64_t i = 0; i < ROWS; i++) rows[i] = i;
-    assert_int_equal(api_of(m)->evaluate(m->self, rows, ROWS, whole), DR_OK);
-    for (int64_t i = 0; i < ROWS; i++) rows[i] = ROWS - 1 - i;
-    assert_int_equal(api_of(m)->evaluate(m->self, rows, ROWS, turned), DR_OK);
-    assert_int_equal(api_of(m)->evaluate(m->self, rows, 11, some), DR_OK);
-    bool differs = false;
-    for (int k = 0; k < dr_metric_values(m); k++) {
-        assert_true(fabs(whole[k] - turned[k]) <= 1e-12 * fmax(1.0, fabs(whole[k])));
-        differs = differs || fabs(whole[k] - some[k]) > 1e-6;
-    }
-    assert_true(differs);
-    dr_instance_free(m);
-}
-
 static void every_metric_evaluates_any_rows(void **state)
 {
     (void)state;
-    for_each("metric", 6, check_rows);
+    every("metric", 6, "evaluates any rows");
 }
 
 static void resampling_is_checked(void **state)

@@ -1,6 +1,7 @@
 /* Samplers that are one another's special cases give the same samples, noise for noise; so does one sampler on processes
  * that differ in nothing but scale and pace. */
 #include "known_data.h"
+#include "walk.h"
 
 #include <math.h>
 

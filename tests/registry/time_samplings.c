@@ -5,8 +5,6 @@
 
 #include <math.h>
 
-enum { N = 2000 };
-
 static double draw(dr_instance *time_sampling, dr_instance *process, double u)
 {
     double t = NAN;
@@ -14,54 +12,10 @@ static double draw(dr_instance *time_sampling, dr_instance *process, double u)
     return t;
 }
 
-static dr_instance *built(const char *kind, const char *name, dr_args args)
-{
-    dr_instance *i = dr_instance_new(kind, name, args);
-    if (!i) fail_msg("%s", dr_error_message());
-    return i;
-}
-
-/* ---- every one on every process ----------------------------------------------------------------------------------- */
-
-static void check_on(dr_instance *time_sampling, dr_instance *process)
-{
-    double t_noise, t_data, t[N + 1];
-    int64_t steps;
-    dr_process_range(process, &t_noise, &t_data, &steps);
-    const double a = dr_process_draw_t(process, 0.0), b = dr_process_draw_t(process, nextafter(1.0, 0.0));
-    for (int i = 0; i <= N; i++) {
-        t[i] = draw(time_sampling, process, i < N ? i / (double)N : nextafter(1.0, 0.0));
-        assert_true(t[i] >= fmin(a, b) && t[i] <= fmax(a, b));
-        if (steps > 0) assert_true(t[i] == floor(t[i]) && t[i] >= 1.0 && t[i] <= (double)steps);
-    }
-    for (int i = 1; i <= N; i++) assert_true((t[i] - t[i - 1]) * (t[N] - t[0]) >= 0.0); /* monotone in u */
-    dr_tensor *x0 = noise(DR_F32, DR_SHAPE(N + 1, 1, 1, 2), 1), *eps = noise(DR_F32, DR_SHAPE(N + 1, 1, 1, 2), 2);
-    dr_noised n;
-    if (dr_noising(process, NULL, x0, eps, t, &n) != DR_OK) fail_msg("%s", dr_error_message());
-}
-
-static void check_time_sampling(const dr_component *c)
-{
-    walk_args a;
-    default_args(c, &a);
-    dr_instance *time_sampling = built("time_sampling", c->name, a.args);
-    for (int64_t i = 0; i < dr_component_count(); i++) {
-        const dr_component *p = dr_component_at(i);
-        if (!is_kind(p, "process")) continue;
-        print_message("        on %s\n", p->name);
-        dr_instance *process = built("process", p->name, DR_NO_ARGS);
-        dr_scope_open();
-        check_on(time_sampling, process);
-        dr_scope_close();
-        dr_instance_free(process);
-    }
-    dr_instance_free(time_sampling);
-}
-
 static void times_are_ones_that_the_process_can_be_trained_on(void **state)
 {
     (void)state;
-    for_each("time_sampling", 3, check_time_sampling);
+    every("time_sampling", 3, "times are ones that the process can be trained on");
 }
 
 /* ---- distributions ------------------------------------------------------------------------------------------------- */

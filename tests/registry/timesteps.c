@@ -1,75 +1,15 @@
 /* Every sampling grid on every process: from t_noise to t_data, each time nearer to the data than the one before; and each
  * one's own spacing, against its equation. */
+#include "timesteps.h"
 #include "walk.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-static dr_tensor *no_network(void *ctx, dr_tensor *x, const dr_batch_cond *cond)
-{
-    (void)ctx, (void)cond;
-    return x;
-}
-
-/* t[0..n] of a component with these parameters, through a sampler that has it; NULL: refused. The caller frees it. */
-static double *grid_of(dr_instance *process, const char *timesteps, dr_args args, int64_t n)
-{
-    const dr_arg arg[] = { DR_I("steps", n), { .name = "timesteps", .type = DR_PARAM_COMPONENT, .text = timesteps, .children = &args } };
-    dr_instance *sampler = dr_instance_new("sampler", "euler", (dr_args){ arg, 2 });
-    dr_model *f = dr_model_new(process, no_network, NULL);
-    double *t = NULL;
-    int64_t steps = 0;
-    assert_non_null(sampler);
-    if (dr_sample_grid(f, sampler, &t, &steps) == DR_OK) assert_int_equal(steps, n);
-    dr_model_free(f);
-    dr_instance_free(sampler);
-    return t;
-}
-
-/* ---- every one of them on every process -------------------------------------------------------------------------- */
-
-static const dr_component *grid;
-
-static void check_grid(dr_instance *process, int64_t n)
-{
-    double t_noise, t_data;
-    int64_t chain;
-    dr_process_range(process, &t_noise, &t_data, &chain);
-    double *t = grid_of(process, grid->name, DR_NO_ARGS, n);
-    if (!t && chain == 0) { /* whole steps of a chain cannot be had there */
-        assert_error_has("continuous");
-        return;
-    }
-    if (!t) fail_msg("%s on %s, n = %lld: %s", grid->name, process->component->name, (long long)n, dr_error_message());
-    const double towards = t_data > t_noise ? 1.0 : -1.0;
-    const bool begins_later = strcmp(grid->name, "leading") == 0; /* by its definition, where n does not reach T */
-    assert_true(begins_later ? (t[0] - t_noise) * towards >= 0.0 : t[0] == t_noise);
-    assert_true(t[n] == t_data);
-    for (int64_t i = 0; i < n; i++) assert_true((t[i + 1] - t[i]) * towards > 0.0);
-    free(t);
-}
-
-static void check_on_process(const dr_component *c)
-{
-    static const int64_t n[] = { 1, 2, 7, 50 };
-    walk_args a;
-    default_args(c, &a);
-    dr_instance *process = dr_instance_new("process", c->name, a.args);
-    assert_non_null(process);
-    for (size_t i = 0; i < sizeof n / sizeof *n; i++) check_grid(process, n[i]);
-    dr_instance_free(process);
-}
-
-static void check_everywhere(const dr_component *c)
-{
-    grid = c;
-    for_each("process", 3, check_on_process);
-}
-
 static void grids_lead_from_noise_to_data(void **state)
 {
     (void)state;
-    for_each("timesteps", 6, check_everywhere);
+    every("timesteps", 6, "leads from noise to data on every process");
 }
 
 /* ---- each one's spacing ------------------------------------------------------------------------------------------ */

@@ -1,5 +1,6 @@
 /* Every view of the registry: exactly inverted, linear, orthogonal, the same for every channel and every image of a
  * batch, at odd sizes and in half precision as well; and what each shows of a small image. */
+#include "views.h"
 #include "walk.h"
 
 #include <math.h>
@@ -51,49 +52,6 @@ static const view_case cases[] = {
     { "custom", ARG(FN("apply", negative), FN("invert", negative)), ANY_SHAPE },
 };
 
-static double energy(dr_tensor *x) { return dr_tensor_item(dr_sum(dr_square(dr_cast(x, DR_F64)), 0, NULL, 0)); }
-
-static void check_linear(const dr_instance *v, const int64_t *shape)
-{
-    dr_tensor *x = noise(DR_F32, 4, shape, 1), *y = noise(DR_F32, 4, shape, 2);
-    dr_tensor *whole = dr_image_view_apply(v, dr_axpy(2.0, x, y));
-    dr_tensor *parts = dr_axpy(2.0, dr_image_view_apply(v, x), dr_image_view_apply(v, y));
-    assert_true(max_difference(whole, parts) == 0.0);
-    assert_true(fabs(energy(dr_image_view_apply(v, x)) - energy(x)) < 1e-9 * (1.0 + energy(x)));
-}
-
-static void check_each_alone(const dr_instance *v, dr_tensor *x, dr_tensor *y, int axis)
-{
-    for (int64_t i = 0; i < dr_tensor_view(x)->shape[axis]; i++) {
-        dr_tensor *alone = dr_image_view_apply(v, dr_slice(x, axis, i, 1));
-        assert_true(max_difference(alone, dr_slice(y, axis, i, 1)) == 0.0);
-    }
-}
-
-static void check_shape(const dr_instance *v, const int64_t *shape)
-{
-    for (int half = 0; half < 2; half++) {
-        dr_tensor *x = dr_cast(noise(DR_F32, 4, shape, 1), half ? DR_BF16 : DR_F32);
-        dr_tensor *y = dr_image_view_apply(v, x);
-        if (!y) fail_msg("%s", dr_error_message());
-        assert_int_equal(dr_tensor_view(y)->dtype, dr_tensor_view(x)->dtype);
-        assert_true(max_difference(dr_image_view_invert(v, y), x) == 0.0);
-        assert_true(max_difference(dr_image_view_invert(v, dr_image_view_apply(v, y)), y) == 0.0);
-        check_each_alone(v, x, y, 0);
-        check_each_alone(v, x, y, 1);
-    }
-    check_linear(v, shape);
-}
-
-/* B = 0: what is looked up for an image of this size is looked up all the same. */
-static void check_no_images(const dr_instance *v, const int64_t *shape)
-{
-    dr_tensor *x = dr_tensor_full(DR_F32, DR_SHAPE(0, shape[1], shape[2], shape[3]), 0.0);
-    dr_tensor *y = dr_image_view_apply(v, x), *back = dr_image_view_invert(v, y);
-    if (!y || !back) fail_msg("%s", dr_error_message());
-    for (int i = 0; i < 4; i++) assert_int_equal(dr_tensor_view(back)->shape[i], i == 0 ? 0 : shape[i]);
-}
-
 static void views_are_linear_orthogonal_and_exactly_inverted(void **state)
 {
     (void)state;
@@ -103,13 +61,16 @@ static void views_are_linear_orthogonal_and_exactly_inverted(void **state)
         for (int k = 0; k < SHAPES && cases[i].shape[k][0] > 0; k++) {
             print_message("    %s %lld x %lld\n", cases[i].name, (long long)cases[i].shape[k][2],
                           (long long)cases[i].shape[k][3]);
-            dr_scope_open();
-            check_shape(v, cases[i].shape[k]);
-            check_no_images(v, cases[i].shape[k]);
-            dr_scope_close();
+            view_expect_at(v, cases[i].shape[k]);
         }
         dr_instance_free(v);
     }
+}
+
+static void views_are_so_with_their_defaults(void **state)
+{
+    (void)state;
+    every("view", 7, "is linear, orthogonal and exactly inverted");
 }
 
 static void is_in_the_table(const dr_component *c)
@@ -228,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views_are_linear_orthogonal_and_exactly_inverted),
+        cmocka_unit_test(views_are_so_with_their_defaults),
         cmocka_unit_test(no_view_is_left_out),
         cmocka_unit_test(views_show_what_they_say),
         cmocka_unit_test(an_order_of_pixels_moves_blocks_of_larger_images),

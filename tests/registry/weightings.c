@@ -7,13 +7,6 @@
 
 static const char *const predictions[] = { "eps", "x0", "v", "velocity" };
 
-static dr_instance *built(const char *kind, const char *name, dr_args args)
-{
-    dr_instance *i = dr_instance_new(kind, name, args);
-    if (!i) fail_msg("%s", dr_error_message());
-    return i;
-}
-
 static double weigh(dr_instance *weighting, const dr_coef *c)
 {
     double w = NAN;
@@ -37,78 +30,16 @@ static double weight_of_data(dr_instance *weighting, const dr_coef *c)
     return weigh(weighting, c) * D * D / (c->sigma * c->sigma);
 }
 
-static const char *const with_choice[] = { "ddpm", "flow_matching", "vp", "ve" };
-enum { POINTS = 40 };
-
-/* A time inside the range, near its ends as well; whole for chains. */
-static double time_at(dr_instance *process, int i)
-{
-    return dr_process_draw_t(process, 0.002 + 0.996 * i / (POINTS - 1.0));
-}
-
-static void check_weighting(const dr_component *c)
-{
-    walk_args a;
-    default_args(c, &a);
-    dr_instance *weighting = built("weighting", c->name, a.args);
-    const bool as_it_is = strcmp(c->name, "uniform") == 0 || strcmp(c->name, "process") == 0;
-    for (size_t k = 0; k < sizeof with_choice / sizeof *with_choice; k++) {
-        double first[POINTS];
-        for (int m = 0; m < 4; m++) {
-            dr_instance *p = built("process", with_choice[k], DR_ARGS(DR_S("predict", predictions[m])));
-            for (int i = 0; i < POINTS; i++) {
-                const double u = with_choice[k][0] == 'f' ? 0.02 + 0.96 * i / (POINTS - 1.0) : -1.0;
-                const dr_coef at = coef_at(p, u > 0 ? u : time_at(p, i)); /* flow_matching with eps starts later */
-                if (as_it_is) {
-                    assert_true(weigh(weighting, &at) == 1.0);
-                    continue;
-                }
-                const double w = weight_of_data(weighting, &at);
-                if (m == 0) first[i] = w;
-                if (!(w > 0.0 && close_to(w, first[i])))
-                    fail_msg("%s, %s: %.17g, but %.17g for eps", with_choice[k], predictions[m], w, first[i]);
-            }
-            dr_instance_free(p);
-        }
-    }
-    dr_instance_free(weighting);
-}
-
 static void the_prediction_does_not_change_what_counts(void **state)
 {
     (void)state;
-    for_each("weighting", 6, check_weighting);
-}
-
-/* The batch carries the weights; the ends of every process's training have one. */
-static void check_in_a_batch(const dr_component *c)
-{
-    walk_args a;
-    default_args(c, &a);
-    dr_instance *weighting = built("weighting", c->name, a.args);
-    for (int64_t i = 0; i < dr_component_count(); i++) {
-        const dr_component *component = dr_component_at(i);
-        if (!is_kind(component, "process")) continue;
-        dr_instance *p = built("process", component->name, DR_NO_ARGS);
-        const double t[3] = { dr_process_draw_t(p, 0.0), dr_process_draw_t(p, 0.5), dr_process_draw_t(p, nextafter(1.0, 0.0)) };
-        dr_tensor *x0 = noise(DR_F32, DR_SHAPE(3, 1, 2, 2), 1), *eps = noise(DR_F32, DR_SHAPE(3, 1, 2, 2), 2);
-        dr_noised n;
-        float weight[3] = { 1, 1, 1 };
-        if (dr_noising(p, weighting, x0, eps, t, &n) != DR_OK) fail_msg("%s: %s", component->name, dr_error_message());
-        if (n.weight) dr_tensor_read(n.weight, DR_F32, weight);
-        for (int b = 0; b < 3; b++) {
-            const dr_coef at = coef_at(p, t[b]);
-            assert_true(weight[b] == (float)weigh(weighting, &at));
-        }
-        dr_instance_free(p);
-    }
-    dr_instance_free(weighting);
+    every("weighting", 6, "the prediction does not change what counts");
 }
 
 static void a_batch_carries_its_weights(void **state)
 {
     (void)state;
-    for_each("weighting", 6, check_in_a_batch);
+    every("weighting", 6, "a batch carries its weights, at every time of training");
 }
 
 /* ---- the papers' formulas ------------------------------------------------------------------------------------------- */

@@ -1,10 +1,10 @@
 /* known_data.h: data N(mu, s^2) whose best prediction is known in closed form, as a network:
  *   E[x0 | x] = mu + alpha s^2/V (x - alpha mu),  E[eps | x] = sigma/V (x - alpha mu),  V = alpha^2 s^2 + sigma^2
  * The ODE's exact solution is x(t) = alpha_t mu + sqrt(V_t/V_0) (x(0) - alpha_0 mu). */
-#ifndef DRIFT_TESTS_KNOWN_DATA_H
-#define DRIFT_TESTS_KNOWN_DATA_H
+#ifndef DRIFT_CHECK_KNOWN_DATA_H
+#define DRIFT_CHECK_KNOWN_DATA_H
 
-#include "walk.h"
+#include "check.h"
 
 static const double mu = 0.4, s = 0.6;
 

@@ -38,7 +38,7 @@ static dr_tensor *means(dr_tensor *x, const dr_batch_cond *cond)
     const int64_t B = dr_tensor_view(x)->shape[0];
     int32_t label[MOST] = { 0 };
     double mask[MOST], m[MOST];
-    assert_true(B <= MOST);
+    expect(B <= MOST, "%lld images at once are too many for the known network", (long long)B);
     for (int64_t b = 0; b < B; b++) mask[b] = 1.0;
     if (cond->label) dr_tensor_read(cond->label, DR_I32, label);
     if (cond->mask) dr_tensor_read(cond->mask, DR_F64, mask);
@@ -52,7 +52,8 @@ dr_tensor *best_prediction(void *ctx, dr_tensor *x, const dr_batch_cond *cond)
 {
     const known_data *k = ctx;
     const double time = dr_tensor_item(dr_slice(cond->time, 0, 0, 1));
-    assert_true(fabs(time * k->time_to_t - asked) <= 1e-6 * (1.0 + fabs(asked)));
+    expect(fabs(time * k->time_to_t - asked) <= 1e-6 * (1.0 + fabs(asked)), "the network is told the time %g, where t = %g was asked",
+           time, asked);
     const dr_coef c = coef_at(k->process, asked);
     const double V = variance(&c), from_x0 = c.alpha * s * s / V, from_eps = c.sigma / V;
     const double slope = c.p * from_x0 + c.q * from_eps; /* y = p m + slope (x - alpha m) */
@@ -74,7 +75,7 @@ void enter(place *p, const world *w)
     p->known = (known_data){ p->process, w->time_to_t };
     p->seen = watched(p->process, &p->api);
     p->f = dr_model_new(&p->seen, best_prediction, &p->known);
-    if (!p->f) fail_msg("%s", dr_error_message());
+    expect_made(p->f, w->process);
 }
 
 void leave(place *p)
