@@ -1,0 +1,53 @@
+#!/bin/sh
+# plugin_guide.sh: docs/writing-a-plugin.md, followed to the letter: its shell commands are run, its C files are compiled
+# with all warnings as errors and put where it says, and its scripts run with them.
+set -eu
+fail() { echo "plugin_guide: $*" >&2; exit 1; }
+mkdir bin work kernels
+ln -s "$DRIFT" bin/drift
+export PATH="$PWD/bin:$PATH" DRIFT_DATA="$DRIFT_TEST_DATA"
+flags='-O1 -Wpedantic -Werror'
+
+# Blocks in their order: 01.sh, 02.lua, 03.c, ...
+awk '/^```/ { if (inside) { inside = 0; close(file) } else { kind = substr($0, 4); inside = 1; file = sprintf("%02d.%s", ++n, kind) }
+              next }
+     inside { print >file }' "$DRIFT_HOME/docs/writing-a-plugin.md"
+set -- [0-9][0-9].*
+[ $# -ge 15 ] || fail "only $# blocks of code were found"
+ls [0-9][0-9].* | grep -v '\.\(sh\|c\|lua\)$' && fail "a block is not sh, c or lua"
+
+# C: the name stands in the first line. Those of the guide's first part go into the folder that `drift new` made.
+place() {
+    name=$(sed -n '1s|^/\* \([a-z_]*\)\.c: .*|\1|p' "$1")
+    [ -n "$name" ] || fail "$1 does not begin with its name"
+    if grep -q 'drift/kernel.h' "$1"; then
+        ${CC:-cc} -std=gnu11 -Wall -Wextra $flags -fPIC -I "$("$DRIFT" headers)" -c "$1" -o "kernels/$name.o" || fail "$name"
+        return
+    fi
+    if [ ! -d "work/$name" ]; then
+        mkdir "work/$name"
+        cp "$DRIFT_HOME/plugins/template/plugin.c" "$DRIFT_HOME/plugins/template/Makefile" "work/$name/"
+        sed -i "s/my_plugin/$name/; s/my_drift/drift/" "work/$name/plugin.c" "work/$name/Makefile"
+    fi
+    cp "$1" "work/$name/$name.c"
+    make -s -C "work/$name" CFLAGS="$flags" >log 2>&1 || { cat log; fail "$name does not build"; }
+    if [ -e "work/$name/test.lua" ]; then make -s -C "work/$name" test >log 2>&1 || { cat log; fail "the test of $name"; }; fi
+    made="${made:-} $name/$name.so"
+}
+
+for block in "$@"; do
+    case $block in
+    *.sh) (cd work && sh -eu "../$block") >log 2>&1 || { cat "$block" log; fail "$block"; } ;;
+    *.c) place "$block" ;;
+    *.lua)
+        cp "$block" "work/$block"
+        (cd work && drift run "$block" --threads 1) >log 2>&1 || { cat -n "$block" log; fail "$block"; }
+        ;;
+    esac
+done
+cat log
+if [ -x "$(dirname "$DRIFT")/drift-check" ]; then
+    # shellcheck disable=SC2086   # several words on purpose
+    (cd work && drift check $made) >log 2>&1 || { cat log; fail "drift check"; }
+fi
+echo 'plugin_guide: all is well'
