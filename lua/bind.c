@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+volatile int bind_interrupted; /* main.c sets it */
+
 static const char LAST_ERROR = 0; /* its address is the registry's key */
 
 /* What lies in lua/drift is the library; a user wants to see the line of his own script. */

@@ -166,7 +166,6 @@ bool bind_doctor_has_home(void); /* whether there is Lua code to run; else it ha
 const char *bind_diff_begin(bool *reference, int64_t steps);
 int bind_diff_end(int status, const char *device, const char *against); /* the exit status */
 
-/* ---- main.c ------------------------------------------------------------------------------------------------------ */
 extern volatile int bind_interrupted;
 
 #endif

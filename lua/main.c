@@ -11,8 +11,6 @@
 #include <unistd.h>
 
 /* ---- Ctrl-C: the first asks the script to come to an end, the second ends it ------------------------------------- */
-volatile int bind_interrupted;
-
 static void interrupt(int signal_number)
 {
     static const char text[] = "\ndrift: finishing the step; Ctrl-C again quits at once\n";
