@@ -504,6 +504,7 @@ void bind_open_define(lua_State *L)
         { "define_prepare", core_prepare },    { "define_commit", core_commit }, { "define_kinds", core_define_kinds },
         { "definition", core_definition },     { "definitions", core_definitions }, { NULL, NULL },
     };
+    define_note_thread();
     open_state(L);
     define_open_views(L);
     luaL_setfuncs(L, functions, 0);

@@ -113,6 +113,7 @@ void define_op_constants(lua_State *L, int table, definition *d);
 /* ---- define_call.c ----------------------------------------------------------------------------------------------- */
 void define_trampoline(ffi_cif *cif, void *result, void **argument, void *user);
 bool define_prepare(define_closure *c); /* its cif */
+void define_note_thread(void);          /* this one runs the script */
 /* Calls body(T, data) in a scope of Lua's, protected: false after dr_fail. */
 bool define_protected(definition *d, lua_CFunction body, void *data);
 dr_tensor *define_for_caller(dr_tensor *t); /* one reference of ours, given to the core's current scope */

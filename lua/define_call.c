@@ -487,15 +487,12 @@ static void fail_with(const definition *d, const char *message)
     if (told) dr_error_pop();
 }
 
-static pthread_t main_thread;
-static bool main_known;
+static pthread_t main_thread; /* of the script */
+
+void define_note_thread(void) { main_thread = pthread_self(); }
 
 static bool may_run(const definition *d)
 {
-    if (!main_known) {
-        main_thread = pthread_self();
-        main_known = true;
-    }
     if (dr_failed() != DR_OK) return false;
     if (!d->state->thread) {
         dr_fail(DR_EUNSUPPORTED, "%s %s was defined by a Lua program that has ended", d->kind->name, d->component.name);

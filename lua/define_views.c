@@ -548,6 +548,42 @@ static int model_cond_with_image(lua_State *L) /* cond_with_image(cond, image) *
     return push_condition(L, dr_cond_with_image(f, c ? c : dr_cond_at(f, 0), image));
 }
 
+typedef struct image_map { lua_State *L; int function; bool failed; } image_map;
+
+/* The core calls this within dr_cond_map_image. An error stays on Lua's stack. */
+static dr_tensor *map_image(void *ctx, dr_tensor *image)
+{
+    image_map *m = ctx;
+    if (m->failed || dr_failed() || !lua_checkstack(m->L, 8)) return NULL;
+    lua_pushvalue(m->L, m->function);
+    bind_push_borrowed(m->L, image);
+    if (lua_pcall(m->L, 1, 1, 0) == LUA_OK) {
+        const bind_tensor *h = bind_test_handle(m->L, -1);
+        dr_tensor *t = h && h->tensor ? define_for_caller(dr_retain(h->tensor)) : NULL;
+        const bool good = t || lua_isnil(m->L, -1);
+        if (good) {
+            lua_pop(m->L, 1);
+            return t;
+        }
+        lua_pushfstring(m->L, "cond_map_image: the function must return an image or nil, got a %s", bind_typename(m->L, -1));
+    }
+    m->failed = true;
+    dr_fail(DR_EINVAL, "the script's function failed");
+    return NULL;
+}
+
+static int model_cond_map_image(lua_State *L) /* cond_map_image(cond, function(image or nil) return image or nil end) */
+{
+    dr_model *f = check_model(L);
+    const dr_cond *c = option_condition(L, 2);
+    luaL_checktype(L, 3, LUA_TFUNCTION);
+    image_map m = { L, 3, false };
+    const dr_cond *mapped = dr_cond_map_image(f, c, map_image, &m);
+    if (!m.failed) return push_condition(L, mapped);
+    dr_error_clear();
+    return lua_error(L);
+}
+
 static void add_class(lua_State *L, const char *type, const luaL_Reg *methods, lua_CFunction call)
 {
     bind_class(L, type, methods, NULL);
@@ -580,7 +616,8 @@ void define_open_views(lua_State *L)
         { "remember", model_remember },   { "variance", model_variance },       { "set_variance", model_set_variance },
         { "step", model_step },           { "cond_null", model_cond_null },     { "cond_count", model_cond_count },
         { "cond_at", model_cond_at },     { "cond_size", model_cond_size },     { "cond_part", model_cond_part },
-        { "cond_image", model_cond_image }, { "cond_with_image", model_cond_with_image }, { NULL, NULL },
+        { "cond_image", model_cond_image }, { "cond_with_image", model_cond_with_image },
+        { "cond_map_image", model_cond_map_image }, { NULL, NULL },
     };
     static const luaL_Reg process[] = { { "coef", process_coef }, { "range", process_range }, { "time", process_time },
                                         { "draw_t", process_draw_t }, { NULL, NULL } };

@@ -226,10 +226,11 @@ end
 
 local pending                                 -- while a file is run again: what it defines, until it is through
 
-local function commit(d)
-  if d.spec.functions.infer == nil and d.kind == "op" then d.spec.functions.infer = function(a) return a end end
-  local prepared = core.define_prepare(d.kind, d.spec)
-  return core.define_commit(prepared, d.replace, d.swap)
+local function same_as_first(a) return a end
+
+local function prepare(d)
+  if d.kind == "op" and not d.spec.functions.infer then d.spec.functions.infer = same_as_first end
+  return core.define_prepare(d.kind, d.spec)
 end
 
 local function check_name(where, kind, name, replace)
@@ -260,8 +261,15 @@ local function define_one(kind, given)
   check_rows(where, kind, spec.params)
   for name in next, functions_of[kind] do spec.functions[name] = given[name] end
   for name in next, fields_of[kind] or {} do spec.given[name] = given[name] end
-  local d = { kind = kind, spec = spec, replace = replace }
-  if pending then pending[#pending + 1] = d else commit(d) end
+  local d = { kind = kind, spec = spec }
+  if pending then
+    for _, other in ipairs(pending) do
+      if other.kind == kind and other.spec.name == given.name then core.fail("%s: it is defined twice", where) end
+    end
+    pending[#pending + 1] = d
+    return core.door(function(...) return require "drift"[kind][given.name](...) end)   -- once the file is through
+  end
+  core.define_commit(prepare(d), replace, false)
   if kind == "op" then return require "drift".op[given.name] end
   return require "drift"[kind][given.name]
 end
@@ -279,10 +287,10 @@ local function rerun(path)
   pending = nil
   if not ok then error(message, 0) end
   if #list == 0 then core.fail("%s defines no component", path) end
-  local result = {}
+  local prepared, result = {}, {}
+  for i, d in ipairs(list) do prepared[i] = prepare(d) end             -- what may still be refused
   for i, d in ipairs(list) do
-    d.swap = true
-    result[i] = { kind = d.kind, name = d.spec.name, swapped = commit(d) }
+    result[i] = { kind = d.kind, name = d.spec.name, swapped = core.define_commit(prepared[i], true, true) }
   end
   return result
 end

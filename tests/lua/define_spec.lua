@@ -303,6 +303,78 @@ describe("what is written in Lua gives the bits of what is written in C:", funct
     assert.same(chain:grid(drift.sampler.euler { steps = 7 }), chain:grid(drift.sampler.lua_euler { steps = 7, timesteps = "lua_even" }))
   end)
 
+  it("guidance with several conditions, images, variances and another network", function()
+    define.guidance {
+      name = "lua_anagram", doc = "as anagram, summed", params = { { "views", "components", kind = "view" } },
+      eval = function(self, f, x, t, cond)
+        local n, y, variance = #self.views, nil, nil
+        assert.equal(n, f:cond_size(cond))
+        assert.equal(n, f:cond_count())
+        for i, view in ipairs(self.views) do
+          local part = f:cond_part(cond, i, n)
+          if f:cond_image(part) then part = f:cond_map_image(part, function(image) return image and view:apply(image) end) end
+          local yi = view:invert(f:predict(view:apply(x), t, part))
+          local v = view:invert(f:variance())
+          y, variance = y and y + yi or yi, variance and variance + v or v
+        end
+        f:set_variance(variance)
+        return y
+      end,
+    }
+    define.guidance {
+      name = "lua_autoguidance", doc = "as autoguidance", params = { { "scale", "real", default = 2, min = -1000, max = 1000 } },
+      eval = function(self, f, x, t, cond)
+        local w = f:predict_by("weak", x, t, cond)
+        return (f:predict(x, t, cond) - w):axpy(w, { scale = self.scale })
+      end,
+    }
+    local function network(x, c) return drift.concat({ x * c.label:cast "f32":reshape(-1, 1, 1, 1) + c.image, x * 3 }, 1) end
+    local conditions = {}
+    for i = 1, 2 do conditions[i] = { label = drift.tensor({ i, i, i }, "i32"), image = drift.randn { B, 1, 4, 4, purpose = "image", step = i } } end
+    local views = { "identity", drift.view.rotate { degrees = 180 } }
+    local a = drift.model(flow, network, { conditions = conditions, guidance = drift.guidance.anagram { views = views, combine = "sum" } })
+    local b = drift.model(flow, network, { conditions = conditions, guidance = drift.guidance.lua_anagram { views = views } })
+    same(a:velocity(eps, 0.5), b:velocity(eps, 0.5))
+    same(a:eps(eps, 0.25), b:eps(eps, 0.25))
+    assert.is_truthy(b:variance())
+    local weak = { networks = { weak = function(x) return x * 0.5 end } }
+    local function strong(x, c) return x * 2 end
+    weak.guidance = drift.guidance.autoguidance {}
+    local c = drift.model(flow, strong, weak):velocity(eps, 0.5)
+    weak.guidance = drift.guidance.lua_autoguidance {}
+    same(c, drift.model(flow, strong, weak):velocity(eps, 0.5))
+    weak.networks = nil
+    refused(function() return drift.model(flow, strong, weak):velocity(eps, 0.5) end, 'the model has no network "weak"')
+    local name, kept = fresh "guidance", nil
+    define.guidance { name = name, doc = "fails within", eval = function(_, f, x, t, cond)
+      kept = f
+      return f:predict(x, t, f:cond_map_image(f:cond_part(cond, 1, 2), function() error "no image" end)) end }
+    refused(function() return drift.model(flow, network, { conditions = conditions, guidance = drift.guidance[name] {} }):velocity(eps, 0.5) end, "no image")
+    refused(function() return kept:step() end, "this inner_model belonged to a call that has ended")
+  end)
+
+  it("a sampler of several steps, with what it remembers", function()
+    define.sampler {
+      name = "lua_ab2", doc = "Adams-Bashforth", params = steps,
+      step = function(_, f, x, t, t_next)
+        local d, before = f:eval(x, t), f:recall "d"
+        f:remember("d", d)
+        return x + (before and d * 1.5 - before * 0.5 or d) * (t_next - t)
+      end,
+    }
+    local m = drift.model(flow, function(x) return x * 2 end)
+    local function by_hand()
+      local x, before = eps, nil
+      for i = 0, 3 do
+        local d = m:velocity(x, i / 4)
+        x, before = x + (before and d * 1.5 - before * 0.5 or d) * 0.25, d
+      end
+      return x
+    end
+    same(by_hand(), m:sample { sampler = drift.sampler.lua_ab2 { steps = 4 }, x = eps })
+    same(by_hand(), m:sample { sampler = drift.sampler.lua_ab2 { steps = 4 }, x = eps })
+  end)
+
   it("draws of a sampler, whatever the batch around them", function()
     local m = drift.model(flow, function(x) return x end)
     local rng = { purpose = "sampler" }
@@ -455,7 +527,7 @@ describe("an instance", function()
                      kept.weight = kept.part:weight "weight"
                    end,
                    forward = function(self, x, ctx) kept.ctx, kept.x = ctx, x return kept.part(x) end }
-    local net = drift.build(drift.block[name] { inner = drift.block.linear { in_features = 2, out_features = 3 } })
+    local net = drift.build(drift.block[name] { inner = drift.block.lua_linear { in_features = 2, out_features = 3 } })
     assert.same({ 4, 3 }, net(drift.zeros(4, 2)).shape)
     refused(function() return kept.builder:weight("w", { 1 }) end, "this builder belonged to a call that has ended")
     refused(function() return kept.ctx:training() end, "this context belonged to a call that has ended")
