@@ -261,6 +261,8 @@ local function duration(seconds)
   return ("%d h %d min"):format(s // 3600, s % 3600 // 60)
 end
 
+run.duration = duration
+
 -- The end of a script: writes what is left to write, says the final loss, the wall time and where everything is;
 -- config.json gets them too.
 function methods:finish()

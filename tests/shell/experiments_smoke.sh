@@ -48,6 +48,9 @@ promised() {
         echo inpainting.png inpainting.safetensors ;;
     digits_image_to_image)
         echo image_to_image.png ;;
+    compare_class_conditioning)
+        echo comparison.json report.html report.md results.csv scale/seed_1/samples.png scale/seed_1/loss.svg \
+             cross_attention/seed_1/cost_quality.json film/seed_1/trajectory.safetensors ;;
     esac
 }
 
@@ -84,4 +87,4 @@ for script in "$DRIFT_HOME"/experiments/*.lua; do
         cmp "before/$picture" "$picture" || fail "$name: resumed, $picture is another"
     done <"$name.pictures"
 done
-[ $scripts -ge 22 ] || fail "only $scripts scripts"
+[ $scripts -ge 23 ] || fail "only $scripts scripts"

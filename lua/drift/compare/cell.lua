@@ -9,6 +9,7 @@ local setup_of = require "drift.compare.setup"
 local config = require "drift.compare.config"
 local tree = require "drift.compare.tree"
 local costs_of = require "drift.compare.costs"
+local pictures = require "drift.compare.pictures"
 local held_out_loss = require "drift.compare.held_out_loss"
 local cost_quality = require "drift.compare.cost_quality"
 
@@ -71,13 +72,6 @@ local function samples(run, sample, setup)
   local n = setup.sample.n or GRID * (setup.classes or SHOWN)
   local images, labels = drift.sample(with(sample, with(counted(setup, n), { quiet = true })))
   drift.save_tensors(run:path "samples.safetensors", { images = images:clamp(0, 1), labels = labels and labels:cast "i64" })
-  local cols = setup.classes or math.min(n, SHOWN)
-  run:figure("samples", drift.grid {
-    rows = (n + cols - 1) // cols, cols = cols, title = run.name,
-    cell = function(_, _, i, j)
-      local k = (i - 1) * cols + j
-      return k <= n and images[k] or nil
-    end })
 end
 
 local function trajectory(run, sample, setup)
@@ -148,6 +142,7 @@ function cell.run(o, variant)
   local function judged() return judge(o, run, setup, net) end
   local results = #averages > 0 and averages[1]:with(judged) or judged()
   for key, value in pairs(results) do about[key] = value end
+  pictures(run.dir)
   about.status, about.seconds = "done", drift.clock() - start + (earlier.seconds or 0)
   about.config = config.of_setup(setup, run.parameters)
   cell.write(file, about)

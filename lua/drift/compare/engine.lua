@@ -9,6 +9,7 @@ local cells = require "drift.dashboard.cells"
 local folder = require "drift.compare.folder"
 local processes = require "drift.compare.processes"
 local budget = require "drift.compare.budget"
+local pictures = require "drift.compare.pictures"
 
 local engine = {}
 
@@ -103,6 +104,7 @@ local function items_of(plan, o)
       save_status(plan, cell)
     elseif state == "done" then
       cell.status, cell.seconds = "done", about.seconds
+      if o.says_done then pictures(dir) end
     else
       if state == "new" then fresh_folder(dir, "cell.json") end
       cell.status = "waiting"

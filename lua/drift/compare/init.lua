@@ -21,7 +21,7 @@ local here = require "drift.compare.cell_environment"
 local cell = require "drift.compare.cell"
 local engine = require "drift.compare.engine"
 local config = require "drift.compare.config"
-local report = require "drift.compare.report"
+local finish = require "drift.compare.report"
 
 -- ---- in a cell's process --------------------------------------------------------------------------------------------
 local function be_a_cell(o)
@@ -98,7 +98,7 @@ local function compare(o)
     return process(plan, "cell", c.variant, c.seed, { resumed and "--resume" or "--out", ("%s/%s"):format(plan.dir, c.dir) })
   end })
   plan.made.seconds = drift.clock() - start
-  return report.finish(plan)
+  return finish(plan)
 end
 
 return function(given)

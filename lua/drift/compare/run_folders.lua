@@ -8,7 +8,7 @@ local drift = require "drift"
 local scripts = require "drift.compare.scripts"
 local engine = require "drift.compare.engine"
 local results = require "drift.compare.results"
-local report = require "drift.compare.report"
+local finish = require "drift.compare.report"
 local options = require "drift.compare.options"
 
 local function clean(path) return (path:gsub("/+$", "")) end
@@ -159,5 +159,5 @@ return function(folders)
       end
     end
   end
-  return report.finish(plan)
+  return finish(plan)
 end

@@ -8,7 +8,7 @@
 local drift = require "drift"
 local run_directory = require "drift.run"
 local engine = require "drift.compare.engine"
-local report = require "drift.compare.report"
+local finish = require "drift.compare.report"
 local options = require "drift.compare.options"
 
 local scripts = {}
@@ -136,7 +136,7 @@ function scripts.compare(o)
     return process(plan, "script", cell.is, cell.seed, { resumed and "--resume" or "--out", ("%s/%s"):format(plan.dir, cell.dir) })
   end })
   plan.made.seconds = drift.clock() - start
-  local made = report.finish(plan)
+  local made = finish(plan)
   if #(plan.unmatched or {}) > 0 then os.exit(1, true) end         -- what was to be equal is not; the verdict says so
   return made
 end
