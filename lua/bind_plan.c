@@ -287,7 +287,9 @@ static int core_plans(lua_State *L) /* plans(on): replayed, or all as written; r
 
 void bind_open_plan(lua_State *L)
 {
-    static const luaL_Reg methods[] = { { "check", plan_check }, { "state", plan_state }, { "ops", plan_ops }, { NULL, NULL } };
+    static const luaL_Reg methods[] = {
+        { "check", plan_check }, { "state", plan_state }, { "ops", plan_ops }, { NULL, NULL }
+    };
     lua_pushcfunction(L, core_plan);
     lua_setfield(L, -2, "plan");
     lua_pushcfunction(L, core_plans);

@@ -1,19 +1,19 @@
--- cost.lua: what a training step of a network costs, counted from its plan (core/plan_cost.c), before anything is trained.
+-- cost.lua: what a training step of a network costs, counted from its plan (core/plan_cost.c) before it is trained.
 --
---   local cost = drift.cost { model = net_spec, shape = { 1, 28, 28 }, classes = 10, batch = 128, process = ..., optim = ... }
+--   local cost = drift.cost { model = net_spec, shape = { 1, 28, 28 }, classes = 10, batch = 128, process =, optim = }
 --   cost.params                      weights
 --   cost.flops_forward, .flops_step  FLOP of an image: forward; a whole training step (forward, backward)
 --   cost.memory = .plan_bytes + .weights_bytes + .state_bytes + .batch_bytes
 --     plan_bytes: the arena of the plan, in which activations and gradients (.gradient_bytes, if none were shared) lie;
---     weights_bytes: weights and buffers; state_bytes: the optimizer's and the averages'; batch_bytes: the plan's inputs
+--     weights_bytes: weights and buffers; state_bytes: optimizer's and averages'; batch_bytes: the plan's inputs
 --   cost.launches, cost.ops          kernels of a step; list of { op, launches, flop, bytes } of a batch
 --   cost.text                        all that in a line
 --
 -- The step is drift.train_step's, recorded on the device "null", which knows shapes and computes nothing; other devices
 -- run the same plan. (A CUDA device keeps memory a little longer, so that kernels may run side by side: device = "cuda"
 -- counts there, by taking six steps.) FLOPs are those of convolutions and products in their direct form: additions,
--- activations, normalisation and the optimizer, which wait for memory, count 0. The first three steps, before there is a
--- plan, need more memory than the plan (about a quarter for a UNet), and kernels may need workspace: neither is in it.
+-- activations, normalisation and the optimizer, which wait for memory, count 0. The first three steps, before there is
+-- a plan, need more memory than the plan (about a quarter for a UNet), and kernels may need workspace: neither is in it.
 local drift = require "drift"
 
 local STEPS = 6                                                    -- the fourth is replayed
@@ -21,12 +21,14 @@ local STEPS = 6                                                    -- the fourth
 local function spec_of(model)
   local spec = drift.type(model) == "module" and model.spec or model
   if drift.is_spec(spec, "net") then return spec end
-  drift.fail("cost: model is a network or its description (drift.models.NAME or drift.net), not a %s", drift.type(model))
+  drift.fail("cost: model is a network or its description (drift.models.NAME or drift.net), not a %s",
+    drift.type(model))
 end
 
 local function options_of(o)
   drift.accept("cost", o, { "model", "shape" },
-    { "batch", "classes", "process", "optim", "loss", "p_uncond", "ema", "time_sampling", "weighting", "coupling", "device" })
+    { "batch", "classes", "process", "optim", "loss", "p_uncond", "ema", "time_sampling", "weighting", "coupling",
+      "device" })
   local shape = o.shape
   local whole = type(shape) == "table" and #shape == 3
   for i = 1, whole and 3 or 0 do whole = whole and math.type(shape[i]) == "integer" and shape[i] > 0 end
@@ -37,10 +39,11 @@ local function options_of(o)
     end
   end
   if o.process and o.loss then drift.fail "cost: give a process, or a loss of your own" end
-  return { spec = spec_of(o.model), shape = shape, batch = o.batch or 128, classes = o.classes,
-           process = not o.loss and (o.process or drift.process.flow_matching {}) or nil, optim = o.optim or drift.optim.adam {},
-           loss = o.loss, p_uncond = o.p_uncond or (o.classes and 0.1 or 0), ema = drift.is_spec(o.ema) and { o.ema } or o.ema or {},
-           time_sampling = o.time_sampling, weighting = o.weighting, coupling = o.coupling, device = o.device or "null" }
+  return { spec = spec_of(o.model), shape = shape, batch = o.batch or 128, classes = o.classes, loss = o.loss,
+           process = not o.loss and (o.process or drift.process.flow_matching {}) or nil,
+           optim = o.optim or drift.optim.adam {}, p_uncond = o.p_uncond or (o.classes and 0.1 or 0),
+           ema = drift.is_spec(o.ema) and { o.ema } or o.ema or {}, device = o.device or "null",
+           time_sampling = o.time_sampling, weighting = o.weighting, coupling = o.coupling }
 end
 
 local function batch_of(o)
@@ -64,7 +67,7 @@ end
 
 -- A step that is not replayed has launches all the same: those of one step as written.
 local function counted_as_written(run)
-  if drift.profiling() then drift.fail "cost: the step is not replayed, and is then counted by a profile; leave out --profile" end
+  if drift.profiling() then drift.fail "cost: the step is not replayed, so a profile counts it; leave out --profile" end
   local flop = 0
   for _, row in ipairs(drift.kernels(run)) do flop = flop + row.flop end
   return flop
@@ -77,7 +80,8 @@ local function forward(o, net)
     return net(b.image, { time = b.time, label = b.label })
   end, { name = "the forward pass" })
   local batch = batch_of(o)
-  local inputs = { image = batch.image, label = batch.label, size = batch.size, sample = 0, time = drift.zeros { o.batch }:keep() }
+  local inputs = { image = batch.image, label = batch.label, size = batch.size, sample = 0,
+                   time = drift.zeros { o.batch }:keep() }
   local function run() drift.no_grad(drift.scope, function() plan(inputs) end) end
   for _ = 1, STEPS do run() end
   return plan:state().replays and counted(plan) or counted_as_written(run)
@@ -105,7 +109,8 @@ end
 local function measure(o)
   local net = drift.build(o.spec)
   net:train()
-  local cost = { params = net:count(), batch = o.batch, device = drift.device().name, weights_bytes = 0, gradient_bytes = 0 }
+  local cost = { params = net:count(), batch = o.batch, device = drift.device().name, weights_bytes = 0,
+                 gradient_bytes = 0 }
   for _, w in ipairs(net:named()) do
     cost.weights_bytes = cost.weights_bytes + bytes_of(w.tensor)
     if not w.buffer then cost.gradient_bytes = cost.gradient_bytes + bytes_of(w.tensor) end
@@ -126,8 +131,8 @@ local function text_of(c)
   local text = ("%d weights, %.4g MFLOP an image and training step (%.4g forward)"):format(c.params, 1e-6 * c.flops_step,
     1e-6 * c.flops_forward)
   if not c.memory then return text .. ", memory unknown: the step is not replayed, " .. c.reason end
-  return ("%s, %.4g MiB at batch %d (plan %.4g), %d kernels"):format(text, c.memory / 2 ^ 20, c.batch, c.plan_bytes / 2 ^ 20,
-    c.launches)
+  return ("%s, %.4g MiB at batch %d (plan %.4g), %d kernels"):format(text, c.memory / 2 ^ 20, c.batch,
+    c.plan_bytes / 2 ^ 20, c.launches)
 end
 
 return function(options)

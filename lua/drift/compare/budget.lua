@@ -105,7 +105,9 @@ end
 -- At least one; never more FLOPs than the baseline's.
 function budget.steps_for(cost, baseline_cost, steps)
   local own, base = cost.flops_step or cost.flops_per_image, baseline_cost.flops_step or baseline_cost.flops_per_image
-  if not own or own <= 0 or not base then drift.fail "budget: steps for equal FLOPs need the FLOPs of a step, as drift.cost counts them" end
+  if not own or own <= 0 or not base then
+    drift.fail "budget: steps for equal FLOPs need the FLOPs of a step, as drift.cost counts them"
+  end
   return math.max(1, math.floor(steps * base / own + 1e-9))
 end
 

@@ -8,7 +8,7 @@ local drift = require "drift"
 local options = {}
 
 options.TRAIN = { "data", "model", "process", "loss", "optim", "decay", "p_uncond", "time_sampling", "weighting", "coupling",
-                  "ema", "ema_every", "epochs", "batch", "steps", "checkpoint_every", "after_epoch" }
+                  "ema", "ema_every", "epochs", "batch", "steps", "seconds", "checkpoint_every", "after_epoch" }
 options.SAMPLE = { "sampler", "guidance", "networks", "clip", "shape", "classes", "n" }
 
 -- Names are folders and arguments of the program: letters, digits and . _ -, not beginning with a dot.

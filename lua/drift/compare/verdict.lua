@@ -81,7 +81,8 @@ local function leader(names, metric, o)
   local best, best_mean
   for _, name in ipairs(names) do
     local mean = statistics.mean_interval(metric.values[name], o).mean
-    if mean and (not best or (metric.better == "lower" and mean < best_mean) or (metric.better == "higher" and mean > best_mean)) then
+    local sign = metric.better == "lower" and -1 or 1
+    if mean and (not best or sign * mean > sign * best_mean) then
       best, best_mean = name, mean
     end
   end
@@ -99,8 +100,8 @@ local function the_best(names, metric, o)
   if #near == 0 then
     return ("%s is the best of the %d (Holm's correction over %d pairs)"):format(best, #names, count)
   end
-  return ("%s has the best mean, but is not the best beyond chance: with Holm's correction over %d pairs it is not apart from %s")
-    :format(best, count, table.concat(near, ", "))
+  return ("%s has the best mean, but is not the best beyond chance: with Holm's correction over %d pairs it is not "
+    .. "apart from %s"):format(best, count, table.concat(near, ", "))
 end
 
 -- ---- the text ---------------------------------------------------------------------------------------------------------
