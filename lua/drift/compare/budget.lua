@@ -6,8 +6,9 @@
 -- costs: a list of { name =, params =, flops_step =, memory =, steps =, batch =, seconds = }, the baseline's the first
 -- unless named; what drift.cost gives, and the rest from the cells. flops: of the whole training, flops_step (of an
 -- image, forward, backward) times batch times steps. Without steps or batch: of an image.
--- What is counted (steps, params, flops, memory) is refused before anything is trained. Time is measured, so that it can
--- only be said afterwards: the results stay, the verdict says that budgets do not match, and drift compare ends with 1.
+-- What is counted (steps, params, flops, memory) is refused before anything is trained. Time is measured, so that it
+-- can only be said afterwards: the results stay, the verdict says what does not match, and drift compare ends with 1.
+-- To meet a budget: budget = { flops = "equal" } adapts steps; train = { seconds = 60 } trains for that long.
 local drift = require "drift"
 
 local budget = {}
@@ -99,7 +100,7 @@ function budget.check(costs, match, o)
   local texts = budget.unmatched(costs, match, o)
   if #texts == 0 then return end
   drift.fail("the variants' budgets do not match:\n  %s\nchange a variant's size, allow more in match, or give "
-    .. "budget = { flops = \"equal\" }, which adapts steps", table.concat(texts, "\n  "))
+    .. "budget = { flops = \"equal\" }, which adapts steps to FLOPs", table.concat(texts, "\n  "))
 end
 
 -- At least one; never more FLOPs than the baseline's.
