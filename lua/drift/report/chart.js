@@ -18,7 +18,7 @@ function linePath(points, x, y, column) {
 }
 
 // Runs of points that have both ends of an interval, as closed shapes
-function bandPath(points, x, y) {
+function bandPath(points, x, reach) {
   let path = "", run = [];
   const close = () => {
     if (run.length > 1) {
@@ -28,7 +28,7 @@ function bandPath(points, x, y) {
     run = [];
   };
   for (const p of points) {
-    const px = x(p[0]), high = y(p[3]), low = y(p[2]);
+    const px = x(p[0]), high = reach(p[3]), low = reach(p[2]);
     if ([px, high, low].some(Number.isNaN)) close();
     else run.push([px, high, low]);
   }
@@ -36,22 +36,23 @@ function bandPath(points, x, y) {
   return path;
 }
 
-function barPath(points, x, y) {
+function barPath(points, x, reach) {
   let path = "";
   for (const p of points) {
-    const px = x(p[0]), high = y(p[3]), low = y(p[2]);
+    const px = x(p[0]), high = reach(p[3]), low = reach(p[2]);
     if ([px, high, low].some(Number.isNaN)) continue;
     path += `M${px.toFixed(1)} ${high.toFixed(1)}V${low.toFixed(1)}M${(px - 3).toFixed(1)} ${high.toFixed(1)}h6M${(px - 3).toFixed(1)} ${low.toFixed(1)}h6`;
   }
   return path;
 }
 
-function extent(spec, shown) {
-  const xs = [], ys = [];
+function extent(shown) {
+  const xs = [], ys = [], intervals = [];
   for (const s of shown) {
     for (const p of s.points) {
       xs.push(p[0]);
-      ys.push(p[1], p[2], p[3]);
+      ys.push(p[1]);
+      intervals.push(p[2], p[3]);
     }
     for (const t of s.thin || []) {
       for (const p of t.points) {
@@ -60,7 +61,7 @@ function extent(spec, shown) {
       }
     }
   }
-  return { xs, ys };
+  return { xs, ys, intervals };
 }
 
 function axes(spec, x, y, box) {
@@ -89,8 +90,8 @@ function lines(spec, shown, x, y) {
   const parts = [];
   for (const s of shown) {
     const bars = spec.bars;
-    if (bars) parts.push(drawn("path", { class: "bars", d: barPath(s.points, x.place, y.place), stroke: s.colour }));
-    else parts.push(drawn("path", { class: "band", d: bandPath(s.points, x.place, y.place), fill: s.colour }));
+    if (bars) parts.push(drawn("path", { class: "bars", d: barPath(s.points, x.place, y.reach), stroke: s.colour }));
+    else parts.push(drawn("path", { class: "band", d: bandPath(s.points, x.place, y.reach), fill: s.colour }));
   }
   for (const s of shown) {
     for (const t of s.thin || []) {
@@ -185,12 +186,12 @@ function addCursor(spec, svg, shown, x, y, box, readout, head) {
 
 function chart(spec, width) {
   const shown = spec.series.filter((s) => visible(s.key));
-  const { xs, ys } = extent(spec, shown), height = Math.round(Math.min(380, Math.max(230, width * 0.46)));
+  const { xs, ys, intervals } = extent(shown), height = Math.round(Math.min(380, Math.max(230, width * 0.46)));
   const head = element("p", { class: "readout", "aria-live": "polite" }), readout = [], bottom = height - 44;
   const names = legend(spec, readout);
-  const y = makeScale(ys, spec.logY, bottom, 26, Math.round(height / 60), 0.03);
+  const y = makeScale(ys, intervals, spec.logY, bottom, 26, Math.round(height / 60), 0.03);
   const longest = y ? Math.max(...y.ticks.map((t) => short(t).length), 1) : 1, left = Math.max(34, 14 + 7.2 * longest), right = width - 13;
-  const x = makeScale(xs, spec.logX, left, right, Math.round(width / 90), spec.bars ? 0.03 : 0);
+  const x = makeScale(xs, [], spec.logX, left, right, Math.round(width / 90), spec.bars ? 0.03 : 0);
   if (!x || !y) {
     const why = spec.series.length === 0 || shown.length > 0 ? spec.empty : "All series are switched off: choose some below.";
     return [element("p", { class: "missing" }, why), names];

@@ -13,11 +13,11 @@ local function finite(v) return number.is_finite(v) and v or nil end
 local function list(v) return type(v) == "table" and v or {} end
 local function text(v) return (type(v) == "string" or type(v) == "number") and tostring(v) or nil end
 
--- A text, a list of texts, or nothing
+-- A text, a list of texts, or nothing; each line is a sentence of its own.
 local function sentences(v)
   local out = core.json.array {}
   for _, s in ipairs(type(v) == "table" and v or { v }) do
-    if text(s) and s ~= "" then out[#out + 1] = text(s) end
+    for line in (text(s) or ""):gmatch "[^\n]+" do out[#out + 1] = line end
   end
   return out
 end

@@ -6,7 +6,7 @@ local number = require "drift.report.number"
 local function escape(text)
   text = tostring(text):gsub("[\\`*_<>#|~&$]", { ["<"] = "&lt;", [">"] = "&gt;", ["&"] = "&amp;", ["|"] = "\\|",
     ["\\"] = "\\\\", ["`"] = "\\`", ["*"] = "\\*", ["_"] = "\\_", ["#"] = "\\#", ["~"] = "\\~", ["$"] = "\\$" })
-  text = text:gsub("(%w)\\_%f[%w]", "%1_"):gsub("%](%s*[%(%[])", "\\]%1")
+  text = text:gsub("(%w)\\_%f[%w]", "%1_"):gsub("%]([%(%[:])", "\\]%1")
   return (text:gsub("%s+", " "))
 end
 
@@ -117,7 +117,9 @@ end
 return function(data)
   local out = { ("# %s\n"):format(escape(data.title)) }
   if data.question then out[#out + 1] = escape(data.question) .. "\n" end
-  for _, sentence in ipairs(data.verdict) do out[#out + 1] = ("**%s**\n"):format(escape(sentence)) end
+  local sentences = {}
+  for i, sentence in ipairs(data.verdict) do sentences[i] = ("%s**%s**\n"):format(#data.verdict > 1 and "- " or "", escape(sentence)) end
+  out[#out + 1] = table.concat(sentences)
   section(out, "Results", table_text(data.tables.results))
   if #data.tables.differences.rows > 0 then
     out[#out + 1] = ("Paired differences, seed by seed, with %s %% intervals:\n"):format(number.full(100 * data.confidence))

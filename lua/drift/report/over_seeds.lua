@@ -71,7 +71,13 @@ local function names_in_order(order, into, name)
   if not into[name] then into[name], order[#order + 1] = true, name end
 end
 
-local NOT_QUANTITIES <const> = { t = true, ratio = true, n = true, level = true }
+local NOT_QUANTITIES <const> = { t = true, ratio = true, n = true, level = true, low = true, high = true }
+
+-- A level's quantity: a number, whose ends for `loss` stand beside it in the row, or { value =, low =, high = }.
+local function quantity(row, name)
+  if name == "loss" and finite(row.loss) then return estimate { value = row.loss, low = row.low, high = row.high } end
+  return not NOT_QUANTITIES[name] and estimate(row[name])
+end
 
 -- noise_levels.json: a list of levels, or drift.noise_levels' table, which has them in `levels`.
 local function levels_of(cell)
@@ -93,7 +99,7 @@ function over_seeds.noise_levels(cells, confidence)
       for name in pairs(x and row or {}) do names[#names + 1] = name end
       table.sort(names)
       for _, name in ipairs(names) do
-        local e = not NOT_QUANTITIES[name] and estimate(row[name])
+        local e = quantity(row, name)
         if e then
           names_in_order(quantities, seen, name)
           into.add(cell.variant .. "\0" .. name, { variant = cell.variant, quantity = name }, x, nil, e)

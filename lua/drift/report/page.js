@@ -1,4 +1,11 @@
 // page.js: the whole page from the data, at first and whenever the data have changed.
+// The first sentences, and the rest behind them where there are many.
+function verdict(sentences) {
+  const most = sentences.length > 4 ? 3 : 4, said = (list) => list.map((sentence) => element("p", {}, sentence));
+  return element("div", { class: "verdict" }, said(sentences.slice(0, most)),
+    sentences.length > most ? foldable("verdict", `${sentences.length - most} more sentences`, said(sentences.slice(most))) : null);
+}
+
 function header(data) {
   const cells = list(data.cells), count = (status) => cells.filter((c) => c.status === status).length;
   const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
@@ -6,7 +13,7 @@ function header(data) {
   return element("header", {},
     element("div", { class: "top" }, element("p", { class: "name" }, data.name), element("p", { id: "live", class: "live", "aria-live": "polite" }), themeButton()),
     element("h1", {}, data.title), data.question ? element("p", { class: "question" }, data.question) : null,
-    element("div", { class: "verdict" }, list(data.verdict).map((sentence) => element("p", {}, sentence))),
+    verdict(list(data.verdict)),
     element("p", { class: "state" }, state + "."));
 }
 

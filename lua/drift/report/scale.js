@@ -25,13 +25,24 @@ function logTicks(low, high, wanted) {
   return ticks;
 }
 
-// values: what must fit in; pixels from `start` to `end`. Values that a logarithmic axis has no place for become NaN.
-function makeScale(values, log, start, end, wanted, room) {
-  const usable = values.filter((v) => isNumber(v) && (!log || v > 0));
-  if (usable.length === 0) return null;
-  let low = usable.reduce((a, b) => Math.min(a, b)), high = usable.reduce((a, b) => Math.max(a, b));
+// The least and the greatest of numbers, and null where there is none
+function ends(numbers) {
+  return numbers.length ? [numbers.reduce((a, b) => Math.min(a, b)), numbers.reduce((a, b) => Math.max(a, b))] : null;
+}
+
+// values: what must fit in; more: what should, as far as it makes the axis no more than three times as long (intervals of
+// few seeds can be enormous). Pixels from `start` to `end`.
+//   place(v): NaN for what a logarithmic axis has no place for;   reach(v): where an interval's end is, within the axis
+function makeScale(values, more, log, start, end, wanted, room) {
+  const usable = (list) => list.filter((v) => isNumber(v) && (!log || v > 0));
   const toLine = log ? Math.log : (v) => v, fromLine = log ? Math.exp : (v) => v;
-  let a = toLine(low), b = toLine(high);
+  const inner = ends(usable(values).map(toLine)), outer = ends(usable(more).map(toLine));
+  if (!inner) return null;
+  let [a, b] = inner;
+  if (outer) {
+    const span = b - a || Infinity;
+    [a, b] = [Math.min(a, Math.max(outer[0], a - span)), Math.max(b, Math.min(outer[1], b + span))];
+  }
   if (a === b) {
     const half = log ? 0.5 : Math.abs(a) * 0.1 || 1;
     a -= half;
@@ -40,8 +51,9 @@ function makeScale(values, log, start, end, wanted, room) {
   const margin = (b - a) * (room || 0);
   a -= margin;
   b += margin;
-  low = fromLine(a);
-  high = fromLine(b);
+  const low = fromLine(a), high = fromLine(b);
   const place = (v) => (log && !(v > 0)) || !isNumber(v) ? NaN : start + ((toLine(v) - a) / (b - a)) * (end - start);
-  return { place, low, high, ticks: (log ? logTicks : linearTicks)(low, high, wanted) };
+  const within = (v) => start + Math.min(1, Math.max(0, (toLine(v) - a) / (b - a))) * (end - start);
+  const reach = (v) => (isNumber(v) ? (log && v <= 0 ? start : within(v)) : NaN);
+  return { place, reach, low, high, ticks: (log ? logTicks : linearTicks)(low, high, wanted) };
 }

@@ -102,6 +102,7 @@ end
 -- ---- paired differences ---------------------------------------------------------------------------------------------
 local function outcome(metric, p)
   if not finite(p.difference) then return "no pair of seeds" end
+  if p.difference == 0 and p.low == 0 and p.high == 0 then return "equal" end
   if p.decided then
     if not metric.better then return "differs" end
     local better = (p.difference < 0) == (metric.better == "lower")
