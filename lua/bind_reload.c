@@ -2,7 +2,6 @@
  * place of the one that runs, and whether files have changed. */
 #include "bind.h"
 
-#include <sys/stat.h>
 
 static int core_find_plugin(lua_State *L) /* find_plugin(name): number, id, path */
 {
@@ -38,24 +37,11 @@ static int core_reload_plugin(lua_State *L) /* reload_plugin(number): what was d
     return 1;
 }
 
-/* file_stamp(path): a text that is another one when the file was written to or replaced; nil where there is none */
-static int core_file_stamp(lua_State *L)
-{
-    struct stat s;
-    char text[128];
-    if (stat(luaL_checkstring(L, 1), &s) != 0) return 0;
-    snprintf(text, sizeof text, "%lld.%09ld %lld %llu", (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec, (long long)s.st_size,
-             (unsigned long long)s.st_ino);
-    lua_pushstring(L, text);
-    return 1;
-}
-
 void bind_open_reload(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "find_plugin", core_find_plugin },
         { "reload_plugin", core_reload_plugin },
-        { "file_stamp", core_file_stamp },
         { NULL, NULL },
     };
     luaL_setfuncs(L, functions, 0);

@@ -98,12 +98,12 @@ static int core_files(lua_State *L) { return list_names(L, false); }
 
 static int core_hidden_files(lua_State *L) { return list_names(L, true); }
 
-/* file_stamp(path): a text that is another one after the file was written; nil where there is no file */
+/* file_stamp(path): a text that is another one when the file was written to or replaced; nil where there is none */
 static int core_file_stamp(lua_State *L)
 {
     struct stat s;
     char text[128];
-    if (stat(luaL_checkstring(L, 1), &s) != 0 || !S_ISREG(s.st_mode)) return 0;
+    if (stat(luaL_checkstring(L, 1), &s) != 0) return 0;
     snprintf(text, sizeof text, "%lld %lld %lld.%09ld", (long long)s.st_ino, (long long)s.st_size,
              (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
     lua_pushstring(L, text);

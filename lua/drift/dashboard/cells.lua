@@ -4,6 +4,7 @@
 --   view:draw({ { label = "add, seed 1", folder = dir, since = clock } , ... }, "3 of 9 done")     as often as one likes
 --   view:leave()                                        the lines are gone
 -- What they print scrolls above, as notes do (block.lua).
+local core = require "drift.core"
 local drift = require "drift"
 local block = require "drift.dashboard.block"
 local duration = require "drift.dashboard.duration"
@@ -53,7 +54,7 @@ local function look(self, cell, now)
     known = {}
     self.known[cell.folder] = known
   end
-  local stamp = drift.file_stamp(cell.folder .. "/metrics.jsonl")
+  local stamp = core.file_stamp(cell.folder .. "/metrics.jsonl")
   if stamp and stamp ~= known.stamp then
     known.stamp, known.last = stamp, cells.last_step(cell.folder)
     known.plan = known.plan or plan_of(cell.folder)
