@@ -348,6 +348,7 @@ static int open_module(lua_State *L)
     bind_open_spawn(L);
     bind_open_line(L);
     bind_open_http(L);
+    bind_open_terminal(L);
     bind_open_reload(L);
     return 1;
 }

@@ -62,6 +62,7 @@ void bind_open_doctor(lua_State *L);
 void bind_open_spawn(lua_State *L);
 void bind_open_line(lua_State *L);
 void bind_open_http(lua_State *L);
+void bind_open_terminal(lua_State *L);
 void bind_open_reload(lua_State *L);
 
 /* ---- bind_scope.c: Lua's tensors and how long they live ---------------------------------------------------------- */

@@ -12,7 +12,7 @@ local internal = {                             -- for the files of the binding o
     module = true, check_spec = true, new_spec = true, spec_data = true, spec_metatable = true, build_instance = true,
     instance_method = true, kinds = true, door = true, new_optimizer = true, load_weights = true, settings = true,
     weight_list = true, take_weights = true, weights_taken = true, is_frozen = true, installation = true,
-    probe_plugin = true, http_server = true,
+    probe_plugin = true, http_server = true, terminal_state = true,
     probe_plugin = true, plugins_left_out = true, find_plugins = true,
     probe_plugin = true, define_prepare = true, define_commit = true, define_kinds = true, definition = true, definitions = true,
     probe_plugin = true, read_line = true, line_history = true, line_remember = true, http_server = true,

@@ -15,6 +15,7 @@ drift.train { run = run, data = drift.dataset.mnist {}, model = net, optim = dri
     drift.sleep(run.pause)
     if run.says and step % 4 == 0 then drift.note("a note of step %d", step) end
     if run.says and step % 4 == 2 then print("printed in step " .. step) end
+    if run.says and step % 4 == 3 then io.write("written in step " .. step) end       -- a line without an end
     if step == run.fail_at then error "the loss function failed" end
     return (n(batch.image) - batch.image * 0.01):pow(2):mean()
   end,

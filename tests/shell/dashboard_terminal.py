@@ -178,6 +178,7 @@ def notes():
     for step in range(4, 12, 4):
         check(re.search(f"^a note of step {step}$", text, re.M), f"the note of step {step} is torn:\n{text}")
         check(re.search(f"^printed in step {step - 2}$", text, re.M), f"what step {step - 2} printed is torn:\n{text}")
+        check(re.search(f"^written in step {step - 1}$", text, re.M), f"what step {step - 1} wrote is torn:\n{text}")
     check(boards(text) == 1, f"{boards(text)} boards are left:\n{text}")
     lines = text.split("\n")
     check(not any(BRAILLE.search(line) and "note" in line for line in lines), "a note is in the curve")
@@ -257,6 +258,25 @@ def many_cells():
     check(screen.text().strip() == "above\nbelow", screen.text())
 
 
+def stopped_and_continued():
+    """After Ctrl-Z and fg the shell's lines are whole, and the dashboard goes on below them."""
+    done = []
+
+    def look(screen, process, fd, seconds):
+        if "ETA" not in screen.text() or done:
+            return
+        os.kill(process.pid, signal.SIGSTOP)
+        while select.select([fd], [], [], 0.2)[0]:
+            screen.feed(os.read(fd, 65536).decode(errors="replace"))
+        screen.feed("[1]+  Stopped\r\n$ fg\r\n")
+        os.kill(process.pid, signal.SIGCONT)
+        done.append(1)
+    screen = run("--out", "continued", look=look)
+    text = screen.text()
+    check(re.search(r"^\[1\]\+  Stopped\n\$ fg$", text, re.M), "the shell's lines are torn:\n" + text)
+    check(boards(text[:text.index("$ fg")]) == 1 and boards(text[text.index("$ fg"):]) == 1, "not drawn anew below:\n" + text)
+
+
 def failed():
     screen = run("--out", "failed", "fail_at=10", status=1)
     text = screen.text()
@@ -264,7 +284,7 @@ def failed():
     check(boards(text) == 1 and BRAILLE.search(text), "what was drawn is gone:\n" + text)
 
 
-tests = (wide, narrow, notes, resized, plain, colourless, interrupted, failed, cells, many_cells)
+tests = (wide, narrow, notes, resized, plain, colourless, interrupted, failed, cells, many_cells, stopped_and_continued)
 problems = []
 
 

@@ -5,7 +5,9 @@
 --
 -- Between two draws the cursor is at the start of the line below, and no mode of the terminal is changed: whatever ends
 -- the program, nothing has to be put right. Each draw is one write, of the lines that changed. Notes, print and io.write
--- that come in between scroll above the lines. The terminal is asked for its size each time; lines are cut to it.
+-- that come in between scroll above the lines. The terminal is asked for its size each time; lines are cut to it. In the
+-- background nothing is drawn; after Ctrl-Z and fg the lines begin anew below those of the shell.
+local core = require "drift.core"
 local drift = require "drift"
 
 local block = {}
@@ -103,7 +105,9 @@ end
 -- Lines that do not fit below each other are left out, the last ones first. Not after Ctrl-C: its message is below.
 function methods:draw(lines)
   local columns, rows = drift.terminal_size()
-  if not columns or drift.interrupted() then return end
+  local ours, continued = core.terminal_state()
+  if not columns or not ours or drift.interrupted() then return end
+  if continued ~= self.continued then self.shown, self.widths, self.continued = {}, {}, continued end
   if current and current ~= self then current:erase() end
   current = self
   if not self.note then hook(self) end
@@ -129,7 +133,8 @@ end
 
 function methods:erase()
   if #self.shown == 0 then return end
-  if not drift.interrupted() then
+  local ours, continued = core.terminal_state()
+  if ours and continued == self.continued and not drift.interrupted() then
     io.stderr:write(BEGIN, up(self, drift.terminal_size() or self.columns), "\27[J", END)
     io.stderr:flush()
   end
@@ -143,7 +148,7 @@ function methods:leave()
 end
 
 function block.new()
-  return setmetatable({ shown = {}, widths = {}, columns = 0, printing = {}, line_open = false }, meta)
+  return setmetatable({ shown = {}, widths = {}, columns = 0, printing = {}, line_open = false, continued = 0 }, meta)
 end
 
 return block
