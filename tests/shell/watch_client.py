@@ -43,7 +43,7 @@ def raw(port, data, seconds=5):
 
 def end(process, number=signal.SIGINT):
     process.send_signal(number)
-    check(process.wait(5) == 0, f"status {process.returncode} after signal {number}")
+    check(process.wait(15) == 0, f"status {process.returncode} after signal {number}")
 
 
 def watched_files():
@@ -144,7 +144,7 @@ def slow_clients(port):
         except ConnectionError:
             pass
         s.close()
-    check(3 < time.time() - began < 8, f"slow clients are ended after {time.time() - began:.1f} s")
+    check(3 < time.time() - began < 12, f"slow clients are ended after {time.time() - began:.1f} s")
 
 
 class Dripping(threading.Thread):
@@ -195,6 +195,15 @@ def only_this_machine(port):
         check(False, f"it is reached as {other}")
 
 
+def stopped_and_continued(process, port):
+    """Ctrl-Z and fg."""
+    for _ in range(3):
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGCONT)
+        check(ask(port)[0] == 200 and process.poll() is None, "it does not go on after Ctrl-Z")
+
+
 def ports(port):
     """One that is taken is refused by name; without --port the next free one is taken."""
     taken = subprocess.run([DRIFT, "watch", RUN, "--port", str(port)], capture_output=True, text=True, timeout=10)
@@ -217,9 +226,10 @@ try:
     rude_clients(port)
     browsers(port)
     slow_clients(port)
+    stopped_and_continued(process, port)
     ports(port)
-    dripping.join(10)
-    check(dripping.seconds and dripping.seconds < 12, f"a dripping client was let for {dripping.seconds} s")
+    dripping.join(15)
+    check(dripping.seconds and dripping.seconds < 16, f"a dripping client was let for {dripping.seconds} s")
     check(watched_files() == before, "watching changed a file")
     half_a_line(port)
     os.rename(RUN, RUN + "-moved")
