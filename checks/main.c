@@ -1,10 +1,11 @@
-/* main.c: drift-check, which `drift check` runs: everything that is promised of the components that plugins add, each check in
- * a process of its own, as a report.
+/* main.c: drift-check, which `drift check` runs: everything that is promised of the components that plugins and Lua files add,
+ * each check in a process of its own, as a report.
  *
- *   drift-check [--json] [--seconds N] FILE.so ... [NAME.PARAM=VALUE ...]
+ *   drift-check [--json] [--seconds N] FILE.so|FILE.lua ... [NAME.PARAM=VALUE ...]
  *
  * A check may take N seconds (default 30). NAME.PARAM=VALUE are parameters for components of that name, which are made with
  * their defaults otherwise. Exit status 0: nothing failed; 1: something did; 2: there was nothing to check. */
+#include "bind.h"
 #include "child.h"
 #include "kinds.h"
 #include "memory.h"
@@ -16,7 +17,7 @@
 #include <limits.h>
 #include <unistd.h>
 
-enum { FILES = 256 };
+enum { FILES = 64 };
 typedef struct arguments {
     bool json;
     double seconds;
@@ -25,7 +26,7 @@ typedef struct arguments {
     const char *given[FILES];   /* as it was named */
 } arguments;
 
-static int complain(const char *text, const char *detail)
+static int stop(const char *text, const char *detail)
 {
     fprintf(stderr, "drift check: %s%s\n", text, detail ? detail : "");
     return 2;
@@ -35,7 +36,7 @@ static int complain(const char *text, const char *detail)
 
 static int read_file(arguments *a, const char *text)
 {
-    if (a->files == FILES) return complain("too many files", NULL);
+    if (a->files == FILES) return stop("too many files", NULL);
     a->given[a->files] = text;
     if (!realpath(text, a->path[a->files])) {
         fprintf(stderr, "drift check: %s: %s\n", text, strerror(errno));
@@ -53,24 +54,24 @@ static int read_arguments(int argc, char **argv, arguments *a)
             a->json = true;
         } else if (strcmp(argv[i], "--seconds") == 0) {
             a->seconds = i + 1 < argc ? strtod(argv[++i], &end) : 0.0;
-            if (!(a->seconds > 0.0 && *end == '\0')) return complain("--seconds needs a number above 0", NULL);
+            if (!(a->seconds > 0.0 && *end == '\0')) return stop("--seconds needs a number above 0", NULL);
         } else if (argv[i][0] == '-') {
-            return complain("there is no option ", argv[i]);
+            return stop("there is no option ", argv[i]);
         } else if (strchr(argv[i], '=')) {
-            if (!check_given(argv[i])) return complain("a component's parameter is NAME.PARAM=VALUE, not ", argv[i]);
+            if (!check_given(argv[i])) return stop("a component's parameter is NAME.PARAM=VALUE, not ", argv[i]);
         } else if (read_file(a, argv[i]) != 0) {
             return 2;
         }
     }
-    return a->files > 0 ? 0 : complain("which file?  drift check my_sampler.so", NULL);
+    return a->files > 0 ? 0 : stop("which file?  drift check my_sampler.so", NULL);
 }
 
 /* ---- the plugins around them --------------------------------------------------------------------------------------------- */
 
-static int is_plugin(const struct dirent *e)
+static bool ends_in(const char *text, const char *end)
 {
-    const size_t n = strlen(e->d_name);
-    return n > 3 && strcmp(e->d_name + n - 3, ".so") == 0;
+    const size_t n = strlen(text), m = strlen(end);
+    return n > m && strcmp(text + n - m, end) == 0;
 }
 
 static bool is_checked(const arguments *a, const char *path)
@@ -82,51 +83,56 @@ static bool is_checked(const arguments *a, const char *path)
     return false;
 }
 
-/* All of a folder but those that are to be checked: these are loaded one by one. */
+/* All of a folder but those that are to be checked: these are loaded one by one. Within it, *.so and NAME/NAME.so. */
 static void load_folder(const arguments *a, const char *folder)
 {
     struct dirent **entries;
-    const int n = scandir(folder, &entries, is_plugin, alphasort);
+    const int n = scandir(folder, &entries, NULL, alphasort);
     if (n < 0) {
         dr_fail(DR_EIO, "plugin folder %s cannot be read: %s", folder, strerror(errno));
         return;
     }
     for (int i = 0; i < n; i++) {
         char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        if (!is_checked(a, path)) dr_plugin_load(path);
+        const char *name = entries[i]->d_name;
+        const int length = ends_in(name, ".so") ? snprintf(path, sizeof path, "%s/%s", folder, name)
+                                                : snprintf(path, sizeof path, "%s/%s/%s.so", folder, name, name);
+        const bool plugin = name[0] != '.' && length < (int)sizeof path && access(path, F_OK) == 0;
+        if (plugin && !is_checked(a, path)) dr_plugin_load(path);
         free(entries[i]);
     }
     free(entries);
 }
 
-static const char *environment(const char *name, const char *def)
-{
-    const char *value = getenv(name);
-    return value && *value ? value : def;
-}
-
+/* Drift's own, and those of DRIFT_PLUGINS, which the checked ones may need. Not those that are found beside a script or in the
+ * user's folder: an installed version of what is checked would be in its way. */
 static void load_others(const arguments *a)
 {
+    const char *list = getenv("DRIFT_PLUGINS");
+    char *copy = strdup(list ? list : ""), *rest = copy;
     dr_registry_open();
-    load_folder(a, environment("DRIFT_PLUGIN_DIR", DRIFT_PLUGIN_DIR));
-    char *folders = strdup(environment("DRIFT_PLUGINS", "")), *rest = folders;
-    for (char *folder = strsep(&rest, ":"); folder && !dr_failed(); folder = strsep(&rest, ":")) {
-        if (*folder) load_folder(a, folder);
+    load_folder(a, dr_plugin_dir());
+    for (char *each = strsep(&rest, ":"); each && !dr_failed(); each = strsep(&rest, ":")) {
+        if (!*each) continue;
+        if (!ends_in(each, ".so")) load_folder(a, each);
+        else if (!is_checked(a, each)) dr_plugin_load(each);
     }
-    free(folders);
+    free(copy);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------------------------------------- */
 
 static void quiet(void *ctx, const char *line) { (void)ctx, (void)line; }
 
+static bool is_lua(const char *path) { return ends_in(path, ".lua"); }
+static dr_status load(const char *path) { return is_lua(path) ? bind_run_definitions(path) : dr_plugin_load(path); }
+
 /* Once more, in a child, and unloaded again: its code runs at both ends. */
 static check_outcome try_loading(void *path, char text[CHECK_TEXT])
 {
     dr_set_note_sink(quiet, NULL);
     const int64_t before = dr_component_count();
-    if (dr_plugin_load(path) != DR_OK) {
+    if (load(path) != DR_OK) {
         snprintf(text, CHECK_TEXT, "%s", dr_error_message());
         return CHECK_FAILED;
     }
@@ -135,6 +141,7 @@ static check_outcome try_loading(void *path, char text[CHECK_TEXT])
         snprintf(text, CHECK_TEXT, "it has no components: does a file of it end with DR_SAMPLER(...) or another kind's line?");
         return CHECK_FAILED;
     }
+    bind_close_definitions();
     dr_scope_close();
     dr_device_close_all();
     dr_registry_close();
@@ -147,6 +154,18 @@ static const dr_plugin_info *plugin_of(const char *path)
         if (strcmp(dr_plugin_at(i)->path, path) == 0) return dr_plugin_at(i);
     }
     return NULL;
+}
+
+/* Names that it exports may hide those of other libraries, or be hidden by them. */
+static void check_exports(report *r, const char *given, const char *path)
+{
+    char names[512], text[CHECK_TEXT] = "";
+    const int n = exported_beside(path, DR_PLUGIN_SYMBOL, names, sizeof names);
+    if (n > 0) {
+        snprintf(text, sizeof text, "it exports %d other name%s: %s. Compile with -fvisibility=hidden, or make them static", n,
+                 n == 1 ? "" : "s", names);
+    }
+    report_line(r, CHECK_OK, given, "exports " DR_PLUGIN_SYMBOL " alone", text);
 }
 
 /* ---- checking ------------------------------------------------------------------------------------------------------------------ */
@@ -175,49 +194,57 @@ static void check_component(const arguments *a, report *r, const dr_component *c
     }
 }
 
+static bool is_from(const dr_component *c, const char *path) /* a Lua file may be several plugins, by their ids */
+{
+    const dr_plugin_info *p = dr_component_plugin(c);
+    return p && strcmp(p->path, path) == 0;
+}
+
 static void check_plugin(const arguments *a, report *r, int i)
 {
     char text[CHECK_TEXT] = "";
-    const void *from = NULL, *to = NULL;
-    const bool is_there = plugin_of(a->path[i]) != NULL; /* backend_ref, on which checks compute */
-    const check_outcome loads = is_there ? CHECK_OK : child_run(try_loading, (void *)(uintptr_t)a->path[i], a->seconds, NULL, text);
+    const void *from = NULL, *to = NULL, *code = NULL;
+    const char *path = a->path[i];
+    const bool is_there = plugin_of(path) != NULL; /* backend_ref, on which checks compute */
+    const check_outcome loads = is_there ? CHECK_OK : child_run(try_loading, (void *)(uintptr_t)path, a->seconds, NULL, text);
     report_line(r, loads, a->given[i], "loads", loads == CHECK_OK ? NULL : text);
     if (loads != CHECK_OK) return;
-    char names[512];
-    const int exported = exported_beside(a->path[i], DR_PLUGIN_SYMBOL, names, sizeof names);
-    if (exported > 0) {
-        snprintf(text, sizeof text, "it exports %d other name%s: %s. Compile with -fvisibility=hidden, or make them static", exported,
-                 exported == 1 ? "" : "s", names);
-        report_line(r, CHECK_OK, a->given[i], "exports " DR_PLUGIN_SYMBOL " alone", text);
-    } else {
-        report_line(r, CHECK_OK, a->given[i], "exports " DR_PLUGIN_SYMBOL " alone", NULL);
-    }
-    if (!is_there) dr_plugin_load(a->path[i]);
-    const dr_plugin_info *p = plugin_of(a->path[i]);
-    if (!p) {
+    if (!is_there && load(path) != DR_OK) {
         report_line(r, CHECK_FAILED, a->given[i], "loads a second time", dr_error_message());
         dr_error_clear();
         return;
     }
-    if (code_around(p->plugin, &from, &to)) check_memory_code(from, to);
+    if (!is_lua(path)) {
+        check_exports(r, a->given[i], path);
+        code = plugin_of(path)->plugin;
+        if (!code_around(code, &from, &to)) from = to = NULL;
+    }
+    check_memory_code(from, to);
     for (int64_t k = 0; k < dr_component_count(); k++) {
         const dr_component *c = dr_component_at(k);
-        if (dr_component_plugin(c) == p) check_component(a, r, c, p->plugin);
+        if (is_from(c, path)) check_component(a, r, c, code);
     }
 }
 
-/* Checks write files. */
-static char folder[] = "/tmp/drift-check-XXXXXX";
+/* ---- the program ------------------------------------------------------------------------------------------------------------------ */
+
+static char folder[] = "/tmp/drift-check-XXXXXX"; /* checks write files */
 
 static void remove_folder(void)
 {
     static const char *const files[] = { "block.safetensors", "conditioning.safetensors", "optim.safetensors" };
-    char path[128];
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        unlink(path);
-    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) unlink(check_file(files[i]));
     rmdir(folder);
+}
+
+static dr_status open_ref(const arguments *a)
+{
+    for (int i = 0; i < a->files; i++) { /* also where it is to be checked itself */
+        if (ends_in(a->path[i], "/backend_ref.so")) dr_plugin_load(a->path[i]);
+    }
+    dr_device *ref = dr_device_open("ref", DR_NO_ARGS);
+    if (ref) dr_device_use(ref);
+    return dr_failed();
 }
 
 int main(int argc, char **argv)
@@ -225,15 +252,10 @@ int main(int argc, char **argv)
     static arguments a = { .seconds = 30 };
     report r;
     if (read_arguments(argc, argv, &a) != 0) return 2;
-    dr_set_home(environment("DRIFT_HOME", DRIFT_HOME_DIR));
+    dr_find_installation(DRIFT_HOME_DIR, DRIFT_PLUGIN_DIR);
     load_others(&a);
-    for (int i = 0; i < a.files; i++) { /* ref is what checks compute on, also where it is checked itself */
-        if (strstr(a.path[i], "/backend_ref.so")) dr_plugin_load(a.path[i]);
-    }
-    dr_device *ref = dr_device_open("ref", DR_NO_ARGS);
-    if (dr_failed()) return complain(dr_error_message(), NULL);
-    dr_device_use(ref);
-    if (!mkdtemp(folder)) return complain("no folder for files can be made in /tmp: ", strerror(errno));
+    if (dr_failed() || open_ref(&a) != DR_OK) return stop(dr_error_message(), NULL);
+    if (!mkdtemp(folder)) return stop("no folder for files can be made in /tmp: ", strerror(errno));
     check_folder = folder;
     check_in_own_process = true;
     report_open(&r, a.json);

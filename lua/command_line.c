@@ -43,7 +43,8 @@ const char command_line_usage[] =
     "  --profile FILE    writes a Chrome trace of the run's kernels and phases\n"
     "  --jobs N          run, compare, sweep: so many trainings of a comparison at once\n"
     "  --watch           run: plugins that change are built and swapped between steps\n"
-    "  --json            bench: figures as JSON\n"
+    "  --json            bench, check: figures, or the report, as JSON\n"
+    "  --seconds N       check: that a check may take (default 30)\n"
     "  --peers           bench: against PyTorch, in turn (tests/bench/compare.py --all)\n"
     "  --against NAME    diff-devices: the device to compare with\n"
     "  --steps N         diff-devices: the optimizer's steps to compare (default 2); sample: of sampling\n"
@@ -117,6 +118,7 @@ static const struct own_option { const char *name; int has_arg; const char *comm
     { "match", required_argument, "compare sweep" },
     { "port", required_argument, "watch" },
     { "watch", no_argument, "run" },
+    { "seconds", required_argument, "check" },
 };
 enum { OWN_OPTIONS = sizeof own_options / sizeof *own_options };
 
