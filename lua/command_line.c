@@ -119,6 +119,7 @@ static const struct own_option { const char *name; int has_arg; const char *comm
     { "port", required_argument, "watch" },
     { "watch", no_argument, "run" },
     { "seconds", required_argument, "check" },
+    { "lua", no_argument, "new" },
 };
 enum { OWN_OPTIONS = sizeof own_options / sizeof *own_options };
 

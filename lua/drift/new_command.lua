@@ -1,4 +1,5 @@
--- drift new KIND NAME        a plugin of your own to start from, in the folder NAME
+-- drift new KIND NAME          a plugin of your own to start from, in the folder NAME
+-- drift new KIND NAME --lua    the same component written in Lua, which needs no compiler
 --
 --   drift new sampler my_sampler && cd my_sampler && make
 --
@@ -64,7 +65,7 @@ local function check_name(kind, name, source)
   elseif library[name] then why = "that is a function of the C library"
   elseif kind == "op" and has_attributes(name) then why = ("the headers have a dr_%s_attr already"):format(name)
   elseif identifiers(source)[name] then why = "its own file will call something else by that name" end
-  if why then core.fail("a %s cannot be called '%s': %s", kind, name, why) end
+  if why then core.fail("no %s can be called '%s': %s", kind, name, why) end
 end
 
 local function check_free(kind, name)
@@ -74,7 +75,7 @@ local function check_free(kind, name)
       for _, p in ipairs(core.plugins()) do
         if p.id == c.plugin and p.path ~= "" then path = ", " .. p.path end
       end
-      core.fail("there is a %s '%s' already, in the plugin %s%s", kind, name, c.plugin, path)
+      core.fail("the %s '%s' is there already, in the plugin %s%s", kind, name, c.plugin, path)
     end
   end
   if core.exists(name) then core.fail("%s is there already; nothing was written", name) end
@@ -107,22 +108,40 @@ local function program()
   return path == "" and "drift" or (path:gsub("%$", "$$$$"):gsub("#", "\\#"))
 end
 
+-- ---- what is in the folder -------------------------------------------------------------------------------------------
+-- A plugin: the kind's C file and test, with the files that all plugins have.
+local function plugin_files(kind, name)
+  check_name(kind, name, core.read_file(("%s/%s/my_%s.c"):format(template, kind, kind)))
+  local files = { ["my_plugin.c"] = core.read_file(("%s/%s/my_%s.c"):format(template, kind, kind)) }
+  for _, file in ipairs { "plugin.c", "Makefile" } do files[file] = core.read_file(template .. "/" .. file) end
+  return files, "", "building.md"
+end
+
+-- A file of Lua: scripts require it, and the kind's test is the same but for that.
+local function lua_files(kind, name)
+  local path = ("%s/%s/my_%s.lua"):format(template, kind, kind)
+  if not core.exists(path) then core.fail("no %s can be written in Lua", kind) end
+  check_name(kind, name, "")
+  return { ["my_plugin.lua"] = core.read_file(path) }, 'require "my_plugin"\n', "requiring.md"
+end
+
 return function(kind, name)
   check_kind(kind)
-  local folder, own = template .. "/" .. kind, "my_" .. kind
-  check_name(kind, name, core.read_file(("%s/%s.c"):format(folder, own)))
+  local in_lua = (core.settings.options.new or {}).lua ~= nil
+  local files, head, manual = (in_lua and lua_files or plugin_files)(kind, name)
   check_free(kind, name)
+  local folder = template .. "/" .. kind
+  files["test.lua"] = head .. core.read_file(folder .. "/test.lua")
+  files["README.md"] = core.read_file(folder .. "/README.md") .. core.read_file(template .. "/" .. manual)
 
-  local new = { [own] = name, my_plugin = name, my_kind = kind, my_drift = program() }
-  local files = {}
-  for _, file in ipairs(core.files(folder)) do
-    files[replaced(file, new)] = core.read_file(folder .. "/" .. file)
-  end
-  for _, file in ipairs { "plugin.c", "Makefile" } do files[file] = core.read_file(template .. "/" .. file) end
-  files["README.md"] = files["README.md"] .. core.read_file(template .. "/building.md")
-
+  local new = { ["my_" .. kind] = name, my_plugin = name, my_kind = kind, my_drift = program() }
   core.mkdir(name)
-  for file, text in pairs(files) do core.write_file(name .. "/" .. file, replaced(text, new)) end
-  print(("%s/ is a plugin with the %s %s. Next:\n"):format(name, kind, name)
-    .. ("    cd %s && make        then make test, make check, make install: see its README.md"):format(name))
+  for file, text in pairs(files) do core.write_file(name .. "/" .. replaced(file, new), replaced(text, new)) end
+  if in_lua then
+    print(("%s/ has the %s %s in %s.lua. Next:\n\n    drift run %s/test.lua        and see its README.md"):format(
+      name, kind, name, name, name))
+  else
+    print(("%s/ is a plugin with the %s %s. Next:\n\n    cd %s && make        then make test, make check, make install: see its README.md")
+      :format(name, kind, name, name))
+  end
 end

@@ -12,14 +12,23 @@ templates=$DRIFT_HOME/plugins/template
 (cd "$templates" && for each in */; do echo "${each%/}"; done) | sort >templates
 diff kinds templates || fail "plugins/template has not the registry's kinds"
 
-# Each kind's test holds for the component that the build made.
+# Each kind's test holds for the component that the build made; and for the same in Lua, which needs no build.
+passes() {
+    "$DRIFT" run "$1/test.lua" >log 2>&1 || { cat log; fail "the test of $1"; }
+    grep -q 'test.lua: all is well' log || { cat log; fail "the test of $1 does not say that it is done"; }
+}
 while read -r kind; do
     mkdir "$kind"
     cp "$DRIFT_TEST_PLUGIN_DIR/template/$kind.so" "$templates/$kind/test.lua" "$kind/"
-    "$DRIFT" run "$kind/test.lua" >log 2>&1 || { cat log; fail "the test of $kind"; }
-    grep -q 'test.lua: all is well' log || { cat log; fail "the test of $kind does not say that it is done"; }
+    passes "$kind"
     rm -r "$kind"
+    if [ "$kind" = backend ]; then continue; fi
+    "$DRIFT" new "$kind" "lua_$kind" --lua >said || fail "drift new $kind --lua"
+    if grep -rq 'my_' "lua_$kind"; then grep -r 'my_' "lua_$kind"; fail "a name of the template was left"; fi
+    passes "lua_$kind"
 done <kinds
+echo 'require "lua_op.lua_op"; print(require "drift".op.lua_op(require "drift".ones(1)):item())' >uses.lua
+[ "$("$DRIFT" run uses.lua)" = 0.5 ] || fail "a component in Lua cannot be required from the folder around it"
 
 # Four of them made, built with one command and with warnings as errors, tested, installed, under names of their own.
 for each in sampler:own_sampler block:own_part op:own_op2 metric:a; do
@@ -62,5 +71,6 @@ refused "already, in the plugin samplers, " sampler heun
 refused "already, in the plugin own_sampler, " sampler own_sampler
 refused 'own_part is there already' filter own_part
 refused 'what kind' sampler
+refused 'no backend can be written in Lua' backend x --lua
 [ ! -e x ] && [ ! -e Heun ] || fail "a refused name left something behind"
 echo 'plugin_new: all is well'
