@@ -46,8 +46,11 @@ for block in "$@"; do
     esac
 done
 cat log
-if [ -x "$(dirname "$DRIFT")/drift-check" ]; then
+# What drift check has to say of them all.
+checks=$(dirname "$DRIFT")/drift-check
+if [ -x "$checks" ]; then
     # shellcheck disable=SC2086   # several words on purpose
-    (cd work && drift check $made) >log 2>&1 || { cat log; fail "drift check"; }
+    (cd work && "$checks" $made) >log 2>&1 || { cat log; fail "drift check"; }
+    tail -n 1 log
 fi
 echo 'plugin_guide: all is well'

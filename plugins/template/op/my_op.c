@@ -44,6 +44,7 @@ static dr_status backward(const dr_backward_args *b)
     return dr_failed();
 }
 
-/* From C it is dr_apply1("my_op", &x, 1, &(dr_my_op_attr){ .k = 2 }). DENSE: kernels and compose take any order of axes in memory; the output has the input's. */
+/* DENSE: kernels and compose take any order of axes in memory; the output has the input's. From C the op is
+ * dr_apply1("my_op", &x, 1, &(dr_my_op_attr){ .k = 2 }). */
 DR_OP_COMPONENT(my_op, "my_op(x) = x / (1 + k |x|)", params, .n_in = 1, .n_out = 1, .in_layout = { DR_LAYOUT_DENSE },
                 .out_layout = { DR_LAYOUT_DENSE }, .infer = infer, .compose = compose, .backward = backward, .save_in = 1)
