@@ -30,6 +30,13 @@ done <kinds
 echo 'require "lua_op.lua_op"; print(require "drift".op.lua_op(require "drift".ones(1)):item())' >uses.lua
 [ "$("$DRIFT" run uses.lua)" = 0.5 ] || fail "a component in Lua cannot be required from the folder around it"
 
+# All that Drift can test of them, as `make check` does.
+checks=$(dirname "$DRIFT")/drift-check
+if [ -x "$checks" ]; then
+    "$checks" "$DRIFT_TEST_PLUGIN_DIR"/template/*.so >log 2>&1 || { grep -v '^ok' log; fail "the checks of the templates"; }
+    tail -n 1 log
+fi
+
 # Four of them made, built with one command and with warnings as errors, tested, installed, under names of their own.
 for each in sampler:own_sampler block:own_part op:own_op2 metric:a; do
     kind=${each%:*} name=${each#*:}
