@@ -12,6 +12,7 @@ static char why[CHECK_TEXT];
 void (*check_note_sink)(const char *line);
 bool check_in_own_process;
 const char *check_folder = ".";
+int64_t (*check_collected_bytes)(void);
 
 const char *check_file(const char *name)
 {

@@ -41,6 +41,9 @@ void *expect_made(void *made, const char *what); /* not NULL; returns it */
 void check_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern void (*check_note_sink)(const char *line); /* NULL: nowhere */
 extern bool check_in_own_process; /* each check runs in a process of its own: it may close devices, and take its time */
+/* Of components in a language that collects its garbage: the bytes that it has in use after it did. Then those are counted, and
+ * not the blocks that it asks malloc for. NULL: there is no such language. */
+extern int64_t (*check_collected_bytes)(void);
 extern const char *check_folder;  /* where checks may write files */
 const char *check_file(const char *name); /* in it; valid until the next call */
 

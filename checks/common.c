@@ -111,6 +111,7 @@ static void check_threads(const dr_component *c)
 static size_t device_bytes(void)
 {
     size_t in_use = 0;
+    if (check_collected_bytes) check_collected_bytes(); /* garbage may hold tensors */
     dr_device_memory(dr_device_current(), &in_use, NULL, NULL);
     return in_use;
 }
@@ -140,6 +141,18 @@ static int64_t blocks_left(const dr_component *c, char *text, size_t bytes)
     return left;
 }
 
+/* Tables of a collected language grow in jumps: many uses tell them from what each use leaves. */
+static void check_collected(const dr_component *c)
+{
+    enum { USES = 12, JUMP = 512 };
+    use_and_forget(c);
+    const int64_t before = check_collected_bytes();
+    for (int k = 0; k < USES; k++) use_and_forget(c);
+    const int64_t left = check_collected_bytes() - before;
+    expect(left <= JUMP, "each use leaves about %lld bytes behind that are no garbage: what keeps values of an earlier call?",
+           (long long)left / USES);
+}
+
 /* The first uses may make what lasts: tables, caches. */
 static void check_leaks(const dr_component *c)
 {
@@ -153,6 +166,10 @@ static void check_leaks(const dr_component *c)
     expect(after <= before, "each use leaves %.1f KiB of tensors behind: is there a dr_keep without its dr_release?",
            (double)(after - before) / 1024.0 / CYCLES);
     expect(open_files() <= files, "each use leaves files open");
+    if (check_collected_bytes) {
+        check_collected(c);
+        return;
+    }
     if (!check_memory_of) return;
     char text[1024] = "";
     if (blocks_left(c, NULL, 0) == 0) return;

@@ -152,6 +152,7 @@ void bind_open_define(lua_State *L);
  * bind_close_definitions. For programs that are no `drift run`. */
 dr_status bind_run_definitions(const char *path);
 void bind_close_definitions(void);
+int64_t bind_definitions_bytes(void); /* that these states have in use, once garbage is collected */
 
 /* ---- devices.c: the program's --device and `drift devices` -------------------------------------------------------- */
 /* NAME[:N][,option=value...]; threads 0: the backend's own choice; tf32: it must have that. NULL after dr_fail. */

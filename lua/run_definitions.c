@@ -56,6 +56,17 @@ dr_status bind_run_definitions(const char *path)
     return dr_failed();
 }
 
+int64_t bind_definitions_bytes(void)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < count; i++) {
+        lua_gc(states[i], LUA_GCCOLLECT); /* twice: what has a finalizer goes with the second */
+        lua_gc(states[i], LUA_GCCOLLECT);
+        bytes += (int64_t)lua_gc(states[i], LUA_GCCOUNT) * 1024 + lua_gc(states[i], LUA_GCCOUNTB);
+    }
+    return bytes;
+}
+
 void bind_close_definitions(void)
 {
     while (count > 0) lua_close(states[--count]);
