@@ -213,13 +213,14 @@ local function check_fields(where, kind, given)
   end
 end
 
-local function check_rows(where, kind, rows)
+local function check_rows(where, kind, rows, given)
   local function needs(name, type_name, why)
     for _, row in ipairs(rows) do
       if row.name == name and row.type == type_name then return end
     end
     core.fail("%s needs a parameter { \"%s\", \"%s\", ... }: %s", where, name, type_name, why)
   end
+  if kind == "metric" and given.references and not given.reference then core.fail("%s says references, and needs the function reference", where) end
   if kind == "optim" then needs("lr", "real", "the learning rate") end
   if kind == "conditioning" then needs("channels", "ints", "the sites' widths") end
 end
@@ -258,7 +259,7 @@ local function define_one(kind, given)
   local spec = { name = given.name, doc = given.doc, path = path, source = comment_at(path, line), functions = {}, given = {},
                  id = path:match "([^/]*)%.lua$" or (path ~= "" and path:match "[^/]*$" or "script") }
   spec.params = read_params(where, kind, given.params)
-  check_rows(where, kind, spec.params)
+  check_rows(where, kind, spec.params, given)
   for name in next, functions_of[kind] do spec.functions[name] = given[name] end
   for name in next, fields_of[kind] or {} do spec.given[name] = given[name] end
   local d = { kind = kind, spec = spec }

@@ -755,6 +755,7 @@ describe("a definition", function()
     refused(function() define.optim { name = fresh "optim", doc = "no rate", step = function() end } end, 'needs a parameter { "lr", "real", ... }')
     refused(function() define.conditioning { name = fresh "c", doc = "no sites", embed = function() end, modulate = function() end } end, '{ "channels", "ints"')
     refused(function() define.metric { name = fresh "m", doc = "no values", reset = print, update = print, samples = print, evaluate = print } end, "values names 1 to 4 numbers")
+    refused(function() define.metric { name = fresh "m", doc = "no images", references = { "train" }, values = { { "v" } }, reset = print, update = print, samples = print, evaluate = print } end, "needs the function reference")
     refused(function() define.metric { name = fresh "m", doc = "no space", space = "pixel", values = { { "v" } }, reset = print, update = print, samples = print, evaluate = print } end, 'space = "pixel"')
   end)
 
