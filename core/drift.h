@@ -240,6 +240,7 @@ int64_t dr_plugin_find(const char *name); /* by its file, its id, or a component
 /* Around calls that may lead back into a script while a plugin's code, or a recording, is under way. */
 void dr_reload_bar(const char *what); /* "the function of a plan": for the message */
 void dr_reload_unbar(void);
+dr_status dr_reload_check(const char *plugin); /* an error within such a call */
 int64_t dr_instance_renewals(const dr_instance *i); /* reloads that it has lived through: what was read of it may be old */
 bool dr_instance_lost(const dr_instance *i);        /* a metric whose samples a reload has lost */
 void dr_instance_note_use(dr_instance *i, bool used); /* a metric has samples or real images now, or none any more */

@@ -29,6 +29,11 @@ void dr_reload_bar(const char *what)
 
 void dr_reload_unbar(void) { bars--; }
 
+dr_status dr_reload_check(const char *plugin)
+{
+    return bars == 0 ? DR_OK : dr_fail(DR_EINVAL, "plugin %s: it is reloaded between steps, and not within %s", plugin, bar);
+}
+
 static bool is_kind(const dr_component *c, const char *kind)
 {
     return strncmp(c->kind, kind, strlen(kind)) == 0 && c->kind[strlen(kind)] == '/';
@@ -46,7 +51,7 @@ static dr_status check_reloadable(const dr_library *l)
 {
     if (!l) return dr_fail(DR_EINVAL, "there is no such plugin to reload");
     if (!l->handle) return dr_fail(DR_EUNSUPPORTED, "%s is part of the program, not a plugin's", l->info.id);
-    if (bars > 0) return dr_fail(DR_EINVAL, "plugin %s: it is reloaded between steps, and not within %s", l->info.id, bar);
+    if (dr_reload_check(l->info.id) != DR_OK) return dr_failed();
     if (!has_kind(l->info.plugin, "backend")) return DR_OK;
     return dr_fail(DR_EUNSUPPORTED, "plugin %s is a device: all tensors lie in its memory and its threads and kernels are at work; "
                    "start the program again", l->info.id);

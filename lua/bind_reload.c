@@ -37,11 +37,23 @@ static int core_reload_plugin(lua_State *L) /* reload_plugin(number): what was d
     return 1;
 }
 
+/* reload_definitions(id, fn, ...): fn, which puts new functions in place of those of components written in Lua, between
+ * steps; what plans have recorded of the earlier ones is forgotten */
+static int core_reload_definitions(lua_State *L)
+{
+    dr_reload_check(luaL_checkstring(L, 1));
+    bind_check(L);
+    lua_call(L, lua_gettop(L) - 2, LUA_MULTRET);
+    dr_plan_forget_all();
+    return lua_gettop(L) - 1;
+}
+
 void bind_open_reload(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "find_plugin", core_find_plugin },
         { "reload_plugin", core_reload_plugin },
+        { "reload_definitions", core_reload_definitions },
         { NULL, NULL },
     };
     luaL_setfuncs(L, functions, 0);

@@ -467,7 +467,9 @@ static int in_scope(lua_State *T) /* body, data */
     lua_insert(T, 1);
     bind_scope_enter(T);
     define_enter_call();
+    dr_reload_bar("a component's function");
     const int status = lua_pcall(T, 1, 0, 1);
+    dr_reload_unbar();
     define_leave_call();
     bind_scope_leave(T, 0);
     return status == LUA_OK ? 0 : lua_error(T);

@@ -16,6 +16,7 @@ local EVERY = 0.5                              -- seconds between two looks at t
 -- ---- building -------------------------------------------------------------------------------------------------------
 local function folder_of(path) return path:match "^(.*)/[^/]*$" or "." end
 local function file_of(path) return path:match "[^/]*$" end
+local function is_lua(path) return path:find "%.lua$" ~= nil end
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 -- How a library is made: { folder =, command =, sources = a folder or nil }; nil where nobody knows.
@@ -68,10 +69,34 @@ local function note(done)
     done.unmapped and "the earlier one is gone" or "the earlier one stays in memory, since something may refer to it")
 end
 
+-- A file of components written in Lua (drift.define) is run again; what of them has the parameters that it had goes on
+-- with the new functions.
+local function rerun(id, path, start)
+  if path == core.settings.options.script then
+    core.fail("%s is defined in the script that runs, which cannot be run again within itself; in a file of its own (require) it "
+      .. "can be reloaded", id)
+  end
+  local define = require "drift.define"
+  local list = core.reload_definitions(id, define.rerun, path)
+  local done = { plugin = id, version = "Lua", sha256 = core.sha256_file(path), path = path, total = core.clock() - start }
+  local left = {}
+  for _, d in ipairs(list) do
+    if not d.swapped then left[#left + 1] = d.kind .. " " .. d.name end
+  end
+  hot_reload.log[#hot_reload.log + 1] = done
+  core.note("ran %s again (%s): %d component%s%s", path, done.sha256:sub(1, 12), #list, #list > 1 and "s" or "", #left > 0 and
+    (", of which what there is of %s goes on as it was, since the parameters or functions are others now"):format(table.concat(left, ", ")) or "")
+  return done
+end
+
 -- before: called when the new version is built, before anything of it runs
 local function reload(name, should_build, before)
   local start = core.clock()
   local number, id, path = core.find_plugin(name)
+  if is_lua(path) then
+    if before then before() end
+    return rerun(id, path, start)
+  end
   local recipe = path ~= "" and should_build and hot_reload.recipe(path)
   if recipe then build(id, recipe) end
   if before then before() end
@@ -109,8 +134,8 @@ local function stamps(watched)
 end
 
 local function watch(plugin)
-  local recipe = hot_reload.recipe(plugin.path)
-  local watched = { path = plugin.path, id = plugin.id, sources = recipe and recipe.sources }
+  local recipe = not is_lua(plugin.path) and hot_reload.recipe(plugin.path)
+  local watched = { path = plugin.path, id = plugin.id, sources = recipe and recipe.sources or nil }
   watched.stamps = stamps(watched)
   watched.seen = watched.stamps
   return watched
@@ -138,7 +163,7 @@ end
 function hot_reload.watcher()
   local list, next_look = {}, 0
   for _, plugin in ipairs(core.plugins()) do
-    if plugin.path ~= "" and not is_device(plugin.id) then list[#list + 1] = watch(plugin) end
+    if plugin.path ~= "" and plugin.path ~= core.settings.options.script and not is_device(plugin.id) then list[#list + 1] = watch(plugin) end
   end
   return function(before)
     local now = core.clock()

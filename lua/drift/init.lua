@@ -16,7 +16,7 @@ local internal = {                             -- for the files of the binding o
     probe_plugin = true, plugins_left_out = true, find_plugins = true,
     probe_plugin = true, define_prepare = true, define_commit = true, define_kinds = true, definition = true, definitions = true,
     probe_plugin = true, read_line = true, line_history = true, line_remember = true, http_server = true,
-    probe_plugin = true, find_plugin = true, reload_plugin = true, file_stamp = true,
+    probe_plugin = true, find_plugin = true, reload_plugin = true, reload_definitions = true, file_stamp = true,
 }
 for name, value in pairs(core) do
     if not internal[name] then drift[name] = value end

@@ -121,6 +121,39 @@ describe("drift.reload", function()
   end)
 end)
 
+describe("a component written in Lua", function()
+  local function write_definition(factor, more)
+    drift.write_file("doubler.lua", ([[
+local drift = require "drift"
+return drift.define.block { name = "doubler", doc = "a factor", params = { { "scale", "real", default = 1, doc = "a factor" }%s },
+  create = function(self, b) self.gain = b:weight("gain", { 2 }, 1) end,
+  forward = function(self, x) return x * self.gain * (%s * self.scale) end }
+]]):format(more or "", factor))
+  end
+
+  it("is reloaded by its file, and weights stay", function()
+    write_definition "2.0"
+    dofile "doubler.lua"
+    local block = drift.build(drift.block.doubler { scale = 5 })
+    local plan, ones = drift.plan(function(i) return block(i.x) end), drift.ones(1, 2)
+    drift.no_grad(function()
+      block:parameters()[1].tensor:assign(drift.tensor { 1, 3 })
+      for _ = 1, 4 do assert.equal(40, plan { x = ones }:sum():item()) end
+      write_definition "3.0"
+      local note = notes_of(function() drift.reload "doubler" end)
+      assert.truthy(note:find "^ran .*doubler.lua again")
+      for _ = 1, 4 do assert.equal(60, plan { x = ones }:sum():item()) end
+      write_definition("4.0", ", { \"other\", \"real\", default = 1, doc = \"another\" }")
+      note = notes_of(function() drift.reload "doubler" end)
+      assert.truthy(note:find "block doubler goes on as it was")
+      assert.equal(60, plan { x = ones }:sum():item())
+      drift.write_file("doubler.lua", "this is no Lua")
+      assert.is_false((pcall(drift.reload, "doubler")))
+      assert.equal(60, plan { x = ones }:sum():item())
+    end)
+  end)
+end)
+
 -- ---- training -------------------------------------------------------------------------------------------------------
 local function network()
   return drift.net { name = "net", children = {
