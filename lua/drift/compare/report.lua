@@ -19,6 +19,14 @@ function methods:save(dir)
   return self
 end
 
+-- Where all have failed there is no result, and a script should not go on as if.
+local function check_any_done(plan)
+  for _, cell in ipairs(plan.cells) do
+    if cell.status == "done" then return end
+  end
+  drift.fail("all %d cells of the comparison failed: %s", #plan.cells, tostring(plan.cells[1].error))
+end
+
 return function(plan)
   local comparison = folder.write(plan)
   drift.report(plan.dir, { quiet = true })
@@ -31,5 +39,6 @@ return function(plan)
   for line in (self.text .. "\n"):gmatch "([^\n]*)\n" do drift.note("%s", line) end
   local time = plan.made.seconds and ("wall time %s; "):format(run_directory.duration(plan.made.seconds)) or ""
   drift.note("%severything is in %s: open %s/report.html", time, plan.dir, plan.dir)
+  check_any_done(plan)
   return self
 end

@@ -137,6 +137,9 @@ function scripts.compare(o)
   end })
   plan.made.seconds = drift.clock() - start
   local made = finish(plan)
+  for _, cell in ipairs(plan.cells) do
+    if cell.status == "failed" then os.exit(1, true) end
+  end
   if #(plan.unmatched or {}) > 0 then os.exit(1, true) end         -- what was to be equal is not; the verdict says so
   return made
 end
