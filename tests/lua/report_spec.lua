@@ -252,7 +252,7 @@ describe("drift.report", function()
   it("makes a report of whatever is there, and says what could not be read", function()
     make("half", { seeds = 2 })
     drift.write_file("half/variant_1/seed_1/samples.safetensors", "nonsense")
-    drift.write_file("half/variant_1/seed_2/metrics.jsonl", "[1]\n{")
+    drift.write_file("half/variant_1/seed_2/metrics.jsonl", "[1\n{}\n")
     drift.write_file("half/variant_2/seed_1/cost_quality.json", "{}")
     drift.write_file("half/variant_2/seed_2/trajectory.safetensors", drift.read_file "half/variant_2/seed_2/samples.safetensors")
     local half = data_of "half"

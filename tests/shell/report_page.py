@@ -141,10 +141,10 @@ def key(page, name, code):
         page.call("Input.dispatchKeyEvent", type=kind, key=name, windowsVirtualKeyCode=code)
 
 
-def point_at_first(page, chart):
+def point_at(page, chart, end="Home", code=36):
     page.evaluate(f"document.getElementById('{chart}').focus()")
-    key(page, "Home", 36)
-    return readouts(page, chart)
+    key(page, end, code)
+    return dict(readouts(page, chart))
 
 
 def set_control(page, name, value):
@@ -154,21 +154,21 @@ def set_control(page, name, value):
 
 
 def check_curves(page, folder, comparison):
-    """The readout at the first place of each curve, against the means of what the cells' files have there."""
+    """The readout at the first place of each curve, and of the loss at the last, against what the cells' files have there."""
     set_control(page, "losses-smooth", 0)
-    shown = dict(point_at_first(page, "losses-chart"))
-    levels, costs = dict(point_at_first(page, "levels-chart")), dict(point_at_first(page, "cost-chart"))
+    last = point_at(page, "losses-chart", "End", 35)
+    shown, levels, costs = (point_at(page, chart) for chart in ("losses-chart", "levels-chart", "cost-chart"))
     for v in comparison["variants"]:
         done = [f"{folder}/{c['dir']}" for c in v["cells"] if c["status"] == "done"]
-        first = [losses(d)[0] for d in done]
-        wanted = f"{written(mean(first))} [{written(min(first))}, {written(max(first))}]"
-        equal(shown[v["label"]], wanted, f"loss of step 1 of {v['name']}")
+        for step, readout in ((0, shown), (-1, last)):
+            at = [losses(d)[step] for d in done]
+            wanted = f"{written(mean(at))} [{written(min(at))}, {written(max(at))}]"
+            equal(readout[v["label"]], wanted, f"loss at the {'first' if step == 0 else 'last'} step of {v['name']}")
         level = mean([min(read(d + "/noise_levels.json"), key=lambda r: r["ratio"])["loss"] for d in done])
         equal(levels[v["label"]].split(" ")[0], written(level), f"loss at the lowest level of {v['name']}")
         row = [min((r for r in read(d + "/cost_quality.json") if r["sampler"] == "euler"), key=lambda r: r["nfe"]) for d in done]
         quality = mean([r["metrics"][0]["value"] for r in row])
         equal(costs[v["label"] + ", euler"].split(" ")[0], written(quality), f"quality at fewest evaluations of {v['name']}")
-    return comparison
 
 
 def check_differences_of_samples(page, folder, comparison):

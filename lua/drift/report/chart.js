@@ -6,10 +6,10 @@
 // atRest: "last" shows the last values when nothing is pointed at.
 const cursors = new Map(); // chart's id -> where its cursor is, as a value of x
 
-function linePath(points, x, y, column) {
+function linePath(points, x, y) {
   let path = "", pen = false;
   for (const p of points) {
-    const px = x(p[0]), py = y(p[column]);
+    const px = x(p[0]), py = y(p[1]);
     if (Number.isNaN(px) || Number.isNaN(py)) { pen = false; continue; }
     path += `${pen ? "L" : "M"}${px.toFixed(1)} ${py.toFixed(1)}`;
     pen = true;
@@ -41,7 +41,8 @@ function barPath(points, x, reach) {
   for (const p of points) {
     const px = x(p[0]), high = reach(p[3]), low = reach(p[2]);
     if ([px, high, low].some(Number.isNaN)) continue;
-    path += `M${px.toFixed(1)} ${high.toFixed(1)}V${low.toFixed(1)}M${(px - 3).toFixed(1)} ${high.toFixed(1)}h6M${(px - 3).toFixed(1)} ${low.toFixed(1)}h6`;
+    const [at, left, top, bottom] = [px, px - 3, high, low].map((v) => v.toFixed(1));
+    path += `M${at} ${top}V${bottom}M${left} ${top}h6M${left} ${bottom}h6`;
   }
   return path;
 }
@@ -78,7 +79,8 @@ function axes(spec, x, y, box) {
     if (at - half < free) continue; // its label would touch the one before
     free = at + half + 8;
     const over = at + half > box.right + 12;
-    parts.push(drawn("text", { class: "tick", x: over ? box.right + 12 : at, y: box.bottom + 18, "text-anchor": over ? "end" : "middle" }, short(tick)));
+    const place = { x: over ? box.right + 12 : at, y: box.bottom + 18, "text-anchor": over ? "end" : "middle" };
+    parts.push(drawn("text", { class: "tick", ...place }, short(tick)));
   }
   parts.push(drawn("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }),
     drawn("text", { class: "label", x: box.right, y: box.bottom + 36, "text-anchor": "end" }, spec.xLabel),
@@ -94,15 +96,17 @@ function lines(spec, shown, x, y) {
     else parts.push(drawn("path", { class: "band", d: bandPath(s.points, x.place, y.reach), fill: s.colour }));
   }
   for (const s of shown) {
+    const pen = { stroke: s.colour, "stroke-dasharray": s.dash };
     for (const t of s.thin || []) {
-      parts.push(drawn("path", { class: "thin", d: linePath(t.points, x.place, y.place, 1), stroke: s.colour, "stroke-dasharray": s.dash }));
+      parts.push(drawn("path", { class: "thin", d: linePath(t.points, x.place, y.place), ...pen }));
       const end = t.points.filter((p) => !Number.isNaN(y.place(p[1])) && !Number.isNaN(x.place(p[0]))).pop();
       if (t.ended && end) {
         const [cx, cy] = [x.place(end[0]), y.place(end[1])];
-        parts.push(drawn("path", { class: "ended", d: `M${cx - 4} ${cy - 4}l8 8M${cx - 4} ${cy + 4}l8 -8`, stroke: s.colour }));
+        const cross = `M${cx - 4} ${cy - 4}l8 8M${cx - 4} ${cy + 4}l8 -8`;
+        parts.push(drawn("path", { class: "ended", d: cross, stroke: s.colour }));
       }
     }
-    parts.push(drawn("path", { class: "line", "data-key": s.key, d: linePath(s.points, x.place, y.place, 1), stroke: s.colour, "stroke-dasharray": s.dash }));
+    parts.push(drawn("path", { class: "line", "data-key": s.key, d: linePath(s.points, x.place, y.place), ...pen }));
     if (s.mark === undefined) continue;
     for (const p of s.points) {
       const [cx, cy] = [x.place(p[0]), y.place(p[1])];
@@ -131,8 +135,10 @@ function legend(spec, readout) {
   return element("ul", { class: "legend" }, spec.series.map((s, k) => {
     const value = element("span", { class: "value" });
     readout.push({ s, value });
-    return element("li", {}, element("button", { type: "button", id: `${spec.id}-legend-${k}`, class: "series", "aria-pressed": String(visible(s.key)),
-      title: `show or hide ${s.label}`, onclick: () => toggle(s.key) }, swatch(s.colour, s.dash, s.mark), element("span", { class: "name" }, s.label), value));
+    const button = element("button", { type: "button", id: `${spec.id}-legend-${k}`, class: "series",
+      "aria-pressed": String(visible(s.key)), title: `show or hide ${s.label}`, onclick: () => toggle(s.key) },
+    swatch(s.colour, s.dash, s.mark), element("span", { class: "name" }, s.label), value);
+    return element("li", {}, button);
   }));
 }
 
@@ -140,8 +146,9 @@ function legend(spec, readout) {
 function stops(shown, x) {
   const set = new Set();
   for (const s of shown) {
-    for (const p of s.points) if (isNumber(p[1]) && !Number.isNaN(x.place(p[0]))) set.add(p[0]);
-    for (const t of s.thin || []) for (const p of t.points) if (isNumber(p[1]) && !Number.isNaN(x.place(p[0]))) set.add(p[0]);
+    for (const points of [s.points, ...(s.thin || []).map((t) => t.points)]) {
+      for (const p of points) if (isNumber(p[1]) && !Number.isNaN(x.place(p[0]))) set.add(p[0]);
+    }
   }
   return [...set].sort((a, b) => a - b);
 }
@@ -153,8 +160,11 @@ function addCursor(spec, svg, shown, x, y, box, readout, head) {
     overlay.replaceChildren();
     const there = at !== undefined && all.includes(at);
     const where = there ? at : spec.atRest === "last" ? all[all.length - 1] : undefined;
-    head.textContent = where === undefined ? "Point at the figure, touch it, or use its arrow keys to read values." : `${spec.xText || spec.xLabel} ${short(where)}`;
-    for (const { s, value } of readout) value.textContent = where === undefined || !visible(s.key) ? "" : valueText(pointAt(s, where));
+    head.textContent = where === undefined ? "Point at the figure, touch it, or use its arrow keys to read values."
+      : `${spec.xText || spec.xLabel} ${short(where)}`;
+    for (const { s, value } of readout) {
+      value.textContent = where === undefined || !visible(s.key) ? "" : valueText(pointAt(s, where));
+    }
     if (!there) return cursors.delete(spec.id);
     cursors.set(spec.id, at);
     const px = x.place(at);
@@ -165,17 +175,16 @@ function addCursor(spec, svg, shown, x, y, box, readout, head) {
     }
   }
   function nearest(event) {
-    const px = event.clientX - svg.getBoundingClientRect().left;
-    let best;
-    for (const at of all) if (best === undefined || Math.abs(x.place(at) - px) < Math.abs(x.place(best) - px)) best = at;
-    show(best);
+    const px = event.clientX - svg.getBoundingClientRect().left, away = (at) => Math.abs(x.place(at) - px);
+    show(all.reduce((best, at) => (away(at) < away(best) ? at : best), all[0]));
   }
   svg.addEventListener("pointermove", nearest);
   svg.addEventListener("pointerdown", nearest);
   svg.addEventListener("pointerleave", (e) => { if (e.pointerType === "mouse") show(undefined); });
   svg.addEventListener("keydown", (e) => {
     const now = all.indexOf(cursors.get(spec.id)), last = all.length - 1, big = Math.max(1, Math.round(all.length / 20));
-    const to = { ArrowLeft: now < 0 ? last : now - 1, ArrowRight: now < 0 ? 0 : now + 1, PageUp: now - big, PageDown: now + big, Home: 0, End: last }[e.key];
+    const to = { ArrowLeft: now < 0 ? last : now - 1, ArrowRight: now + 1, PageUp: now - big, PageDown: now + big,
+      Home: 0, End: last }[e.key];
     if (e.key === "Escape") show(undefined);
     else if (to !== undefined) show(all[Math.min(last, Math.max(0, to))]);
     else return;
@@ -190,18 +199,22 @@ function chart(spec, width) {
   const head = element("p", { class: "readout", "aria-live": "polite" }), readout = [], bottom = height - 44;
   const names = legend(spec, readout);
   const y = makeScale(ys, intervals, spec.logY, bottom, 26, Math.round(height / 60), 0.03);
-  const longest = y ? Math.max(...y.ticks.map((t) => short(t).length), 1) : 1, left = Math.max(34, 14 + 7.2 * longest), right = width - 13;
+  const longest = y ? Math.max(...y.ticks.map((t) => short(t).length), 1) : 1;
+  const left = Math.max(34, 14 + 7.2 * longest), right = width - 13;
   const x = makeScale(xs, [], spec.logX, left, right, Math.round(width / 90), spec.bars ? 0.03 : 0);
   if (!x || !y) {
-    const why = spec.series.length === 0 || shown.length > 0 ? spec.empty : "All series are switched off: choose some below.";
-    return [element("p", { class: "missing" }, why), names];
+    const off = spec.series.length > 0 && shown.length === 0;
+    return [missing(off ? "All series are switched off: choose some below." : spec.empty), names];
   }
   const box = { left, right, top: 26, bottom };
-  const svg = drawn("svg", { class: "chart", id: spec.id, width, height, viewBox: `0 0 ${width} ${height}`, tabindex: 0, role: "img", "aria-label": spec.alt },
-    axes(spec, x, y, box), lines(spec, shown, x, y));
+  const svg = drawn("svg", { class: "chart", id: spec.id, width, height, viewBox: `0 0 ${width} ${height}`, tabindex: 0,
+    role: "img", "aria-label": spec.alt },
+  axes(spec, x, y, box), lines(spec, shown, x, y));
   addCursor(spec, svg, shown, x, y, box, readout, head);
   return [svg, head, names];
 }
 
 // The width that a part has, before it is on the page: that of the page.
-function widthOf(host) { return Math.max(260, Math.floor(host.clientWidth || (document.getElementById("report") || {}).clientWidth || 640)); }
+function widthOf(host) {
+  return Math.max(260, Math.floor(host.clientWidth || document.getElementById("report").clientWidth || 640));
+}

@@ -1,8 +1,8 @@
 -- comparison.lua: comparison.json as the report's files take it, whatever is missing or null in it:
---   comparison(value, where) -> { name, title, question, script, baseline = index, seeds, confidence, made, match, verdict =
---     list of sentences, differences, metrics, variants }
--- Variants are numbered: fields that comparison.json has by variant's name are lists here, by number. Values that are no
--- numbers (null, as NaN is written) are nil. cells[k] of a variant is that of seeds[k], or nil.
+--   comparison(value, where) -> { name, title, question, script, baseline = index, seeds, confidence, made, match,
+--     verdict = list of sentences, differences, metrics, variants }
+-- Variants are numbered: fields that comparison.json has by variant's name are lists here, by number. Values that are
+-- no numbers (null, as NaN is written) are nil. cells[k] of a variant is that of seeds[k], or nil.
 local core = require "drift.core"
 local number = require "drift.report.number"
 
@@ -34,15 +34,17 @@ local function variant_of(v, i, seeds, where)
   for _, cell in ipairs(list(v.cells)) do
     for k, seed in ipairs(seeds) do
       if cell.seed == seed then
-        cells[k] = { seed = seed, dir = text(cell.dir), status = text(cell.status) or "running", error = text(given(cell.error)) }
+        cells[k] = { seed = seed, dir = text(cell.dir), status = text(cell.status) or "running",
+                     error = text(given(cell.error)) }
       end
     end
   end
   local rate = v.images_per_second
   return {
-    name = text(v.name), label = text(v.label) or text(v.name), params = finite(v.params), flops_per_image = finite(v.flops_per_image),
-    plan_bytes = finite(v.plan_bytes), peak_bytes = finite(v.peak_bytes),
-    images_per_second = type(rate) == "table" and copied(rate, { "mean", "low", "high" }) or finite(rate) and { mean = rate } or nil,
+    name = text(v.name), label = text(v.label) or text(v.name), params = finite(v.params),
+    flops_per_image = finite(v.flops_per_image), plan_bytes = finite(v.plan_bytes), peak_bytes = finite(v.peak_bytes),
+    images_per_second = type(rate) == "table" and copied(rate, { "mean", "low", "high" })
+      or finite(rate) and { mean = rate } or nil,
     tree = list(v.tree), cells = cells,
   }
 end
@@ -100,8 +102,9 @@ return function(value, where)
   if type(value) ~= "table" or type(value.variants) ~= "table" or #value.variants == 0 then
     core.fail("%s: not a comparison: it has no variants", where)
   end
-  local c = { name = text(value.name) or "comparison", question = text(given(value.question)), script = text(given(value.script)),
-              plain = value.plain or false, seeds = core.json.array {}, confidence = confidence_of(value.confidence),
+  local c = { name = text(value.name) or "comparison", question = text(given(value.question)),
+              script = text(given(value.script)), plain = value.plain or false, seeds = core.json.array {},
+              confidence = confidence_of(value.confidence),
               made = list(value.made), match = type(value.match) == "table" and value.match or nil,
               verdict = sentences(value.verdict), differences = {}, variants = {}, metrics = {} }
   c.title = text(given(value.title)) or c.name

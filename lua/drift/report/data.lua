@@ -5,10 +5,11 @@
 -- Variants are numbered from 0, as the page's JavaScript counts. cache: a table kept between calls, for a page that is
 -- asked for again and again: pictures of cells that are done are taken from it.
 --
--- The table: format, name, title, question, verdict (sentences), seeds, baseline, confidence, done (no cell waits or runs),
---   variants { { name, label } }, tables (see tables.lua), trees { { variant, lines } }, losses (losses.lua), noise_levels,
---   cost_quality (over_seeds.lua), samples, trajectories (pictures.lua, with variant and seed), metrics { { name, better,
---   decimals } }, cells { { variant, seed, status, error } }, made { { name, text } }, problems { text }
+-- The table: format, name, title, question, verdict (sentences), seeds, baseline, confidence, done (no cell waits or
+--   runs), variants { { name, label } }, tables (see tables.lua), trees { { variant, lines } }, losses (losses.lua),
+--   noise_levels, cost_quality (over_seeds.lua), samples, trajectories (pictures.lua, with variant and seed),
+--   metrics { { name, better, decimals } }, cells { { variant, seed, status, error } }, made { { name, text } },
+--   problems { text }
 local core = require "drift.core"
 local comparison = require "drift.report.comparison"
 local line_diff = require "drift.report.line_diff"
@@ -116,8 +117,8 @@ local function match_text(match)
   table.sort(keys)
   for i, key in ipairs(keys) do
     local within = match[key]
-    local share = type(within) == "number" and ("within %s %%"):format(number.full(100 * within)) or core.json.encode(within)
-    keys[i] = ("%s %s"):format(key, share)
+    local share = type(within) == "number" and ("within %s %%"):format(number.full(100 * within))
+    keys[i] = ("%s %s"):format(key, share or core.json.encode(within))
   end
   return table.concat(keys, ", ")
 end
@@ -125,7 +126,8 @@ end
 local function made_of(dir, c)
   local rows, made = core.json.array {}, c.made
   local function row(name, value)
-    if value ~= nil and value ~= core.json.null and value ~= "" then rows[#rows + 1] = { name = name, text = tostring(value) } end
+    if value == nil or value == core.json.null or value == "" then return end
+    rows[#rows + 1] = { name = name, text = tostring(value) }
   end
   row("script", c.script)
   row("command", made.command or (c.script and "drift run " .. c.script))
@@ -161,8 +163,27 @@ local function variants_of(c)
   return variants, metrics
 end
 
+-- Whether a sentence is on a metric in which some variant is decided: drift.compare's begin with "On METRIC ".
+local function is_decided(c, sentence)
+  for _, m in ipairs(c.metrics) do
+    for _, p in pairs(sentence:sub(1, #m.name + 4) == "On " .. m.name .. " " and m.paired or {}) do
+      if p.decided then return true end
+    end
+  end
+  return false
+end
+
+-- What is decided comes first: of ten sentences one reads three.
 local function verdict_of(c)
-  if #c.verdict > 0 then return c.verdict end
+  if #c.verdict > 0 then
+    local list = core.json.array {}
+    for _, decided in ipairs { true, false } do
+      for _, sentence in ipairs(c.verdict) do
+        if is_decided(c, sentence) == decided then list[#list + 1] = sentence end
+      end
+    end
+    return list
+  end
   if c.plain and #c.variants == 1 then return core.json.array { "One run: nothing is compared." } end
   if #c.variants == 1 then return core.json.array { "One variant: nothing is compared." } end
   return core.json.array { "There is no verdict yet." }
@@ -178,8 +199,9 @@ local function read(dir, o)
   for _, cell in ipairs(cells) do
     if cell.status ~= "failed" then finished[#finished + 1] = cell end
   end
-  local out = { format = "drift.report/1", name = c.name, title = c.title, question = c.question, verdict = verdict_of(c),
-                seeds = c.seeds, baseline = c.baseline - 1, confidence = c.confidence, made = made_of(dir, c), problems = problems }
+  local out = { format = "drift.report/1", name = c.name, title = c.title, question = c.question,
+                verdict = verdict_of(c), seeds = c.seeds, baseline = c.baseline - 1, confidence = c.confidence,
+                made = made_of(dir, c), problems = problems }
   out.variants, out.metrics = variants_of(c)
   out.cells, out.done = state_of(c)
   out.tables, out.trees, out.losses = tables(c), trees_of(c), losses(cells)

@@ -18,5 +18,11 @@ function element(tag, attributes, ...children) { return fill(document.createElem
 
 function drawn(tag, attributes, ...children) { return fill(document.createElementNS(SVG, tag), attributes, children); }
 
+// A part of the page under a title
+function section(id, title, ...children) { return element("section", { id }, element("h2", {}, title), children); }
+
+// A line in the place of what is not there
+function missing(text) { return element("p", { class: "missing" }, text); }
+
 // Lua writes an empty list as {}.
 function list(value) { return Array.isArray(value) ? value : []; }

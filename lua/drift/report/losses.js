@@ -13,7 +13,8 @@ function smooth(values, weight) {
 
 function lossSeries(data, weight) {
   const every = data.losses.every, place = (k) => every === 1 ? k + 1 : k * every + (every + 1) / 2;
-  const curves = list(data.losses.curves).map((c) => ({ ...c, smoothed: smooth(c.values.split(" ").map(Number), weight) }));
+  const smoothed = (c) => smooth(c.values.split(" ").map(Number), weight);
+  const curves = list(data.losses.curves).map((c) => ({ ...c, smoothed: smoothed(c) }));
   return data.variants.map((v, index) => {
     const mine = curves.filter((c) => c.variant === index), done = mine.filter((c) => c.status === "done");
     const length = Math.max(0, ...done.map((c) => c.smoothed.length)), points = [];
@@ -33,7 +34,7 @@ function window_(position) { return 10 ** (position / 4); }
 
 function lossesSection(data) {
   const losses = data.losses, unit = losses.unit === "epoch" ? "epoch" : "step";
-  if (list(losses.curves).length === 0) return element("section", { id: "losses" }, element("h2", {}, "Loss"), element("p", { class: "missing" }, "No losses are there yet."));
+  if (list(losses.curves).length === 0) return section("losses", "Loss", missing("No losses are there yet."));
   const averaged = (position) => position === 0 ? "none" : `${Math.round(window_(position) * losses.every)} ${unit}s`;
   const start = list(losses.curves).some((c) => c.values.length > 600) ? 5 : 0;
   const draw = () => part("losses-chart", (host) => chart({
@@ -41,12 +42,14 @@ function lossesSection(data) {
     logX: chosen("losses-log-x", false), logY: chosen("losses-log-y", true), atRest: "last",
     empty: "None of the losses is a number that these axes can show.",
     series: lossSeries(data, 1 - 1 / window_(chosen("losses-smooth", start))) }, widthOf(host)));
-  return element("section", { id: "losses" }, element("h2", {}, "Loss"),
+  return section("losses", "Loss",
     element("figure", {},
       controls(slider("losses-smooth", "smoothing", 0, 10, 1, start, averaged, () => redraw("losses-chart")),
-        checkbox("losses-log-x", `logarithmic ${unit}s`, false, "losses-chart"), checkbox("losses-log-y", "logarithmic loss", true, "losses-chart")),
+        checkbox("losses-log-x", `logarithmic ${unit}s`, false, "losses-chart"),
+        checkbox("losses-log-y", "logarithmic loss", true, "losses-chart")),
       draw(),
-      caption("Figure", "Training loss. ", list(data.seeds).length > 1 ? "Lines are means over seeds, bands reach from the least to the greatest seed. " : "",
+      caption("Figure", "Training loss. ",
+        list(data.seeds).length > 1 ? "Lines are means over seeds, bands reach from the least to the greatest seed. " : "",
         list(losses.curves).some((c) => c.status !== "done") ? "Thin lines are runs that failed (\u00d7) or go on. " : "",
         losses.every > 1 ? `Each point is the mean of ${losses.every} ${unit}s.` : "")));
 }

@@ -67,7 +67,8 @@ local function what_differs(data)
 end
 
 local function points_table(title, series, name_of, x_title)
-  local t = { columns = { { title = title, left = true }, { title = x_title }, { title = "value" }, { title = "seeds" } }, rows = {} }
+  local columns = { { title = title, left = true }, { title = x_title }, { title = "value" }, { title = "seeds" } }
+  local t = { columns = columns, rows = {} }
   for _, s in ipairs(series) do
     for _, p in ipairs(s.points) do
       local interval = p.low and p.high and ("[%s, %s]"):format(number.text(p.low), number.text(p.high))
@@ -91,8 +92,8 @@ local function curves(data, out)
   for k, quantity in ipairs(levels.quantities) do
     if k == 1 then section(out, "Loss against noise level") end
     out[#out + 1] = escape(quantity) .. ":\n"
-    out[#out + 1] = points_table("variant", of(levels.series, "quantity", quantity), function(s) return label(data, s.variant) end,
-      levels.x == "ratio" and "sigma/alpha" or levels.x)
+    out[#out + 1] = points_table("variant", of(levels.series, "quantity", quantity),
+      function(s) return label(data, s.variant) end, levels.x == "ratio" and "sigma/alpha" or levels.x)
   end
   for k, metric in ipairs(costs.metrics) do
     if k == 1 then section(out, "Cost and quality") end
@@ -106,8 +107,8 @@ local function failures(data)
   local lines = {}
   for _, cell in ipairs(data.cells) do
     if cell.status ~= "done" then
-      lines[#lines + 1] = ("- %s, seed %s: %s%s\n"):format(escape(label(data, cell.variant)), escape(cell.seed), escape(cell.status),
-        cell.error and ": " .. escape(cell.error) or "")
+      lines[#lines + 1] = ("- %s, seed %s: %s%s\n"):format(escape(label(data, cell.variant)), escape(cell.seed),
+        escape(cell.status), cell.error and ": " .. escape(cell.error) or "")
     end
   end
   for _, problem in ipairs(data.problems) do lines[#lines + 1] = "- " .. escape(problem) .. "\n" end
@@ -118,7 +119,9 @@ return function(data)
   local out = { ("# %s\n"):format(escape(data.title)) }
   if data.question then out[#out + 1] = escape(data.question) .. "\n" end
   local sentences = {}
-  for i, sentence in ipairs(data.verdict) do sentences[i] = ("%s**%s**\n"):format(#data.verdict > 1 and "- " or "", escape(sentence)) end
+  for i, sentence in ipairs(data.verdict) do
+    sentences[i] = ("%s**%s**\n"):format(#data.verdict > 1 and "- " or "", escape(sentence))
+  end
   out[#out + 1] = table.concat(sentences)
   section(out, "Results", table_text(data.tables.results))
   if #data.tables.differences.rows > 0 then

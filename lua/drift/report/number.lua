@@ -1,7 +1,8 @@
 -- number.lua: how numbers of a report are written, in the page and in Markdown alike. CSV has them in full().
 --   text(x)          4 significant digits: 0.04120, 1234., 1.234e-07;  no number: an en dash
 --   fixed(x, d)      d decimals, for columns of one metric;  decimals(values, widths) says how many those should be
---   short(x)         the same without zeros at its end;  count(n)  12,345,678;   si(x) 1.234 G;   bytes(x) 12.34 MiB;   full(x): shortest text that reads back as x
+--   short(x)         the same without zeros at its end;   count(n) 12,345,678;   si(x) 1.234 G;   bytes(x) 12.34 MiB
+--   full(x)          the shortest text that reads back as x
 -- The minus sign is U+2212, as wide as a digit's; in full() it is ASCII's, for programs.
 local number = { none = "–" }
 
@@ -13,7 +14,8 @@ local function signed(text) return (text:gsub("^%-", "−"):gsub("e%-", "e−"))
 -- Digits after the point that show `digits` significant ones of x.
 local function places(x, digits)
   if x == 0 then return 0 end
-  local exponent = tonumber(("%%.%de"):format(digits - 1):format(x):match "e([+-]%d+)$") -- of x rounded: 0.09999 is 0.1000
+  local rounded = ("%%.%de"):format(digits - 1):format(x)         -- first: 0.09999 is 0.1000
+  local exponent = tonumber(rounded:match "e([+-]%d+)$")
   return math.max(0, digits - 1 - exponent)
 end
 

@@ -3,29 +3,34 @@
 function verdict(sentences) {
   const most = sentences.length > 4 ? 3 : 4, said = (list) => list.map((sentence) => element("p", {}, sentence));
   return element("div", { class: "verdict" }, said(sentences.slice(0, most)),
-    sentences.length > most ? foldable("verdict", `${sentences.length - most} more sentences`, said(sentences.slice(most))) : null);
+    sentences.length > most
+      ? foldable("verdict", `${sentences.length - most} more sentences`, said(sentences.slice(most))) : null);
 }
 
 function header(data) {
   const cells = list(data.cells), count = (status) => cells.filter((c) => c.status === status).length;
   const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
-  const state = [plural(data.variants.length, "variant"), plural(list(data.seeds).length, "seed"), count("failed") ? `${count("failed")} of ${cells.length} cells failed` : "", count("running") ? `${count("running")} running` : "", count("waiting") ? `${count("waiting")} waiting` : ""].filter(Boolean).join(", ");
+  const some = (status, of) => (count(status) ? `${count(status)}${of || ""} ${status}` : "");
+  const state = [plural(data.variants.length, "variant"), plural(list(data.seeds).length, "seed"),
+    some("failed", ` of ${cells.length} cells`), some("running"), some("waiting")].filter(Boolean).join(", ");
   return element("header", {},
-    element("div", { class: "top" }, element("p", { class: "name" }, data.name), element("p", { id: "live", class: "live", "aria-live": "polite" }), themeButton()),
+    element("div", { class: "top" }, element("p", { class: "name" }, data.name),
+      element("p", { id: "live", class: "live", role: "status" }), themeButton()),
     element("h1", {}, data.title), data.question ? element("p", { class: "question" }, data.question) : null,
     verdict(list(data.verdict)),
     element("p", { class: "state" }, state + "."));
 }
 
 function drawPage(data) {
-  const main = document.getElementById("report"), across = [...main.querySelectorAll(".scroller")].map((s) => s.scrollLeft);
+  const main = document.getElementById("report");
+  const across = [...main.querySelectorAll(".scroller")].map((s) => s.scrollLeft);
   const focus = document.activeElement ? document.activeElement.id : "", top = window.scrollY;
   const heights = new Map([...main.querySelectorAll(".part")].map((p) => [p.dataset.part, p.clientHeight]));
   forget(list(data.samples).concat(list(data.trajectories)));
   redraws.clear();
   captions.Table = captions.Figure = 0;
-  main.replaceChildren(...[header, resultsSection, differencesSection, lossesSection, levelsSection, samplesSection, trajectorySection,
-    costSection, provenanceSection].map((section) => section(data)).filter(Boolean));
+  main.replaceChildren(...[header, resultsSection, differencesSection, lossesSection, levelsSection, samplesSection,
+    trajectorySection, costSection, provenanceSection].map((draw) => draw(data)).filter(Boolean));
   for (const p of main.querySelectorAll(".part")) { // pictures come a moment later: the page must not move meanwhile
     if (!p.firstChild && heights.has(p.dataset.part)) p.style.minHeight = `${heights.get(p.dataset.part)}px`;
   }

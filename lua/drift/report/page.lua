@@ -13,17 +13,22 @@ local SCRIPTS <const> = { "dom", "number", "palette", "scale", "state", "chart",
 local function file(name) return core.read_file(("%s/lua/drift/report/%s"):format(core.home, name)) end
 
 -- Text within HTML
-local function escape(text)
-  return (tostring(text):gsub("[&<>\"']", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }))
-end
+local ENTITIES <const> = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+local function escape(text) return (tostring(text):gsub("[&<>\"']", ENTITIES)) end
 
 -- JSON within a script element: no text in it can end the element. U+2028 and U+2029 are fine there.
-local function embedded(data) return (core.json.encode(data):gsub("[<>&]", { ["<"] = "\\u003c", [">"] = "\\u003e", ["&"] = "\\u0026" })) end
+local CODES <const> = { ["<"] = "\\u003c", [">"] = "\\u003e", ["&"] = "\\u0026" }
+local function embedded(data) return (core.json.encode(data):gsub("[<>&]", CODES)) end
 
-local function digest(text) return (core.sha256(text):gsub("%x%x", function(byte) return string.char(tonumber(byte, 16)) end)) end
+-- SHA-256 as 32 bytes
+local function digest(text)
+  return (core.sha256(text):gsub("%x%x", function(byte) return string.char(tonumber(byte, 16)) end))
+end
 
 return function(data, o)
-  if type(data) ~= "table" or type(data.variants) ~= "table" then core.fail "report.page: give what drift.report.data returns" end
+  if type(data) ~= "table" or type(data.variants) ~= "table" then
+    core.fail "report.page: give what drift.report.data returns"
+  end
   local scripts, live = {}, o and o.live or false
   for i, name in ipairs(SCRIPTS) do scripts[i] = file(name .. ".js") end
   local script = '(() => {\n"use strict";\n' .. table.concat(scripts, "\n") .. "\n})();\n"

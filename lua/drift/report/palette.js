@@ -12,18 +12,20 @@ function markOf(sampler, variant) { return (sampler % MARKERS.length) + MARKERS.
 
 // A marker of radius r at (x, y)
 function marker(index, x, y, r, colour) {
-  const at = (...points) => points.map(([dx, dy], k) => `${k ? "L" : "M"}${(x + dx * r).toFixed(2)} ${(y + dy * r).toFixed(2)}`).join("") + "Z";
+  const step = ([dx, dy], k) => `${k ? "L" : "M"}${(x + dx * r).toFixed(2)} ${(y + dy * r).toFixed(2)}`;
+  const at = (...points) => points.map(step).join("") + "Z";
   const shapes = {
     circle: `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`,
     square: at([-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]),
     triangle: at([0, -1.15], [1.1, 0.85], [-1.1, 0.85]),
     diamond: at([0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]),
     down: at([0, 1.15], [1.1, -0.85], [-1.1, -0.85]),
-    cross: at([-1.1, -0.4], [-0.4, -0.4], [-0.4, -1.1], [0.4, -1.1], [0.4, -0.4], [1.1, -0.4], [1.1, 0.4], [0.4, 0.4], [0.4, 1.1],
-      [-0.4, 1.1], [-0.4, 0.4], [-1.1, 0.4]),
+    cross: at([-1.1, -0.4], [-0.4, -0.4], [-0.4, -1.1], [0.4, -1.1], [0.4, -0.4], [1.1, -0.4], [1.1, 0.4], [0.4, 0.4],
+      [0.4, 1.1], [-0.4, 1.1], [-0.4, 0.4], [-1.1, 0.4]),
   };
   const hollow = Math.floor(index / MARKERS.length) % 2 === 1;
-  return drawn("path", { d: shapes[MARKERS[index % MARKERS.length]], fill: hollow ? "var(--paper)" : colour, stroke: colour, "stroke-width": 1.2 });
+  return drawn("path", { d: shapes[MARKERS[index % MARKERS.length]], fill: hollow ? "var(--paper)" : colour, stroke: colour,
+    "stroke-width": 1.2 });
 }
 
 // The sample of a line in a legend or a table

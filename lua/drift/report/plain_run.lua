@@ -11,7 +11,11 @@ local function value_of(v) if v ~= core.json.null then return v end end
 local function flatten(t, prefix, into)
   for key, value in pairs(t) do
     local name = prefix .. tostring(key)
-    if type(value) == "table" and #value == 0 and next(value) then flatten(value, name .. ".", into) else into[name] = value end
+    if type(value) == "table" and #value == 0 and next(value) then
+      flatten(value, name .. ".", into)
+    else
+      into[name] = value
+    end
   end
   return into
 end
@@ -104,7 +108,8 @@ return function(dir)
     local evaluation = folder .. "/evaluation.json"
     local rows = core.exists(evaluation) and field(read_json(evaluation), "metrics") or {}
     for _, row in ipairs(rows) do
-      add_metric(metrics, tostring(row.name), value_of(row.better), variant.name, value_of(row.value), value_of(row.low), value_of(row.high))
+      add_metric(metrics, tostring(row.name), value_of(row.better), variant.name,
+        value_of(row.value), value_of(row.low), value_of(row.high))
     end
   end
   return {

@@ -4,8 +4,9 @@ function forest(row, range) {
   if (!isNumber(cell.low) || !isNumber(cell.high)) return null;
   const place = (v) => 4 + ((v + range) / (2 * range)) * 112, middle = (place(cell.low) + place(cell.high)) / 2;
   const at = cell.value === undefined ? middle : place(Number(cell.value));
-  return drawn("svg", { class: "forest", width: 120, height: 16, viewBox: "0 0 120 16", role: "img", "aria-label": `interval ${cell.interval}, zero in the middle` },
-    drawn("line", { class: "zero", x1: 60, x2: 60, y1: 0, y2: 16 }),
+  return drawn("svg", { class: "forest", width: 120, height: 16, viewBox: "0 0 120 16", role: "img",
+    "aria-label": `interval ${cell.interval}, zero in the middle` },
+  drawn("line", { class: "zero", x1: 60, x2: 60, y1: 0, y2: 16 }),
     drawn("line", { class: "span", x1: place(cell.low), x2: place(cell.high), y1: 8, y2: 8 }),
     drawn("circle", { cx: at, cy: 8, r: 3 }));
 }
@@ -24,14 +25,19 @@ function percent(data) { return `${Number((100 * data.confidence).toPrecision(6)
 
 function resultsSection(data) {
   const t = data.tables, differences = list(t.differences.rows), range = ranges(differences), n = list(data.seeds).length;
-  const over = n > 1 ? `Means over seeds with ${percent(data)} intervals of the mean` : "Values of the one seed, with their intervals where a metric has one";
-  return element("section", { id: "results" }, element("h2", {}, "Results"),
+  const over = n > 1 ? `Means over seeds with ${percent(data)} intervals of the mean`
+    : "Values of the one seed, with their intervals where a metric has one";
+  const baseline = data.variants[data.baseline].label, interval = (row) => forest(row, range(row));
+  return section("results", "Results",
     caption("Table", `${over}. Arrows say which way is better.`), table("results-table", t.results, "Results"),
     differences.length ? [
-      caption("Table", `Paired differences from ${data.variants[data.baseline].label}: the same seed on both sides, with ${percent(data)} intervals; zero is the vertical line.`),
-      table("differences-table", t.differences, "Paired differences", { grouped: true, extra: { at: 3, title: "interval", cell: (row) => forest(row, range(row)) } }),
-    ] : data.variants.length > 1 ? element("p", { class: "missing" }, "There are no paired differences: no seed is done in two variants yet.") : null,
-    list(data.metrics).length === 0 ? element("p", { class: "missing" }, "No metric has been measured yet.") : null,
-    list(t.costs.columns).length > 1 ? [caption("Table", "What the variants cost."), table("costs-table", t.costs, "Costs")] : null,
+      caption("Table", `Paired differences from ${baseline}: the same seed on both sides, with ${percent(data)} intervals; `,
+        "zero is the vertical line."),
+      table("differences-table", t.differences, "Paired differences",
+        { grouped: true, extra: { at: 3, title: "interval", cell: interval } }),
+    ] : data.variants.length > 1 ? missing("There are no paired differences: no seed is done in two variants yet.") : null,
+    list(data.metrics).length === 0 ? missing("No metric has been measured yet.") : null,
+    list(t.costs.columns).length > 1
+      ? [caption("Table", "What the variants cost."), table("costs-table", t.costs, "Costs")] : null,
     foldable("seeds", "Every seed", table("seeds-table", t.seeds, "Every seed", { grouped: true })));
 }

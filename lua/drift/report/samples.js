@@ -14,7 +14,7 @@ function ofSeed(pictures, name) {
 
 function sampleCaption(data, sprite, difference) {
   const note = element("span", { class: "interval" });
-  const text = element("figcaption", {}, variantSwatch(sprite.variant), data.variants[sprite.variant].label, note);
+  const text = element("figcaption", {}, variantSwatch(sprite.variant), labelOf(data, sprite), note);
   if (difference) note.textContent = ` mean |a\u2212b| ${written(difference.mean)}`;
   return text;
 }
@@ -30,7 +30,8 @@ async function shownPixels(sprite, against, gain) {
 
 function pick(number, most) {
   const now = chosen("samples-picked", null);
-  choose("samples-picked", number === null || number === now ? null : Math.min(most - 1, Math.max(0, number)), "samples-grid");
+  const off = number === null || number === now;
+  choose("samples-picked", off ? null : Math.min(most - 1, Math.max(0, number)), "samples-grid");
 }
 
 function samplePicker(canvas, sprite) {
@@ -50,8 +51,9 @@ function samplePicker(canvas, sprite) {
 }
 
 function outline(canvas, sprite, number) {
-  const rows = Math.ceil(sprite.n / sprite.columns), row = Math.floor(number / sprite.columns), column = number % sprite.columns;
-  return element("span", { class: "picked", style: `left:${(100 * column) / sprite.columns}%;top:${(100 * row) / rows}%;width:${100 / sprite.columns}%;height:${100 / rows}%` });
+  const rows = Math.ceil(sprite.n / sprite.columns), width = 100 / sprite.columns, height = 100 / rows;
+  const left = (number % sprite.columns) * width, top = Math.floor(number / sprite.columns) * height;
+  return element("span", { class: "picked", style: `left:${left}%;top:${top}%;width:${width}%;height:${height}%` });
 }
 
 function sampleWidth(sprite) { return shownWidth(sprite.width, 28) * sprite.columns + sprite.columns - 1; }
@@ -59,13 +61,15 @@ function sampleWidth(sprite) { return shownWidth(sprite.width, 28) * sprite.colu
 async function sampleFigure(data, sprite, against, gain) {
   const shown = await shownPixels(sprite, against, gain), picked = chosen("samples-picked", null);
   const difference = against && against !== sprite && !shown.unlike;
-  const what = difference ? `differences of ${data.variants[sprite.variant].label} from ${data.variants[against.variant].label}` : `samples of ${data.variants[sprite.variant].label}`;
-  const canvas = element("canvas", { class: "pictures pixels", id: `samples-${sprite.variant}`, style: `width:${sampleWidth(sprite)}px`, role: "img", tabindex: 0, "aria-label": `${sprite.n} ${what}, seed ${sprite.seed}` });
+  const what = difference ? `differences of ${labelOf(data, sprite)} from ${labelOf(data, against)}`
+    : `samples of ${labelOf(data, sprite)}`;
+  const canvas = element("canvas", { class: "pictures pixels", id: `samples-${sprite.variant}`, role: "img", tabindex: 0,
+    style: `width:${sampleWidth(sprite)}px`, "aria-label": `${sprite.n} ${what}, seed ${sprite.seed}` });
   lay(canvas, shown.pixels, sprite, upTo(sprite.n), sprite.columns);
   samplePicker(canvas, sprite);
   return element("figure", { class: "sample" }, sampleCaption(data, sprite, difference ? shown : null),
     element("div", { class: "frame" }, canvas, picked !== null && picked < sprite.n ? outline(canvas, sprite, picked) : null),
-    shown.unlike ? element("p", { class: "missing" }, "Pictures of another size: no difference to show.") : null);
+    shown.unlike ? missing("Pictures of another size: no difference to show.") : null);
 }
 
 // The picked picture of every variant, large
@@ -74,13 +78,15 @@ async function pickedRow(data, sprites, against, gain) {
   if (picked === null) return element("p", { class: "hint" }, "Click a picture to see it large in every variant.");
   const label = sprites.length && list(sprites[0].labels)[picked];
   const cells = await Promise.all(sprites.filter((s) => picked < s.n).map(async (sprite) => {
-    const canvas = element("canvas", { class: "large", role: "img", "aria-label": `picture ${picked + 1} of ${data.variants[sprite.variant].label}` });
+    const name = `picture ${picked + 1} of ${labelOf(data, sprite)}`;
+    const canvas = element("canvas", { class: "large", role: "img", "aria-label": name });
     lay(canvas, (await shownPixels(sprite, against, gain)).pixels, sprite, [picked], 1);
-    return element("figure", {}, canvas, element("figcaption", {}, data.variants[sprite.variant].label));
+    return element("figure", {}, canvas, element("figcaption", {}, labelOf(data, sprite)));
   }));
   return element("div", { class: "picked-row" },
     element("p", { class: "hint" }, `Picture ${picked + 1}${isNumber(label) ? `, class ${label}` : ""} `,
-      element("button", { type: "button", id: "samples-unpick", onclick: () => pick(null, 1) }, "close")), element("div", { class: "row" }, cells));
+      element("button", { type: "button", id: "samples-unpick", onclick: () => pick(null, 1) }, "close")),
+    element("div", { class: "row" }, cells));
 }
 
 // Drawing is asynchronous (pictures are decoded): what is asked for last is what is shown.
@@ -88,31 +94,36 @@ let samplesAsked = 0;
 
 function samplesPart(data, samples) {
   return part("samples-grid", (host) => {
-    const asked = ++samplesAsked, shown = ofSeed(samples, "samples-seed"), view = chosen("samples-view", "pictures"), gain = Number(chosen("samples-gain", 4));
-    const against = view === "pictures" ? null : samples.find((s) => s.seed === Number(chosen("samples-seed", seedsOf(samples)[0])) && String(s.variant) === view);
-    if (view !== "pictures" && !against) return element("p", { class: "missing" }, "That variant has no samples of this seed.");
-    if (shown.length === 0) return element("p", { class: "missing" }, "No variant that is switched on has samples of this seed.");
-    Promise.all([Promise.all(shown.map((s) => sampleFigure(data, s, against, gain))), pickedRow(data, shown, against, gain)]).then(([figures, row]) => {
+    const asked = ++samplesAsked, seed = Number(chosen("samples-seed", seedsOf(samples)[0]));
+    const shown = ofSeed(samples, "samples-seed"), view = chosen("samples-view", "pictures");
+    const gain = Number(chosen("samples-gain", 4));
+    const against = samples.find((s) => s.seed === seed && String(s.variant) === view);
+    if (view !== "pictures" && !against) return missing("That variant has no samples of this seed.");
+    if (shown.length === 0) return missing("No variant that is switched on has samples of this seed.");
+    const figures = shown.map((s) => sampleFigure(data, s, against, gain));
+    Promise.all([pickedRow(data, shown, against, gain), ...figures]).then(([row, ...drawnOnes]) => {
       if (asked !== samplesAsked) return;
+      const column = Math.max(310, ...shown.map((s) => sampleWidth(s) + 4));
       const focus = document.activeElement && host.contains(document.activeElement) ? document.activeElement.id : "";
-      arrived(host, asked, element("div", { class: "samples", style: `--sample:${Math.max(310, ...shown.map((s) => sampleWidth(s) + 4))}px` }, figures), row);
+      arrived(host, asked, element("div", { class: "samples", style: `--sample:${column}px` }, drawnOnes), row);
       if (focus && document.getElementById(focus)) document.getElementById(focus).focus({ preventScroll: true });
-    }).catch((e) => host.replaceChildren(element("p", { class: "missing" }, e.message)));
+    }).catch((e) => host.replaceChildren(missing(e.message)));
     return [...host.childNodes];
   });
 }
 
 function samplesSection(data) {
   const samples = list(data.samples);
-  if (samples.length === 0) return element("section", { id: "samples" }, element("h2", {}, "Samples"), element("p", { class: "missing" }, "No samples were kept."));
+  if (samples.length === 0) return section("samples", "Samples", missing("No samples were kept."));
   const views = [["pictures", "pictures"], ...data.variants.map((v, k) => [String(k), `|a \u2212 b|, b = ${v.label}`])];
   const order = [views[0], views[1 + data.baseline], ...views.slice(1).filter((_, k) => k !== data.baseline)];
   const first = samples[0], more = first.total > first.n ? ` The first ${first.n} of ${first.total} are shown.` : "";
-  return element("section", { id: "samples" }, element("h2", {}, "Samples"),
+  return section("samples", "Samples",
     element("figure", {},
       controls(seedChoice("samples-seed", samples, "samples-grid"),
         data.variants.length > 1 ? select("samples-view", "show", order, "pictures", "samples-grid") : null,
-        data.variants.length > 1 ? select("samples-gain", "differences \u00d7", [1, 2, 4, 8].map((g) => [g, g]), 4, "samples-grid") : null),
+        data.variants.length > 1
+          ? select("samples-gain", "differences \u00d7", named([1, 2, 4, 8]), 4, "samples-grid") : null),
       samplesPart(data, samples),
       caption("Figure", `Samples; the picture at one place starts from the same noise (and class) in every variant.${more}`)));
 }

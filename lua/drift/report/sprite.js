@@ -49,17 +49,21 @@ function absoluteDifference(a, b, gain) {
 
 // Pictures of a sprite, given by their numbers in it, into a canvas, `columns` to a row, one pixel apart.
 function lay(canvas, pixels, sprite, numbers, columns) {
-  const { width: w, height: h } = sprite, across = Math.max(1, Math.round(pixels.width / w)), rows = Math.ceil(numbers.length / columns);
+  const { width: w, height: h } = sprite, across = Math.max(1, Math.round(pixels.width / w));
+  const rows = Math.ceil(numbers.length / columns);
   canvas.width = columns * (w + 1) - 1;
   canvas.height = rows * (h + 1) - 1;
   const context = canvas.getContext("2d");
   numbers.forEach((number, k) => {
-    const sx = (number % across) * w, sy = Math.floor(number / across) * h, dx = (k % columns) * (w + 1), dy = Math.floor(k / columns) * (h + 1);
+    const sx = (number % across) * w, sy = Math.floor(number / across) * h;
+    const dx = (k % columns) * (w + 1), dy = Math.floor(k / columns) * (h + 1);
     context.putImageData(pixels, dx - sx, dy - sy, sx, sy, w, h);
   });
 }
 
 // How wide pictures are shown: small ones two or three times as large, so that one sees them; pixels stay sharp then.
 function shownWidth(width, least) { return width * Math.max(1, Math.ceil(least / width)); }
+
+function labelOf(data, item) { return data.variants[item.variant].label; }
 
 function upTo(n) { return Array.from({ length: n }, (_, k) => k); }

@@ -47,7 +47,8 @@ function toggle(key) {
 // ---- controls: each has an id, so that the keyboard stays where it is when its part is drawn again
 function checkbox(name, label, otherwise, ...parts) {
   return element("label", { class: "control" },
-    element("input", { type: "checkbox", id: name, checked: chosen(name, otherwise), onchange: (e) => choose(name, e.target.checked, ...parts) }), label);
+    element("input", { type: "checkbox", id: name, checked: chosen(name, otherwise),
+      onchange: (e) => choose(name, e.target.checked, ...parts) }), label);
 }
 
 function select(name, label, options, otherwise, ...parts) {
@@ -69,12 +70,15 @@ function slider(name, label, min, max, step, otherwise, text, update) {
   return element("label", { class: "control" }, label, input, output);
 }
 
+// Options that are called what they are
+function named(values) { return values.map((v) => [v, v]); }
+
 function controls(...children) {
   const there = children.flat(Infinity).filter(Boolean);
   return there.length ? element("div", { class: "controls" }, there) : null;
 }
 
 function foldable(name, title, ...children) {
-  return element("details", { open: state.open.has(name), ontoggle: (e) => { if (e.target.open) state.open.add(name); else state.open.delete(name); } },
-    element("summary", {}, title), children);
+  const keep = (e) => { if (e.target.open) state.open.add(name); else state.open.delete(name); };
+  return element("details", { open: state.open.has(name), ontoggle: keep }, element("summary", {}, title), children);
 }

@@ -1,9 +1,10 @@
 -- tables.lua: the report's tables, as text, so that the page and Markdown show the same.
 --   tables(comparison) -> { results =, costs =, differences =, seeds =, config = }, each
 --     { columns = { { title =, note =, left = bool }, ... }, rows = { { cells... }, ... } }
--- A cell: { text =, interval = "[low, high]" or nil, n = a remark or nil, value = full digits or nil, variant = index from 0 or nil;
--- low, high: a difference's interval as numbers }.
--- results: metrics, a row for each variant; costs: parameters, FLOPs, speed and memory alike. differences: paired ones from the baseline, a row for each metric and variant.
+-- A cell: { text =, interval = "[low, high]" or nil, n = a remark or nil, value = full digits or nil,
+-- variant = index from 0 or nil; low, high: a difference's interval as numbers }.
+-- results: metrics, a row for each variant; costs: parameters, FLOPs, speed and memory alike. differences: paired ones
+-- from the baseline, a row for each metric and variant.
 -- seeds: every cell's value of every metric. config: the keys in which variants differ.
 local core = require "drift.core"
 local number = require "drift.report.number"
@@ -118,7 +119,8 @@ end
 
 local function differences(c)
   local columns = core.json.array {
-    { title = "metric", left = true }, { title = "variant", left = true }, { title = "difference", note = "from " .. c.variants[c.baseline].label },
+    { title = "metric", left = true }, { title = "variant", left = true },
+    { title = "difference", note = "from " .. c.variants[c.baseline].label },
     { title = "pairs" }, { title = "outcome", left = true }, { title = "variance", note = "removed by pairing" } }
   local rows = core.json.array {}
   for _, m in ipairs(c.metrics) do
@@ -178,4 +180,6 @@ local function config(c)
   return { columns = columns, rows = rows }
 end
 
-return function(c) return { results = results(c), costs = costs(c), differences = differences(c), seeds = seeds(c), config = config(c) } end
+return function(c)
+  return { results = results(c), costs = costs(c), differences = differences(c), seeds = seeds(c), config = config(c) }
+end

@@ -8,30 +8,36 @@ function stopPlaying() {
 
 async function trajectoryFigure(data, sprite, frame) {
   const at = Math.min(frame, sprite.frames - 1), pixels = await decode(sprite.uri), t = list(sprite.t)[at];
-  const canvas = element("canvas", { class: "pictures pixels", id: `trajectory-${sprite.variant}`, style: `width:${shownWidth(sprite.width, 56) * sprite.n}px`, role: "img", "aria-label": `${data.variants[sprite.variant].label} at frame ${at + 1} of ${sprite.frames}` });
+  const canvas = element("canvas", { class: "pictures pixels", id: `trajectory-${sprite.variant}`, role: "img",
+    style: `width:${shownWidth(sprite.width, 56) * sprite.n}px`,
+    "aria-label": `${labelOf(data, sprite)} at frame ${at + 1} of ${sprite.frames}` });
   lay(canvas, pixels, sprite, upTo(sprite.n).map((k) => at * sprite.n + k), sprite.n);
-  return element("figure", { class: "sample" }, element("figcaption", {}, variantSwatch(sprite.variant), data.variants[sprite.variant].label,
-    element("span", { class: "interval" }, isNumber(t) ? ` t = ${short(Number(t.toPrecision(3)))}` : "")), element("div", { class: "frame" }, canvas));
+  const time = element("span", { class: "interval" }, isNumber(t) ? ` t = ${short(Number(t.toPrecision(3)))}` : "");
+  return element("figure", { class: "sample" },
+    element("figcaption", {}, variantSwatch(sprite.variant), labelOf(data, sprite), time),
+    element("div", { class: "frame" }, canvas));
 }
 
 function trajectoryPart(data, trajectories, start) {
   return part("trajectory-frames", (host) => {
-    const asked = ++trajectoryAsked, shown = ofSeed(trajectories, "trajectory-seed"), frame = chosen("trajectory-frame", start);
-    if (shown.length === 0) return element("p", { class: "missing" }, "No variant that is switched on has a trajectory of this seed.");
+    const asked = ++trajectoryAsked, frame = chosen("trajectory-frame", start);
+    const shown = ofSeed(trajectories, "trajectory-seed");
+    if (shown.length === 0) return missing("No variant that is switched on has a trajectory of this seed.");
     Promise.all(shown.map((s) => trajectoryFigure(data, s, frame))).then((figures) => {
       if (asked !== trajectoryAsked) return;
       const width = Math.max(...shown.map((s) => shownWidth(s.width, 56) * s.n + 4), 200);
       arrived(host, asked, element("div", { class: "trajectories", style: `--sample:${width}px` }, figures));
-    }).catch((e) => host.replaceChildren(element("p", { class: "missing" }, e.message)));
+    }).catch((e) => host.replaceChildren(missing(e.message)));
     return [...host.childNodes];
   });
 }
 
 function trajectorySection(data) {
   const trajectories = list(data.trajectories);
-  if (trajectories.length === 0) return element("section", { id: "trajectories" }, element("h2", {}, "Sampling trajectories"), element("p", { class: "missing" }, "No trajectories were kept."));
+  if (trajectories.length === 0) return section("trajectories", "Sampling trajectories", missing("No trajectories were kept."));
   const last = Math.max(...trajectories.map((t) => t.frames)) - 1;
-  const frames = slider("trajectory-frame", "frame", 0, last, 1, last, (f) => `${f + 1} of ${last + 1}`, () => redraw("trajectory-frames"));
+  const text = (frame) => `${frame + 1} of ${last + 1}`;
+  const frames = slider("trajectory-frame", "frame", 0, last, 1, last, text, () => redraw("trajectory-frames"));
   const input = frames.querySelector("input");
   const play = element("button", { type: "button", id: "trajectory-play", onclick: () => {
     if (playing) stopPlaying();
@@ -45,7 +51,7 @@ function trajectorySection(data) {
     }
     play.textContent = playing ? "stop" : "play";
   } }, "play");
-  return element("section", { id: "trajectories" }, element("h2", {}, "Sampling trajectories"),
+  return section("trajectories", "Sampling trajectories",
     element("figure", {}, controls(seedChoice("trajectory-seed", trajectories, "trajectory-frames"), frames, play),
       trajectoryPart(data, trajectories, last),
       caption("Figure", "From noise to pictures, all variants in step: a column starts from the same noise in each.")));
