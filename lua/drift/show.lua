@@ -1,27 +1,22 @@
--- show.lua: a picture in the terminal, two pixels to a character ("▀" with a foreground and a background colour).
--- Nothing is printed where standard output is not a terminal.
+-- show.lua: a picture in the terminal, two pixels to a character ("▀" with a foreground and a background colour; shades
+-- with NO_COLOR). Nothing is printed where standard output is not a terminal, or one that knows no colours (TERM=dumb).
 local drift = require "drift"
-
-local function colour(r, g, b)
-  local function byte(v) return math.floor(255 * math.max(0, math.min(1, v)) + 0.5) end
-  return byte(r), byte(g), byte(b)
-end
+local block = require "drift.dashboard.block"
+local pixels = require "drift.dashboard.pixels"
 
 -- canvas: from drift.grid or drift.canvas; wider ones than the terminal are thinned out.
 return function(canvas)
-  if not drift.isatty "stdout" then return false end
+  if not drift.isatty "stdout" or not block.knows_sequences() then return false end
   local columns = drift.terminal_size() or 80
   local step = math.max(1, math.ceil(canvas.width / columns))
+  local character, ending = pixels(block.colours())
   local lines = {}
   for y = 0, canvas.height - 1, 2 * step do
     local cells = {}
     for x = 0, canvas.width - 1, step do
-      local r, g, b = colour(canvas:pixel(x, y))
-      local below = math.min(y + step, canvas.height - 1)
-      local R, G, B = colour(canvas:pixel(x, below))
-      cells[#cells + 1] = ("\27[38;2;%d;%d;%dm\27[48;2;%d;%d;%dm▀"):format(r, g, b, R, G, B)
+      cells[#cells + 1] = character({ canvas:pixel(x, y) }, { canvas:pixel(x, math.min(y + step, canvas.height - 1)) })
     end
-    lines[#lines + 1] = table.concat(cells) .. "\27[0m"
+    lines[#lines + 1] = table.concat(cells) .. ending
   end
   io.stdout:write(table.concat(lines, "\n"), "\n")
   return true

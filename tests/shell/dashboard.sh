@@ -21,6 +21,7 @@ drift.train { run = run, data = drift.dataset.mnist {}, model = net, optim = dri
   end,
   after_epoch = function(_, epoch)
     print("after epoch " .. epoch)
+    if epoch == 2 then drift.show(drift.canvas(20, 4, 0.5)) end
     run:last_samples(drift.rand { 4, 1, 28, 28, purpose = "pictures" })
   end }
 run:finish()

@@ -98,7 +98,7 @@ def main(program):
     s.line("'still here'", r'"still here"')
 
     # An image is a picture.
-    s.line("drift.rand { 1, 8, 8, purpose = 'picture' }", r"f32\[1,8,8\].*\x1b\[38;2;.*▀")
+    s.line("drift.rand { 1, 8, 8, purpose = 'picture' }", r"f32\[1,8,8\].*\x1b\[38;[25];.*▀")
 
     # Ctrl-C drops what is typed, and stops what runs; the session goes on.
     s.type("half a line")

@@ -17,9 +17,14 @@ local current                                   -- the one that is on the termin
 
 local BEGIN, END = "\27[?2026h", "\27[?2026l"    -- shown as a whole, by terminals that know it; the others pass it over
 
+-- That the terminal understands sequences of control characters at all.
+function block.knows_sequences()
+  local term = os.getenv "TERM" or ""
+  return term ~= "" and term ~= "dumb"
+end
+
 function block.possible()
-  local term = os.getenv "TERM"
-  return drift.isatty "stderr" and term ~= nil and term ~= "" and term ~= "dumb" and drift.terminal_size() ~= nil
+  return drift.isatty "stderr" and block.knows_sequences() and drift.terminal_size() ~= nil
 end
 
 -- https://no-color.org: any value but the empty one.

@@ -1,16 +1,14 @@
 -- thumbnails.lua: a few small pictures beside each other as block characters, for the dashboard's last lines.
 --   local t = thumbnails.of(images)                    images [N,C,H,W] in [0,1]: the first few are kept, made small
 --   local lines = t:lines(columns, colours)            a list of { raw =, width = }
--- With colours "▀" is two pixels, in 24 bits where the terminal says that it has them (COLORTERM), else of the 256. Without,
--- the brightness of two pixels is one of five shades.
 local drift = require "drift"
+local pixels = require "drift.dashboard.pixels"
 
 local thumbnails = {}
 local methods = {}
 local meta = { __index = methods }
 
 local MOST <const>, SIDE <const> = 10, 16       -- pictures; pixels of the longer side
-local SHADES <const> = { " ", "░", "▒", "▓", "█" }
 
 -- The mean of at most 3 x 3 points of the canvas's rectangle: r, g, b.
 local function mean(canvas, x0, y0, size)
@@ -48,38 +46,10 @@ function thumbnails.of(images)
   return setmetatable({ pictures = pictures, made = {} }, meta)
 end
 
-local function byte(v) return math.floor(255 * math.max(0, math.min(1, v)) + 0.5) end
-
-local function colour_24(c) return ("2;%d;%d;%d"):format(byte(c[1]), byte(c[2]), byte(c[3])) end
-
--- The 24 grays where there is no colour, else the cube of 6 x 6 x 6.
-local function colour_256(c)
-  local r, g, b = byte(c[1]), byte(c[2]), byte(c[3])
-  if math.max(r, g, b) - math.min(r, g, b) < 8 then
-    local gray = (r + g + b) // 3
-    return ("5;%d"):format(gray < 5 and 16 or gray > 246 and 231 or 232 + math.min(23, (gray - 3) // 10))
-  end
-  local function six(v) return math.floor(v / 255 * 5 + 0.5) end
-  return ("5;%d"):format(16 + 36 * six(r) + 6 * six(g) + six(b))
-end
-
-local function shade(above, below)
-  local v = (above[1] + above[2] + above[3] + below[1] + below[2] + below[3]) / 6
-  return SHADES[1 + math.floor(4 * math.max(0, math.min(1, v)) + 0.5)]
-end
-
-local function has_24_bits()
-  local colorterm = os.getenv "COLORTERM"
-  return colorterm == "truecolor" or colorterm == "24bit" or (os.getenv "TERM" or ""):find "direct" ~= nil
-end
-
-local function row_of(picture, y, colours, code)
+local function row_of(picture, y, character, ending)
   local cells = {}
-  for x, above in ipairs(picture[y]) do
-    local below = (picture[y + 1] or picture[y])[x]
-    cells[x] = colours and ("\27[38;%s;48;%sm▀"):format(code(above), code(below)) or shade(above, below)
-  end
-  return table.concat(cells) .. (colours and "\27[0m" or "")
+  for x, above in ipairs(picture[y]) do cells[x] = character(above, (picture[y + 1] or picture[y])[x]) end
+  return table.concat(cells) .. ending
 end
 
 -- As many as fit into `columns`, a column apart. Made once for each width.
@@ -89,10 +59,11 @@ function methods:lines(columns, colours)
   local key = colours and n or -n
   if n < 1 then return {} end
   if self.made[key] then return self.made[key] end
-  local code, lines = has_24_bits() and colour_24 or colour_256, {}
+  local character, ending = pixels(colours)
+  local lines = {}
   for y = 1, #self.pictures[1], 2 do
     local parts = {}
-    for i = 1, n do parts[i] = row_of(self.pictures[i], y, colours, code) end
+    for i = 1, n do parts[i] = row_of(self.pictures[i], y, character, ending) end
     lines[#lines + 1] = { raw = table.concat(parts, " "), width = n * (width + 1) - 1 }
   end
   self.made[key] = lines
