@@ -84,6 +84,16 @@ def while_it_is_trained(port):
     check(ask(port, "/data.json", headers={"If-None-Match": headers["etag"]})[0] == 304, "what is known is sent again")
 
 
+def resumed(port):
+    before = json.loads(ask(port, "/data.json")[2])
+    more = subprocess.run([DRIFT, "run", "slow.lua", "--no-plan", "--resume", RUN, "epochs=6"], capture_output=True, text=True)
+    check(more.returncode == 0, "the run cannot be resumed: " + more.stderr)
+    time.sleep(1)
+    after = json.loads(ask(port, "/data.json")[2])
+    check(after["losses"]["last"] > before["losses"]["last"], "what a resumed run adds is not shown")
+    check(after["live"].get("problem") is None, "a resumed run is a problem")
+
+
 def half_a_line(port):
     with open(RUN + "/metrics.jsonl", "a") as f:
         f.write('{"step": 987654321, "loss": 0.')
@@ -221,6 +231,7 @@ try:
     only_this_machine(port)
     before_there_is_a_run(port)
     while_it_is_trained(port)
+    resumed(port)
     before = watched_files()
     what_is_refused(port)
     rude_clients(port)
