@@ -130,7 +130,8 @@ static int ask_lua(lua_State *L) /* the function; light userdata: request */
     lua_call(L, 1, 4);
     size_t n;
     const unsigned status = (unsigned)luaL_checkinteger(L, -4);
-    const char *type = luaL_checkstring(L, -3), *body = luaL_checklstring(L, -2, &n), *etag = luaL_optstring(L, -1, NULL);
+    const char *type = luaL_checkstring(L, -3), *body = luaL_checklstring(L, -2, &n);
+    const char *etag = luaL_optstring(L, -1, NULL);
     const char *known = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_IF_NONE_MATCH);
     const bool has_it = etag && known && strstr(known, etag);
     r->result = has_it ? answer(r->connection, MHD_HTTP_NOT_MODIFIED, type, etag, "", 0)
@@ -185,7 +186,8 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *c, con
 }
 
 /* ---- connections that do not come to an end ---------------------------------------------------------------------- */
-static void note_connection(void *context, struct MHD_Connection *c, void **slot, enum MHD_ConnectionNotificationCode code)
+static void note_connection(void *context, struct MHD_Connection *c, void **slot,
+                            enum MHD_ConnectionNotificationCode code)
 {
     server *s = context;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
@@ -261,7 +263,8 @@ static int server_close(lua_State *L)
 static int core_http_server(lua_State *L)
 {
     const lua_Integer wanted = luaL_checkinteger(L, 1);
-    if (wanted < 0 || wanted > 65535) return bind_error(L, "a port is a number from 0 to 65535, not %lld", (long long)wanted);
+    if (wanted < 0 || wanted > 65535)
+        return bind_error(L, "a port is a number from 0 to 65535, not %lld", (long long)wanted);
     int port = (int)wanted;
     const int fd = listen_here(&port);
     if (fd < 0) {

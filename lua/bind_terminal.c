@@ -14,7 +14,7 @@ static void count(int signal_number)
     continued = continued + 1;
 }
 
-/* terminal_state() -> is stderr's terminal ours to draw in, how often were we continued (SIGCONT) since the first call */
+/* terminal_state() -> is stderr's terminal ours to draw in, how often were we continued (SIGCONT) since we first asked */
 static int core_terminal_state(lua_State *L)
 {
     static bool counting;
@@ -24,7 +24,7 @@ static int core_terminal_state(lua_State *L)
         sigaction(SIGCONT, &action, NULL);
         counting = true;
     }
-    const pid_t foreground = tcgetpgrp(STDERR_FILENO); /* -1: not the terminal that controls us, so it has no background */
+    const pid_t foreground = tcgetpgrp(STDERR_FILENO); /* -1: it does not control us, so there is no background */
     lua_pushboolean(L, foreground < 0 || foreground == getpgrp());
     lua_pushinteger(L, continued);
     return 2;

@@ -251,7 +251,7 @@ return function(options)
   if (at.ended or 0) > 0 then finish_epoch(run, net, averages, o, at.ended) end
 
   local steps = o.epochs * loader:batches()
-  local board <close> = drift.dashboard { run = run, label = o.label, epochs = o.epochs, batches = loader:batches(), batch = o.batch,
+  local board <close> = drift.dashboard { run = run, label = o.label, epochs = o.epochs, batch = o.batch,
                                           steps = o.steps > 0 and math.min(o.steps, steps) or steps }
   while at.epoch < o.epochs do
     if is_spent(o, at) then break end

@@ -17,7 +17,8 @@ end
 
 local function open_server(asked)
   if not core.http_server then
-    core.fail "drift watch needs libmicrohttpd, which was not there when this program was built; on Debian and Ubuntu: apt-get install libmicrohttpd-dev, then build again (./drift does)"
+    core.fail("drift watch needs libmicrohttpd, which was not there when this program was built; on Debian and Ubuntu: "
+      .. "apt-get install libmicrohttpd-dev, then build again (./drift does)")
   end
   local first = asked and port_of(asked) or FIRST_PORT
   for port = first, asked and first or first + PORTS - 1 do

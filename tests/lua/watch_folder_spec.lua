@@ -40,7 +40,8 @@ describe("a folder that is watched", function()
       assert.same({ 200, 1, etag }, { status, data.made, again })
     end
     local changes = {
-      function() drift.write_file(dir .. "/metrics.jsonl", "1\n") end, function() drift.write_file(dir .. "/metrics.jsonl", "2\n") end,
+      function() drift.write_file(dir .. "/metrics.jsonl", "1\n") end,
+      function() drift.write_file(dir .. "/metrics.jsonl", "2\n") end,
       function() drift.mkdir(dir .. "/add/seed_1") drift.write_file(dir .. "/add/seed_1/cell.json", "{}") end,
       function() os.remove(dir .. "/metrics.jsonl") end,
     }

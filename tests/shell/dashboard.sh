@@ -7,7 +7,8 @@ export DRIFT_DATA="$DRIFT_TEST_DATA"
 cat >train.lua <<'END'
 local drift = require "drift"
 local run = drift.experiment { epochs = 2, batch = 100, steps = 0, fail_at = 0, pause = 0.06, says = false }
-local net = drift.net { name = "one", weights = { gain = { shape = { 1 }, init = 1 } }, forward = function(n, x) return x * n.gain end }
+local net = drift.net { name = "one", weights = { gain = { shape = { 1 }, init = 1 } },
+                        forward = function(n, x) return x * n.gain end }
 local step = 0
 drift.train { run = run, data = drift.dataset.mnist {}, model = net, optim = drift.optim.sgd { lr = 1 },
   loss = function(n, batch)
@@ -31,7 +32,8 @@ local drift = require "drift"
 local run = drift.experiment { epochs = 2, batch = 100 }
 local function unet(class) return drift.models.cs180_unet { hidden = 2, time = "add", class = class } end
 drift.compare { name = "tiny", baseline = "add", seeds = { 1 }, variants = { add = unet "add", scale = unet "scale" },
-  train = { data = drift.dataset.mnist {}, process = drift.process.flow_matching {}, optim = drift.optim.adam {}, after_epoch = function() drift.sleep(1.2) end } }
+  train = { data = drift.dataset.mnist {}, process = drift.process.flow_matching {}, optim = drift.optim.adam {},
+            after_epoch = function() drift.sleep(1.2) end } }
 END
 cat >cells.lua <<'END'
 local drift = require "drift"

@@ -16,7 +16,8 @@ grep -q 'port.*70000' stderr || { cat stderr >&2; fail "it does not say what is 
 cat >slow.lua <<'END'
 local drift = require "drift"
 local run = drift.experiment { epochs = 5, batch = 100, checkpoint_every = 2, steps = 0 }
-local net = drift.net { name = "one", weights = { gain = { shape = { 1 }, init = 1 } }, forward = function(n, x) return x * n.gain end }
+local net = drift.net { name = "one", weights = { gain = { shape = { 1 }, init = 1 } },
+                        forward = function(n, x) return x * n.gain end }
 drift.train { run = run, data = drift.dataset.mnist {}, model = net, optim = drift.optim.sgd { lr = 1e-3 },
   loss = function(n, batch) drift.sleep(0.1) return (n(batch.image) - batch.image * 0.5):pow(2):mean() end }
 run:finish()

@@ -1,5 +1,5 @@
--- cells.lua: the trainings of a comparison in the terminal, while they run in processes of their own: a line for each, with
--- its epoch, a bar, the loss and the time that is left, read from the files of its folder.
+-- cells.lua: the trainings of a comparison in the terminal, while they run in processes of their own: a line for each,
+-- with its epoch, a bar, the loss and the time that is left, read from the files of its folder.
 --   local view = cells.new()                            nil where stderr is no terminal that it can be drawn in
 --   view:draw({ { label = "add, seed 1", folder = dir, since = clock } , ... }, "3 of 9 done")     as often as one likes
 --   view:leave()                                        the lines are gone
@@ -23,7 +23,9 @@ local function plan_of(folder)
   local ok, config = pcall(function() return drift.json.decode(drift.read_file(folder .. "/config.json")) end)
   local epochs, batch = field(ok and config, "training", "epochs"), field(ok and config, "training", "batch")
   local images, most = field(ok and config, "data", "images"), field(ok and config, "parameters", "steps")
-  if math.type(epochs) ~= "integer" or math.type(batch) ~= "integer" or math.type(images) ~= "integer" or batch < 1 then return nil end
+  for _, v in ipairs { epochs or false, batch or false, images or false } do
+    if math.type(v) ~= "integer" or v < 1 then return nil end
+  end
   local steps = epochs * (images // batch)
   if math.type(most) == "integer" and most > 0 then steps = math.min(steps, most) end
   return steps > 0 and { epochs = epochs, steps = steps } or nil

@@ -1,6 +1,6 @@
 -- init.lua: what one sees in the terminal while a network is trained: bars of the epoch and of all, the loss and its
 -- curve, learning rate, images per second, the time that is left, and the last samples. drift.train draws it.
---   local board <close> = drift.dashboard { run = run, label = "epoch", epochs = 10, batches = 468, steps = 4680, batch = 128 }
+--   local board <close> = drift.dashboard { run = run, label = "epoch", epochs = 10, steps = 4680, batch = 128 }
 --   board:epoch(3, 936, 0, 468)          epoch 3 begins, after 936 steps in all, at batch 0 of 468 (or where steps end)
 --   board:update(batch, loss, mean, lr)  after each step: the mean is the epoch's so far
 --   board:pause()                        what follows may print: the lines are gone until the next update
@@ -22,8 +22,8 @@ function methods:epoch(number, step, first, last)
   self.step0 = step - first                     -- steps before this epoch's first batch
   self.marks = { { drift.clock(), step } }
   if self.block then return end
-  self.progress = drift.progress { label = ("%s %d/%d"):format(self.label, number, self.epochs), total = last, unit = "images",
-                                   per_step = self.batch, first = first }
+  local label = ("%s %d/%d"):format(self.label, number, self.epochs)
+  self.progress = drift.progress { label = label, total = last, unit = "images", per_step = self.batch, first = first }
 end
 
 -- Images per second of the last few seconds; the ones before a pause do not count.
@@ -138,12 +138,12 @@ end
 meta.__close = function(self) self:finish() end
 
 return function(o)
-  drift.accept("dashboard", o, { "run", "epochs", "batches", "steps", "batch" }, { "label" })
+  drift.accept("dashboard", o, { "run", "epochs", "steps", "batch" }, { "label" })
   local history = sparkline.history()
   for _, record in ipairs(o.run.records) do
     if record.loss then history:add(record.loss) end            -- of a run that is resumed
   end
-  return setmetatable({ run = o.run, label = o.label or "epoch", epochs = o.epochs, batches = o.batches, steps = math.max(1, o.steps),
-                        batch = o.batch, block = block.possible() and block.new() or nil, history = history,
+  return setmetatable({ run = o.run, label = o.label or "epoch", epochs = o.epochs, steps = math.max(1, o.steps), batch = o.batch,
+                        block = block.possible() and block.new() or nil, history = history,
                         drawn = -math.huge }, meta)
 end

@@ -1,8 +1,8 @@
 -- pixels.lua: two pixels, one above the other, as a character of the terminal.
 --   local character, ending = pixels(colours)        colours: false where the user wants none (NO_COLOR)
 --   character({ r, g, b }, { r, g, b })  above, below, in [0,1];  ending: what a line of them ends with
--- With colours it is "▀", in 24 bits where the terminal says that it has them (COLORTERM), else of its 256. Without, one of
--- five shades by their brightness.
+-- With colours it is "▀", in 24 bits where the terminal says that it has them (COLORTERM), else of its 256. Without, one
+-- of five shades by their brightness.
 local SHADES <const> = { " ", "░", "▒", "▓", "█" }
 
 local function byte(v) return math.floor(255 * math.max(0, math.min(1, v)) + 0.5) end

@@ -146,6 +146,11 @@ function installation.libraries(report, machine)
     elseif not plugin or loaded[plugin] then report.ok(name, version .. "part of the program")
     else report.note(name, "not looked at: the plugin " .. plugin .. ", which uses it, is not loaded") end
   end
+  if core.http_server then report.ok("microhttpd", files.microhttpd or "part of the program")
+  else
+    report.note("microhttpd", "this build is without it (optional): drift watch needs it",
+      "install libmicrohttpd-dev (Debian's name), then build again")
+  end
   if files.sentencepiece then report.ok("sentencepiece", files.sentencepiece)
   elseif loaded.tokenizers then
     report.note("sentencepiece", "this build is without it (optional): prompts of pretrained models need it",

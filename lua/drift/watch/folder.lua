@@ -16,7 +16,9 @@ local meta = { __index = methods }
 -- What is waited for; nil where there is something to show.
 function methods:waiting()
   if not core.exists(self.dir) then return ("%s is not there yet; it is shown once it is"):format(self.dir) end
-  if not core.is_folder(self.dir) then return ("%s is a file, not the folder of a run or a comparison"):format(self.dir) end
+  if not core.is_folder(self.dir) then
+    return ("%s is a file, not the folder of a run or a comparison"):format(self.dir)
+  end
   if core.exists(self.dir .. "/comparison.json") or core.exists(self.dir .. "/config.json") then return nil end
   return ("no run has begun in %s yet"):format(self.dir)
 end
@@ -56,7 +58,8 @@ end
 local function waiting_page(dir, text)
   return ([[<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<title>%s</title><style>body { font: 16px/1.5 system-ui, sans-serif; margin: 15vh auto; max-width: 40rem; padding: 0 1rem }
+<title>%s</title><style>
+body { font: 16px/1.5 system-ui, sans-serif; margin: 15vh auto; max-width: 40rem; padding: 0 1rem }
 p { white-space: pre-wrap; overflow-wrap: anywhere }</style><h1>%s</h1><p>%s</p></html>
 ]]):format(escape(dir), escape(dir), escape(text))
 end
