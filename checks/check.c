@@ -148,7 +148,8 @@ void expect_finite(dr_tensor *t, const char *what)
     const double value = x && bad < n ? x[bad] : 0.0;
     free(x);
     expect_ok(what);
-    expect(bad >= n, "%s: element %lld of %s is %g", what, (long long)bad, shape_text(t), value);
+    expect(bad >= n, "%s: element %lld of %s is %s", what, (long long)bad, shape_text(t),
+           isnan(value) ? "nan, not a number" : value > 0 ? "inf" : "-inf");
 }
 
 void expect_shape_of(dr_tensor *t, dr_tensor *like, const char *what)

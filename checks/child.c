@@ -8,12 +8,15 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { BY_THE_CLOCK = 10 }; /* times the seconds of the processor: others may want it */
 enum { FRAMES = 64, ENDED = 1000 /* as a signal: exit() was called */ };
 typedef struct record {
     int32_t signal; /* 0: an outcome */
@@ -48,7 +51,7 @@ static void tell_exit(void)
 static void catch_signals(void)
 {
     static char stack[1 << 16];
-    static const int fatal[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGUSR2, SIGSYS, SIGTRAP };
+    static const int fatal[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGUSR2, SIGXCPU, SIGSYS, SIGTRAP };
     void *warm[4];
     backtrace(warm, 4); /* loads what it needs, which a handler may not */
     sigaltstack(&(stack_t){ .ss_sp = stack, .ss_size = sizeof stack }, NULL);
@@ -59,8 +62,9 @@ static void catch_signals(void)
     }
 }
 
-static _Noreturn void be_child(child_work work, void *ctx, int to_parent)
+static _Noreturn void be_child(child_work work, void *ctx, int to_parent, double seconds)
 {
+    const rlim_t whole = (rlim_t)ceil(seconds);
     static record r;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0); /* what it starts ends with it */
@@ -72,6 +76,7 @@ static _Noreturn void be_child(child_work work, void *ctx, int to_parent)
     if (!getenv("DRIFT_CHECK_STDERR")) dup2(nothing, STDERR_FILENO);
     close(nothing);
     catch_signals();
+    setrlimit(RLIMIT_CPU, &(struct rlimit){ whole, whole + 5 });
     atexit(tell_exit);
     r.outcome = work(ctx, r.text);
     const ssize_t sent = write(to_parent, &r, sizeof r);
@@ -101,7 +106,9 @@ static void say_end(const record *r, bool late, double seconds, int status, cons
     char at[160] = "";
     if (r->signal) where(r, code, at, sizeof at);
     if (late) {
-        snprintf(text, CHECK_TEXT, "took longer than %g seconds%s", seconds, at);
+        snprintf(text, CHECK_TEXT, "took longer than %g seconds by the clock%s", BY_THE_CLOCK * seconds, at);
+    } else if (r->signal == SIGXCPU) {
+        snprintf(text, CHECK_TEXT, "took longer than %g seconds of the processor%s", seconds, at);
     } else if (r->signal == ENDED) {
         snprintf(text, CHECK_TEXT, "ended the process: exit(%d)%s", WIFEXITED(status) ? WEXITSTATUS(status) : -1, at);
     } else if (r->signal || WIFSIGNALED(status)) {
@@ -133,9 +140,9 @@ check_outcome child_run(child_work work, void *ctx, double seconds, const void *
     if (pipe2(ends, O_CLOEXEC) != 0) return snprintf(text, CHECK_TEXT, "no pipe: %s", strerror(errno)), CHECK_FAILED;
     const pid_t child = fork();
     if (child < 0) return snprintf(text, CHECK_TEXT, "no process: %s", strerror(errno)), CHECK_FAILED;
-    if (child == 0) be_child(work, ctx, ends[1]);
+    if (child == 0) be_child(work, ctx, ends[1], seconds);
     close(ends[1]);
-    const bool late = !read_record(ends[0], &r, seconds);
+    const bool late = !read_record(ends[0], &r, BY_THE_CLOCK * seconds);
     if (late) { /* where is it? */
         kill(child, SIGUSR2);
         if (!read_record(ends[0], &r, 2.0)) r = (record){ .outcome = -1 };

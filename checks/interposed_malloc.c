@@ -20,7 +20,7 @@ void __libc_free(void *p);
 enum { SLOTS = 1 << 16 };
 static struct block { void *p; const void *from; size_t bytes; } slot[SLOTS]; /* p NULL: free; GONE: was one */
 static void *const GONE = (void *)(uintptr_t)1;
-static int64_t used;
+static int64_t used, older; /* older: blocks from before the watch that went: what lasts may be exchanged */
 static _Bool watching;
 static atomic_flag lock = ATOMIC_FLAG_INIT;
 static const char *code_from, *code_to;
@@ -58,6 +58,7 @@ static _Bool gone(const void *p) /* it was followed */
     enter();
     struct block *b = find(p);
     if (b) b->p = GONE; /* stays used: the table is emptied with each watch */
+    else __atomic_fetch_add(&older, 1, __ATOMIC_RELAXED);
     leave();
     return b != NULL;
 }
@@ -97,8 +98,9 @@ void *realloc(void *old, size_t bytes)
     if (refuses(from)) return NULL;
     const _Bool followed = gone(old);
     void *p = __libc_realloc(old, bytes);
-    if (!p && bytes > 0) p = NULL; /* the old one stays; it is no longer followed, which tells of too little, not too much */
-    else if (followed || !old) made(p, bytes, from);
+    if (!p) return NULL; /* a followed one that stays is no longer followed: that tells of too little, not of too much */
+    if (followed || !old) made(p, bytes, from);
+    else if (watching) __atomic_fetch_sub(&older, 1, __ATOMIC_RELAXED); /* it did not go */
     return p;
 }
 
@@ -132,7 +134,7 @@ static void watch(_Bool on)
 {
     enter();
     memset(slot, 0, sizeof slot);
-    used = 0;
+    used = older = 0;
     watching = on;
     leave();
 }
@@ -142,7 +144,7 @@ static int64_t left(void)
     int64_t n = 0;
     watching = 0;
     for (size_t i = 0; i < SLOTS; i++) n += slot[i].p && slot[i].p != GONE;
-    return n;
+    return n > older ? n - older : 0;
 }
 
 static _Bool is_plugins(const struct block *b) { return (const char *)b->from >= code_from && (const char *)b->from < code_to; }

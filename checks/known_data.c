@@ -71,7 +71,7 @@ const world worlds[WORLDS] = {
 
 void enter(place *p, const world *w)
 {
-    p->process = dr_instance_new("process", w->process, w->args);
+    p->process = built("process", w->process, w->args);
     p->known = (known_data){ p->process, w->time_to_t };
     p->seen = watched(p->process, &p->api);
     p->f = dr_model_new(&p->seen, best_prediction, &p->known);

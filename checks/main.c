@@ -3,7 +3,7 @@
  *
  *   drift-check [--json] [--seconds N] FILE.so|FILE.lua ... [NAME.PARAM=VALUE ...]
  *
- * A check may take N seconds (default 30). NAME.PARAM=VALUE are parameters for components of that name, which are made with
+ * A check may take N seconds of the processor, ten times that by the clock (default 30). NAME.PARAM=VALUE are parameters for components of that name, which are made with
  * their defaults otherwise. Exit status 0: nothing failed; 1: something did; 2: there was nothing to check. */
 #include "bind.h"
 #include "child.h"
@@ -200,29 +200,44 @@ static bool is_from(const dr_component *c, const char *path) /* a Lua file may b
     return p && strcmp(p->path, path) == 0;
 }
 
-static void check_plugin(const arguments *a, report *r, int i)
+/* false: it is not there to be checked. */
+static bool load_file(const arguments *a, report *r, int i)
 {
     char text[CHECK_TEXT] = "";
-    const void *from = NULL, *to = NULL, *code = NULL;
     const char *path = a->path[i];
     const bool is_there = plugin_of(path) != NULL; /* backend_ref, on which checks compute */
     const check_outcome loads = is_there ? CHECK_OK : child_run(try_loading, (void *)(uintptr_t)path, a->seconds, NULL, text);
     report_line(r, loads, a->given[i], "loads", loads == CHECK_OK ? NULL : text);
-    if (loads != CHECK_OK) return;
+    if (loads != CHECK_OK) return false;
     if (!is_there && load(path) != DR_OK) {
         report_line(r, CHECK_FAILED, a->given[i], "loads a second time", dr_error_message());
         dr_error_clear();
-        return;
+        return false;
     }
-    if (!is_lua(path)) {
-        check_exports(r, a->given[i], path);
-        code = plugin_of(path)->plugin;
-        if (!code_around(code, &from, &to)) from = to = NULL;
-    }
+    if (!is_lua(path)) check_exports(r, a->given[i], path);
+    return true;
+}
+
+static void check_components(const arguments *a, report *r, const char *path)
+{
+    const void *from = NULL, *to = NULL;
+    const void *code = is_lua(path) ? NULL : plugin_of(path)->plugin;
+    if (code && !code_around(code, &from, &to)) from = to = NULL;
     check_memory_code(from, to);
+    check_collected_bytes = is_lua(path) ? bind_definitions_bytes : NULL;
     for (int64_t k = 0; k < dr_component_count(); k++) {
         const dr_component *c = dr_component_at(k);
         if (is_from(c, path)) check_component(a, r, c, code);
+    }
+}
+
+/* All are loaded first: they may need each other. */
+static void check_files(const arguments *a, report *r)
+{
+    bool loaded[FILES];
+    for (int i = 0; i < a->files; i++) loaded[i] = load_file(a, r, i);
+    for (int i = 0; i < a->files; i++) {
+        if (loaded[i]) check_components(a, r, a->path[i]);
     }
 }
 
@@ -259,7 +274,7 @@ int main(int argc, char **argv)
     check_folder = folder;
     check_in_own_process = true;
     report_open(&r, a.json);
-    for (int i = 0; i < a.files; i++) check_plugin(&a, &r, i);
+    check_files(&a, &r);
     remove_folder();
     return report_close(&r);
 }

@@ -10,7 +10,7 @@
 
 typedef struct check_memory {
     void (*watch)(bool on);            /* on: forgets what was seen, and follows blocks from now on */
-    int64_t (*left)(void);             /* blocks made since then, and still there */
+    int64_t (*left)(void);             /* blocks made since then and still there, less those from before that went */
     void (*describe)(char *text, size_t bytes); /* "2 blocks: 40 bytes of make_table in bad.so+0x1234, ..." */
     void (*refuse)(int64_t nth);       /* the plugin's nth block from now on is refused, 1 being the next; 0: none */
     int64_t (*asked)(void);            /* blocks that the plugin asked for since refuse() was called */

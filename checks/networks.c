@@ -120,6 +120,7 @@ static void along_gradient(const slope *s, dr_tensor *w, dr_tensor *g, const cha
         const double rounding = s->wide ? 0.0 : 2e-6 * (1.0 + fabs(above)) / (2 * h * square);
         if (fabs(slope_seen - 1.0) < (s->wide ? 1e-3 : 0.05) + rounding) return;
     }
+    expect(isfinite(slope_seen), "gradient of %s: along it the loss is not finite", name);
     check_fail("gradient of %s: along it the loss changes %.6g times as much as it says (finite differences)", name, slope_seen);
 }
 

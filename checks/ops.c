@@ -91,7 +91,7 @@ static void end(op_try *t)
 }
 
 /* In [0.5, 2): logarithms and roots exist there. */
-static dr_tensor *input(const op_try *t, int i)
+static dr_tensor *input(const op_try *t, int i) /* f64 */
 {
     int64_t n = 1;
     for (int k = 0; k < t->in[i].rank; k++) n *= t->in[i].shape[k];
@@ -114,7 +114,7 @@ void use_op(const dr_component *c, use_results *out)
     op_try t;
     dr_tensor *in[DR_OP_MAX_IN] = { NULL };
     if (begin(c, &t)) {
-        for (int i = 0; i < t.n; i++) in[i] = input(&t, i);
+        for (int i = 0; i < t.n; i++) in[i] = dr_cast(input(&t, i), DR_F32); /* not every device has f64 */
         use_results_take(out, apply(&t, in));
     }
     end(&t);

@@ -2,7 +2,7 @@
 --   drift check my_sampler.so                     a line for each component and check: ok, FAILED or skipped (why)
 --   drift check my_block.lua other.so             what files define, in Lua or C
 --   drift check my_data.so my_data.path=/data     a component's parameters, where its defaults will not do
---   --json           the same as JSON           --seconds N      that a check may take (default 30)
+--   --json           the same as JSON           --seconds N      of the processor that a check may take (default 30)
 -- Each check runs in a process of its own: one that crashes, hangs or ends it has failed, and the others go on. Components
 -- compute on ref, the reference device, in f32 or f64; with threads on cpu. What a plugin needs beside Drift's own plugins is
 -- found in DRIFT_PLUGINS. The exit status is 1 where anything failed.
