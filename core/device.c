@@ -2,6 +2,7 @@
  * with the device and serves the next request of about its size, so that a training step allocates nothing after the
  * first few. */
 #include "plan.h"
+#include "registry.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -316,12 +317,18 @@ void dr_device_forget_kernels(void)
     }
 }
 
+static dr_kernel find_kernel(dr_device *d, const char *op, dr_dtype dtype)
+{
+    dr_kernel own = d->api->kernel(d->self, op, dtype);
+    return own ? own : dr_plugin_kernel(d->component->name, op, dtype);
+}
+
 dr_kernel dr_device_kernel(dr_device *d, const char *op, dr_dtype dtype)
 {
     if (2 * d->memo_count >= d->memo_capacity) {
         const int64_t capacity = d->memo_capacity ? 2 * d->memo_capacity : 256;
         dr_kernel_memo *memo = calloc((size_t)capacity, sizeof *memo);
-        if (!memo) return d->api->kernel(d->self, op, dtype);
+        if (!memo) return find_kernel(d, op, dtype);
         for (int64_t i = 0; i < d->memo_capacity; i++) {
             if (d->memo[i].op) *memo_slot(memo, capacity, d->memo[i].op, d->memo[i].dtype) = d->memo[i];
         }
@@ -331,7 +338,7 @@ dr_kernel dr_device_kernel(dr_device *d, const char *op, dr_dtype dtype)
     }
     dr_kernel_memo *m = memo_slot(d->memo, d->memo_capacity, op, (int32_t)dtype);
     if (!m->op) {
-        *m = (dr_kernel_memo){ .op = op, .dtype = (int32_t)dtype, .kernel = d->api->kernel(d->self, op, dtype) };
+        *m = (dr_kernel_memo){ .op = op, .dtype = (int32_t)dtype, .kernel = find_kernel(d, op, dtype) };
         d->memo_count++;
     }
     return m->kernel;

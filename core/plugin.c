@@ -24,7 +24,8 @@ static dr_status check_abi(const dr_plugin *p, const char *path)
                        "it against these headers", path, p->abi_major, p->abi_minor, p->abi_major, p->abi_minor_needed,
                        DR_ABI_MAJOR, DR_ABI_MINOR, DR_ABI_MAJOR, DR_ABI_MINOR_OLDEST);
     }
-    if (p->size < sizeof(dr_plugin)) return dr_fail(DR_EABI, "plugin %s: its table has %u bytes, expected %zu", path, p->size, sizeof(dr_plugin));
+    const size_t least = offsetof(dr_plugin, kernels_begin); /* the table as it was up to minor 5 */
+    if (p->size < least) return dr_fail(DR_EABI, "plugin %s: its table has %u bytes, expected %zu", path, p->size, least);
     if (!p->id || !p->version || !p->load) return dr_fail(DR_EABI, "plugin %s: its table lacks an id, a version or load", path);
     return DR_OK;
 }
@@ -138,6 +139,18 @@ bool dr_plugin_has(const dr_plugin *p, const dr_component *c)
         if (*each == c) return true;
     }
     return false;
+}
+
+dr_kernel dr_plugin_kernel(const char *backend, const char *op, dr_dtype dtype)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const dr_plugin *p = plugins[i]->info.plugin;
+        if (p->size < sizeof(dr_plugin)) continue;
+        for (const dr_brought_kernel *const *k = p->kernels_begin; k < p->kernels_end; k++) {
+            if ((*k)->dtype == (int32_t)dtype && strcmp((*k)->op, op) == 0 && strcmp((*k)->backend, backend) == 0) return (*k)->fn;
+        }
+    }
+    return NULL;
 }
 
 static int is_plugin(const struct dirent *e)

@@ -27,6 +27,7 @@ void dr_library_close(dr_library *l);       /* unload(), dlclose, free; NULL is 
 dr_library *dr_library_at(int64_t i);       /* in the order of loading; NULL past the end */
 dr_library *dr_library_exchange(int64_t i, dr_library *by); /* returns what was at that place */
 bool dr_plugin_has(const dr_plugin *p, const dr_component *c);
+dr_kernel dr_plugin_kernel(const char *backend, const char *op, dr_dtype dtype); /* that a plugin brings for another's device; NULL */
 
 /* reload.c: libraries that were replaced and are referred to still go. */
 void dr_reload_close(void);

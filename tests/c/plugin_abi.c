@@ -38,6 +38,15 @@ static void an_older_minor_than_is_taken_is_refused(void **state)
     refused("older_minor", DR_EABI, "rebuild it against these headers");
 }
 
+/* An op for which no backend has a kernel is asked for among plugins: a table that ends earlier has none. */
+static void a_table_of_an_earlier_minor_is_read_to_its_own_end(void **state)
+{
+    (void)state;
+    assert_int_equal(dr_plugin_load(test_plugin("smaller_table")), DR_OK);
+    dr_tensor *x = dr_tensor_from(DR_F32, DR_SHAPE(1, 1, 8, 8), (float[64]){ 1.0f });
+    assert_non_null(dr_gaussian_blur(x, 3, 1.0)); /* composed */
+}
+
 static void a_metric_with_a_wrong_table_is_not_built(void **state)
 {
     (void)state;
@@ -146,6 +155,7 @@ int main(void)
         cmocka_unit_test(another_major_version_is_refused),
         cmocka_unit_test(a_newer_minor_version_is_refused),
         cmocka_unit_test(an_older_minor_than_is_taken_is_refused),
+        cmocka_unit_test(a_table_of_an_earlier_minor_is_read_to_its_own_end),
         cmocka_unit_test(a_metric_with_a_wrong_table_is_not_built),
         cmocka_unit_test(a_library_that_is_no_plugin_is_refused),
         cmocka_unit_test(a_plugin_may_refuse_to_load),

@@ -3,7 +3,7 @@
 # with all warnings as errors and put where it says, and its scripts run with them.
 set -eu
 fail() { echo "plugin_guide: $*" >&2; exit 1; }
-mkdir bin work kernels
+mkdir bin work
 ln -s "$DRIFT" bin/drift
 export PATH="$PWD/bin:$PATH" DRIFT_DATA="$DRIFT_TEST_DATA"
 flags='-O1 -Wpedantic -Werror'
@@ -20,19 +20,18 @@ ls [0-9][0-9].* | grep -v '\.\(sh\|c\|lua\)$' && fail "a block is not sh, c or l
 place() {
     name=$(sed -n '1s|^/\* \([a-z_]*\)\.c: .*|\1|p' "$1")
     [ -n "$name" ] || fail "$1 does not begin with its name"
-    if grep -q 'drift/kernel.h' "$1"; then
-        ${CC:-cc} -std=gnu11 -Wall -Wextra $flags -fPIC -I "$("$DRIFT" headers)" -c "$1" -o "kernels/$name.o" || fail "$name"
-        return
-    fi
+    of=$(sed -n '1s/.*: of \([a-z_]*\): .*/\1/p' "$1") # a further file of that plugin
+    if [ -n "$of" ]; then cp "$1" "work/$of/$name.c"; else cp "$1" file.c; fi
+    name=${of:-$name}
     if [ ! -d "work/$name" ]; then
         mkdir "work/$name"
         cp "$DRIFT_HOME/plugins/template/plugin.c" "$DRIFT_HOME/plugins/template/Makefile" "work/$name/"
         sed -i "s/my_plugin/$name/; s/my_drift/drift/" "work/$name/plugin.c" "work/$name/Makefile"
     fi
-    cp "$1" "work/$name/$name.c"
+    if [ -z "$of" ]; then mv file.c "work/$name/$name.c"; fi
     make -s -C "work/$name" CFLAGS="$flags" >log 2>&1 || { cat log; fail "$name does not build"; }
     if [ -e "work/$name/test.lua" ]; then make -s -C "work/$name" test >log 2>&1 || { cat log; fail "the test of $name"; }; fi
-    made="${made:-} $name/$name.so"
+    if [ -z "$of" ]; then made="${made:-} $name/$name.so"; fi
 }
 
 for block in "$@"; do

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define DR_ABI_MAJOR 1
-#define DR_ABI_MINOR 5
+#define DR_ABI_MINOR 6
 #define DR_ABI_MINOR_OLDEST 2 /* plugins of an older minor are refused: lists held 16 values then, and now 64 */
 
 /* ---- status ---------------------------------------------------------------------------------------------------- */
@@ -174,6 +174,15 @@ typedef struct dr_export {
     dr_function fn;
 } dr_export;
 
+/* A kernel that a plugin brings for the device of another one, by that backend's name ("cpu"). It runs where the backend has
+ * none of its own for that op and dtype. Since minor 6; see DR_DEVICE_KERNEL in kernel.h. */
+struct dr_kargs;
+typedef struct dr_brought_kernel {
+    const char *backend, *op;
+    int32_t dtype; /* dr_dtype */
+    void (*fn)(const struct dr_kargs *a);
+} dr_brought_kernel;
+
 struct dr_host;
 
 typedef struct dr_plugin {
@@ -184,6 +193,7 @@ typedef struct dr_plugin {
     const dr_export *const *exports_begin, *const *exports_end;
     dr_status (*load)(const struct dr_host *host); /* sets the plugin's host pointer; may refuse with dr_fail */
     void (*unload)(void);                          /* NULL: nothing to do */
+    const dr_brought_kernel *const *kernels_begin, *const *kernels_end; /* since minor 6 */
 } dr_plugin;
 
 #define DR_PLUGIN_SYMBOL "dr_plugin_entry"

@@ -1,5 +1,6 @@
 /* kernel.h: what a kernel's file includes. A kernel reads and writes the views of its dr_kargs and nothing else; it is
- * found by op name and dtype:   DR_KERNEL(conv2d, DR_F32, conv2d_f32)   at the end of the file. */
+ * found by op name and dtype:   DR_KERNEL(conv2d, DR_F32, conv2d_f32)   at the end of the file. That is for a backend's own
+ * plugin; others bring kernels for a backend by its name:   DR_DEVICE_KERNEL(cpu, my_op, DR_F32, my_op_f32) */
 #ifndef DRIFT_KERNEL_H
 #define DRIFT_KERNEL_H
 
@@ -43,6 +44,13 @@ typedef struct dr_kernel_entry {
         &dr_kernel_##op_##_##dtype_;
 
 enum { DR_ANY_DTYPE = -1 };
+
+/* For an op of this plugin, or one that the backend only has composed. The host calls it as the backend's own, with the
+ * backend's self in a->backend. */
+#define DR_DEVICE_KERNEL(backend_, op_, dtype_, function) \
+    static const dr_brought_kernel dr_device_kernel_##backend_##_##op_##_##dtype_ = { #backend_, #op_, dtype_, function }; \
+    static const dr_brought_kernel *const dr_device_kernel_entry_##backend_##_##op_##_##dtype_ \
+        __attribute__((used, section("dr_device_kernels"))) = &dr_device_kernel_##backend_##_##op_##_##dtype_;
 
 extern const dr_kernel_entry *const __start_dr_kernels[] __attribute__((weak, visibility("hidden")));
 extern const dr_kernel_entry *const __stop_dr_kernels[] __attribute__((weak, visibility("hidden")));

@@ -123,6 +123,8 @@ extern const dr_component *const __start_dr_components[] __attribute__((weak, vi
 extern const dr_component *const __stop_dr_components[] __attribute__((weak, visibility("hidden")));
 extern const dr_export *const __start_dr_exports[] __attribute__((weak, visibility("hidden")));
 extern const dr_export *const __stop_dr_exports[] __attribute__((weak, visibility("hidden")));
+extern const dr_brought_kernel *const __start_dr_device_kernels[] __attribute__((weak, visibility("hidden")));
+extern const dr_brought_kernel *const __stop_dr_device_kernels[] __attribute__((weak, visibility("hidden")));
 
 #define DR_PLUGIN(id_, version_, doc_) DR_PLUGIN_WITH(id_, version_, doc_, NULL, NULL)
 /* on_load runs after the host's table is set and may refuse with dr_fail; on_unload undoes it. Either may be NULL. */
@@ -140,7 +142,8 @@ extern const dr_export *const __stop_dr_exports[] __attribute__((weak, visibilit
         .id = id_, .version = version_, .doc = doc_, \
         .components_begin = __start_dr_components, .components_end = __stop_dr_components, \
         .exports_begin = __start_dr_exports, .exports_end = __stop_dr_exports, \
-        .load = dr_plugin_load, .unload = on_unload };
+        .load = dr_plugin_load, .unload = on_unload, \
+        .kernels_begin = __start_dr_device_kernels, .kernels_end = __stop_dr_device_kernels };
 
 /* ---- components that hold components read them through these ------------------------------------------------------ */
 static inline double dr_schedule_beta(const dr_instance *s, int64_t i, int64_t T)

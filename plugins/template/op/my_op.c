@@ -1,6 +1,7 @@
 /* my_op.c: softsign, an activation that saturates slowly.     Bergstra et al. 2009
  *   y = x/(1 + k |x|),   dx = dy/(1 + k |x|)^2 */
-#include <drift/plugin.h>
+#include <drift/kernel.h>
+#include <math.h>
 
 /* An op's parameters are its attributes, given to every function as `attr`; the struct is called dr_NAME_attr. */
 typedef struct { double k; } dr_my_op_attr;
@@ -43,6 +44,17 @@ static dr_status backward(const dr_backward_args *b)
     if (b->need[0]) b->din[0] = dr_div(b->dout[0], dr_square(denominator(b->in[0], a->k)));
     return dr_failed();
 }
+
+/* A kernel for a device, by its backend's name; the device without one runs compose. It reads and writes the views of `a`
+ * and nothing else, in the layouts below: here both are dense and in one order, so that flat loops will do. */
+static void my_op_f32(const dr_kargs *a)
+{
+    const float *x = dr_in(a, 0), k = (float)((const dr_my_op_attr *)a->attr)->k;
+    float *y = dr_out(a, 0);
+    for (int64_t i = 0, n = dr_numel(&a->out[0]); i < n; i++) y[i] = x[i] / (1.0f + k * fabsf(x[i]));
+}
+
+DR_DEVICE_KERNEL(cpu, my_op, DR_F32, my_op_f32)
 
 /* DENSE: kernels and compose take any order of axes in memory; the output has the input's. From C the op is
  * dr_apply1("my_op", &x, 1, &(dr_my_op_attr){ .k = 2 }). */

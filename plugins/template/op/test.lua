@@ -1,4 +1,4 @@
--- test.lua: the values are the equation's, and the gradient is that of finite differences. make test
+-- test.lua: the values are the equation's on every device, and the gradient is that of finite differences. make test
 local drift = require "drift"
 
 drift.use "ref"                                 -- which computes in f64 as well
@@ -15,4 +15,11 @@ local h = 1e-6
 for i, v in ipairs(x:totable()) do
   assert(math.abs(x.grad:totable()[i] - (f(v + h) - f(v - h)) / (2 * h)) < 1e-6, "the gradient is another one")
 end
+
+-- On cpu by its kernel, or composed: the same to the last bits of f32.
+local there = drift.randn { 2, 3, 4, 5, purpose = "x" }
+local made = drift.op.my_op(there:cast "f64", { k = k })
+drift.use "cpu"
+local on_cpu = drift.op.my_op(there:to "cpu", { k = k })
+for i, v in ipairs(made:flatten(0):totable()) do assert(math.abs(on_cpu:flatten(0):totable()[i] - v) < 1e-6) end
 print "test.lua: all is well"
