@@ -1,6 +1,7 @@
 /* plugin_search.c: where plugins are found, in this order:
  *   1. Drift's own folder                                  one that cannot be loaded is an error
- *   2. DRIFT_PLUGINS, FOLDER[:FOLDER...] or files          the same: the user asked for them
+ *   2. DRIFT_PLUGINS, FOLDER[:FOLDER...] or files          the same: the user asked for them. FILE.lua, components written
+ *                                                          in Lua, is run when there is a Lua state: lua/drift/start.lua
  *   3. beside the script: its folder, and plugins/ in it   a note; whoever asks for its component is told why it is missing
  *   4. $XDG_DATA_HOME/drift/plugins (~/.local/share/...)   the same
  * In a folder of 2 to 4 these are plugins: *.so, and NAME/NAME.so, as `drift new` leaves them. A file that is reached twice
@@ -201,7 +202,7 @@ static dr_status load_environment(const char *list)
     for (char *each = strsep(&rest, ":"); each && !dr_failed(); each = strsep(&rest, ":")) {
         const place p = { .origin = "DRIFT_PLUGINS", .folder = each, .asked_for = true, .trusted = true };
         const size_t n = strlen(each);
-        if (n == 0) continue;
+        if (n == 0 || (n > 4 && strcmp(each + n - 4, ".lua") == 0)) continue; /* start.lua runs those */
         if (n > 3 && strcmp(each + n - 3, ".so") == 0) {
             load_file(&p, each);
         } else {

@@ -26,10 +26,9 @@ static int run_file(lua_State *L) /* path */
     if (luaL_loadfilex(L, lua_tostring(L, -1), "t") != LUA_OK) return lua_error(L);
     lua_pushstring(L, dr_home_dir());
     lua_getfield(L, LUA_REGISTRYINDEX, "drift.settings");
-    lua_call(L, 2, 1);
-    lua_pushliteral(L, "run");
-    lua_pushvalue(L, 1);
     lua_call(L, 2, 0);
+    if (luaL_loadfilex(L, lua_tostring(L, 1), "t") != LUA_OK) return lua_error(L);
+    lua_call(L, 0, 0);
     return 0;
 }
 

@@ -105,8 +105,18 @@ function command.bench(what) require "drift".bench(what) end
 function command.list(kind) io.write(require "drift".list(kind)) end
 function command.help(name) io.write(require "drift".help(name)) end
 
+-- DRIFT_PLUGINS may name files that define components (drift.define), beside folders and libraries.
+local without_plugins = { check = true, doctor = true, headers = true }
+
+local function run_definitions()
+    for path in (os.getenv "DRIFT_PLUGINS" or ""):gmatch "[^:]+" do
+        if path:find "%.lua$" then dofile(path) end
+    end
+end
+
 -- Others: lua/drift/NAME_command.lua returns the function.
 return function(name, ...)
+    if not without_plugins[name] then run_definitions() end
     local run = command[name] or require("drift")[name .. "_command"]
     run(...)
 end

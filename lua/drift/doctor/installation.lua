@@ -113,10 +113,16 @@ function installation.plugins(report)
   local files = load_folder(report, folder, advice)
   local absent = files and not_built(files) or {}
   if #absent > 0 then report.missing("plugins", folder .. " lacks " .. table.concat(absent, ", "), advice) end
+  local advice_own, definitions = "DRIFT_PLUGINS names it: build your plugins there, or take it out", {}
   for own in (os.getenv "DRIFT_PLUGINS" or ""):gmatch "[^:]+" do
-    load_folder(report, own, "DRIFT_PLUGINS names it: build your plugins there, or take it out", true)
+    if own:find "%.lua$" then definitions[#definitions + 1] = own else load_folder(report, own, advice_own, true) end
   end
   find_others(report)
+  for _, own in ipairs(definitions) do          -- components written in Lua
+    local ok, problem = pcall(dofile, own)
+    if ok then report.ok("plugin", own .. ": components in Lua")
+    else report.broken("plugin", ("%s: %s"):format(own, problem), "DRIFT_PLUGINS names it: mend it, or take it out") end
+  end
 end
 
 -- ---- libraries ------------------------------------------------------------------------------------------------------
