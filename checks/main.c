@@ -74,6 +74,8 @@ static bool ends_in(const char *text, const char *end)
     return n > m && strcmp(text + n - m, end) == 0;
 }
 
+static bool is_lua(const char *path) { return ends_in(path, ".lua"); }
+
 static bool is_checked(const arguments *a, const char *path)
 {
     char real[PATH_MAX];
@@ -113,9 +115,10 @@ static void load_others(const arguments *a)
     dr_registry_open();
     load_folder(a, dr_plugin_dir());
     for (char *each = strsep(&rest, ":"); each && !dr_failed(); each = strsep(&rest, ":")) {
-        if (!*each) continue;
-        if (!ends_in(each, ".so")) load_folder(a, each);
-        else if (!is_checked(a, each)) dr_plugin_load(each);
+        if (!*each || is_checked(a, each)) continue;
+        if (is_lua(each)) bind_run_definitions(each);
+        else if (ends_in(each, ".so")) dr_plugin_load(each);
+        else load_folder(a, each);
     }
     free(copy);
 }
@@ -124,7 +127,6 @@ static void load_others(const arguments *a)
 
 static void quiet(void *ctx, const char *line) { (void)ctx, (void)line; }
 
-static bool is_lua(const char *path) { return ends_in(path, ".lua"); }
 static dr_status load(const char *path) { return is_lua(path) ? bind_run_definitions(path) : dr_plugin_load(path); }
 
 /* Once more, in a child, and unloaded again: its code runs at both ends. */

@@ -38,3 +38,23 @@ print(run:path "config.json")
 END
 config=$(DRIFT_PLUGINS=mine.lua "$DRIFT" run script.lua | tail -1)
 grep -q "$(sha256sum mine.lua | cut -d' ' -f1)" "$config" || fail "config.json lacks the hash of mine.lua: $(cat "$config")"
+
+# drift check: what is right passes all, what keeps values of earlier calls does not.
+cat > leaky.lua <<'END'
+local drift = require "drift"
+local kept = {}
+drift.define.clip { name = "leaky", doc = "keeps something of each call",
+  apply = function(_, x) kept[#kept + 1] = {} return x:clamp(-1, 1) end }
+drift.define.clip { name = "hoarder", doc = "keeps tensors",
+  apply = function(_, x) kept[#kept + 1] = (x + 1):keep() return x:clamp(-1, 1) end }
+END
+cat > good.lua <<'END'
+local drift = require "drift"
+drift.define.clip { name = "good", doc = "as range", apply = function(_, x) return x:clamp(-1, 1) end }
+END
+"$DRIFT" check good.lua > good.txt 2>&1 || fail "$(cat good.txt)"
+grep -q "ok .*clip good: nothing is left behind" good.txt || fail "$(cat good.txt)"
+"$DRIFT" check leaky.lua > leaky.txt 2>&1 && fail "a leak is not found"
+grep -q "bytes behind that are no garbage" leaky.txt || fail "$(cat leaky.txt)"
+grep -q "KiB of tensors behind" leaky.txt || fail "$(cat leaky.txt)"
+grep -q "^FAILED .*clip hoarder: nothing is left behind" leaky.txt || fail "$(cat leaky.txt)"
