@@ -335,7 +335,9 @@ static void read_ids(lua_State *T, call *c, int index, int64_t *count)
     int32_t *ids = lua_newuserdatauv(T, (size_t)(n > 0 ? n : 1) * sizeof *ids, 0);
     for (int64_t i = 0; i < n; i++) {
         lua_geti(T, index, i + 1);
-        ids[i] = (int32_t)whole_at(T, c, "a list of ids", -1);
+        const int64_t id = whole_at(T, c, "a list of ids", -1);
+        if (id < 0 || id > INT32_MAX) bind_error(T, "%s returned the id %lld", c->field->name, (long long)id);
+        ids[i] = (int32_t)id;
         lua_pop(T, 1);
     }
     lua_setfield(T, -2, "ids"); /* until the next call */

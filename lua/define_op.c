@@ -4,6 +4,7 @@
  *   compose(x, y, ..., attr) -> tensor, ...
  *   backward { input = { x, y }, output = { z }, grad = { dz }, need = { true, false }, attr = {} } -> dx, dy   (nil: none) */
 #include "define.h"
+#include "tensor.h"
 
 #include <string.h>
 
@@ -139,11 +140,23 @@ static int backward_body(lua_State *T)
     return 0;
 }
 
+/* An op whose gradient is its own, or none, gives tensors that nobody has yet: the tape writes on them who made them. compose
+ * may still return its input, or another op's result. */
+static dr_tensor *of_nobody(const op_call *c, dr_tensor *t)
+{
+    const dr_op *op = &c->d->iface.op;
+    const bool parts_count = c->b || !(op->backward || (op->flags & DR_OP_NONDIFF));
+    bool anybody = t->node || t->requires_grad;
+    for (int i = 0; i < c->n_in && !parts_count; i++) anybody |= c->in[i] == t;
+    return anybody && !parts_count ? dr_detach(t) : t;
+}
+
 static dr_status give(op_call *c, bool good, dr_tensor **out, int n)
 {
     for (int j = 0; j < n; j++) {
         if (good) {
-            out[j] = define_for_caller(c->made[j]);
+            dr_tensor *t = define_for_caller(c->made[j]);
+            out[j] = t ? of_nobody(c, t) : NULL;
         } else {
             dr_release(c->made[j]);
         }

@@ -468,6 +468,28 @@ describe("an op", function()
     assert.is_truthy(message:find("op lua_rows", 1, true))
   end)
 
+  it("may give what it is given, with a gradient of its own or none", function()
+    local reversed = define.op { name = "lua_reversed", doc = "x, whose gradient is turned around", compose = function(x) return x end,
+                                 backward = function(b) return -b.grad[1] end }
+    local x = drift.tensor({ 1, 2 }):requires_grad(true)
+    local y = reversed(x)
+    assert.same({ 1, 2 }, y:totable())
+    ;(y * 3):sum():backward()
+    assert.same({ -3, -3 }, x.grad:totable())
+    x:zero_grad()
+    local twice = x * 2
+    ;(reversed(twice) + twice):sum():backward()
+    assert.same({ 0, 0 }, x.grad:totable())
+    local stopped = define.op { name = "lua_stopped", doc = "x, without a gradient", nondiff = true, compose = function(z) return z end }
+    x:zero_grad()
+    ;(stopped(x) * x):sum():backward()
+    assert.same({ 1, 2 }, x.grad:totable())
+    local passed = define.op { name = "lua_passed", doc = "x itself", compose = function(z) return z end }
+    x:zero_grad()
+    passed(x):sum():backward()
+    assert.same({ 1, 1 }, x.grad:totable())
+  end)
+
   it("says what is wrong with what it returns", function()
     local wrong = define.op { name = fresh "lua_op", doc = "no", infer = function() return { shape = { -1 }, dtype = "f32" } end, compose = function(x) return x end }
     refused(function() return wrong(x0) end, "dimension 0 is -1")
@@ -729,6 +751,83 @@ describe("an error", function()
     assert.is_truthy((notes[1] or ""):find("no end", 1, true), notes[1])
     refused(function() return drift.build(block(function(_, x) return x end, { create = function(self, b) b:weight("w", { 2, -1 }) end }) {}) end, "w")
     refused(function() return drift.build(block(function(_, x) return x end, { create = function(self, b) b:child("c", drift.schedule.linear {}) end }) {}) end, "only a block can be a child")
+  end)
+end)
+
+describe("what a function does on the way", function()
+  it("may collect garbage, let go of what runs, and redefine itself", function()
+    local name = fresh "block"
+    local net
+    define.block { name = name, doc = "careless", create = function(self, b) collectgarbage(); self.w = b:weight("w", { 1 }, 2) collectgarbage() end,
+                   forward = function(self, x)
+                     net = nil
+                     for _ = 1, 3 do collectgarbage() end
+                     define.block { name = name, doc = "another", replace = true, forward = function(_, y) return y end }
+                     collectgarbage()
+                     return x * self.w
+                   end }
+    net = drift.build(drift.block[name] {})
+    same(x0 * 2, net(x0))
+    same(x0, drift.build(drift.block[name] {})(x0))
+    local view, made = fresh "view", 0
+    define.view { name = view, doc = "makes another at its end", apply = function(_, x) return x end, invert = function(_, x) return x end,
+                  destroy = function() made = made + 1 if made < 3 then drift.build(drift.view[view] {}):apply(x0) end end }
+    drift.build(drift.view[view] {})
+    for _ = 1, 6 do collectgarbage() end
+    assert.equal(3, made)
+  end)
+
+  it("may spoil its own self, and its arguments", function()
+    local spec = block(function(self, x)
+      for key in pairs(self) do self[key] = nil end
+      setmetatable(self, { __index = function() error "no field" end })
+      return x
+    end, { params = { { "a", "int", default = 1 } }, create = function(self, b) self.b = b; self.self = self end })
+    local net = drift.build(spec {})
+    same(x0, net(x0))
+    same(x0, net(x0))
+    local name = fresh "optim"
+    define.optim { name = name, doc = "spoils", slots = { "m" }, params = { { "lr", "real", default = 1, min = 0, max = 9 } },
+                   step = function(_, s) for i = 1, s.n do s.param[i]:assign(s.param[i] - s.grad[i]) end s.param, s.slot.m = nil, 3 end }
+    local w = drift.tensor({ 5 }):requires_grad(true)
+    local opt = drift.optimizer(drift.optim[name] {}, { { path = "w", tensor = w } })
+    for _ = 1, 2 do w:sum():backward() opt:step() end
+    assert.same({ 3 }, w:totable())
+  end)
+
+  it("may fail in a data set, a metric, a tokenizer", function()
+    local name, fail = fresh "dataset", nil
+    define.dataset { name = name, doc = "fails", open = function() if fail == "open" then error "no file" end end,
+                     close = function() if fail == "close" then error "no close" end end,
+                     info = function() if fail == "info" then return { n = 2, channels = 0, height = 1, width = 1 } end
+                       return { n = 2, channels = 1, height = 2, width = 2, classes = fail == "labels" and 2 or 0 } end,
+                     read = function(_, _, i)
+                       if fail == "read" then error "no image" end
+                       return fail == "small" and drift.zeros(3) or fail == "number" and 3 or drift.full({ 1, 2, 2 }, i), fail == "labels" and "one" or nil
+                     end }
+    local function all() return drift.build(drift.dataset[name] {}).train:batch { 1, 2 } end
+    assert.same({ 2, 1, 2, 2 }, all().shape)
+    for what, message in pairs { open = "no file", info = "channels", read = "no image", small = "info promises 4 numbers", number = "an image, a tensor [C,H,W], got a number",
+                                 labels = "an image and its label, got a string" } do
+      fail = what
+      refused(all, message)
+      local data = what ~= "open" and what ~= "info" and drift.build(drift.dataset[name] {})
+      if data then refused(function() return data:loader { batch = 2 }:read(1, 1) end, message) end
+    end
+    fail = nil
+    same(drift.ones(1, 1, 2, 2), all():narrow(0, 1, 1):contiguous())
+    local wrong = fresh "tokenizer"
+    define.tokenizer { name = wrong, doc = "wrong", info = function() return { pieces = 3 } end, encode = function(_, text) return { text == "a" and -1 or 1.5 } end,
+                       decode = function() return {} end, normalize = function() end }
+    local t = drift.tokenizer[wrong] {}
+    refused(function() return t:encode "a" end, "encode returned the id -1")
+    refused(function() return t:encode "b" end, "a list of ids, got a number")
+    refused(function() return t:decode { 1 } end, "a string, got a table")
+    refused(function() return t:normalize "x" end, "a string, got a nil")
+    local m = fresh "metric"
+    define.metric { name = m, doc = "two", values = { { "a" }, { "b", 0, 1, better = "lower" } }, reset = function() end, update = function() end,
+                    samples = function() return 3 end, evaluate = function() return { 1 } end }
+    refused(function() return drift.metric[m] {}:result {} end, "the metric's values: 2 of them, got 1")
   end)
 end)
 
