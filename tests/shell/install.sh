@@ -34,7 +34,8 @@ never "something" "$(printf '%s\n' "$doctor" | grep -v '^ok       cache')"
 for each in sampler:installed_sampler dataset:installed_shapes; do
     "$drift" new "${each%:*}" "${each#*:}" >said || fail "drift new"
     make -s -C "${each#*:}" >log 2>&1 || { cat log; fail "make"; }
-    make -s -C "${each#*:}" test >log 2>&1 || { cat log; fail "make test"; }
+    make -s -C "${each#*:}" test check >log 2>&1 || { cat log; fail "make test check"; }
+    grep -q ' ok, 0 failed' log || { cat log; fail "make check checks nothing"; }
 done
 never "the new plugin's program" "$(cat installed_sampler/Makefile)"
 "$drift" new decay installed_decay >said

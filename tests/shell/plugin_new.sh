@@ -48,6 +48,8 @@ for each in sampler:own_sampler block:own_part op:own_op2 metric:a; do
     make -s -C "$name" test >log 2>&1 || { cat log; fail "make test in $name"; }
     "$DRIFT" list plugins | grep -q "^ *$name  *0.1 .*\./$name/$name.so" || fail "$name is not found from the folder around it"
 done
+make -s -C own_sampler check >log 2>&1 || { cat log; fail "make check"; }
+grep -q '^ok  *sampler own_sampler' log || { cat log; fail "make check checks nothing"; }
 make -s -C own_sampler install
 [ -e "$XDG_DATA_HOME/drift/plugins/own_sampler.so" ] || fail "make install"
 mkdir elsewhere
