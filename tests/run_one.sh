@@ -20,7 +20,7 @@ export DRIFT_FIXTURES="${DRIFT_FIXTURES:-$home/tests/fixtures}"
 export HOME="$work/home" XDG_CACHE_HOME="$work/home/.cache" XDG_DATA_HOME="$work/home/.local/share" TMPDIR="$work/tmp" LC_ALL=C
 export PYTHONDONTWRITEBYTECODE=1
 export DRIFT_CPU_TUNE="${DRIFT_CPU_TUNE:-off}" # a loaded machine must not choose which kernels are tested
-unset DRIFT_DATA DRIFT_DEVICE DRIFT_PLUGINS
+unset DRIFT_DATA DRIFT_DEVICE DRIFT_PLUGINS DRIFT_CALLED_AS
 # Tests run side by side: threads that wait for work must not spin on a processor that another test needs.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=0}"

@@ -99,9 +99,10 @@ local function replaced(text, new)
   return table.concat(parts) .. text:sub(at)
 end
 
--- How the Makefile calls the program: by its name where the shell finds it so.
+-- How the Makefile calls the program: by its name where the shell finds it so; ./drift by that, since it builds what a
+-- command needs.
 local function program()
-  local path = core.installation().program
+  local path = os.getenv "DRIFT_CALLED_AS" or core.installation().program
   for folder in (os.getenv "PATH" or ""):gmatch "[^:]+" do
     if folder .. "/drift" == path then return "drift" end
   end

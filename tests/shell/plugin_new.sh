@@ -57,6 +57,10 @@ mkdir elsewhere
 rm "$XDG_DATA_HOME/drift/plugins/own_sampler.so"
 make -s -C own_part clean && [ ! -e own_part/own_part.so ] || fail "make clean"
 
+# What the launcher makes is built by the launcher, which builds what a command lacks.
+DRIFT_CALLED_AS=/there/drift "$DRIFT" new clip launched >said
+grep -q '^DRIFT ?= /there/drift$' launched/Makefile || fail "the launcher is not in the Makefile"
+
 # Without the program there is one clear line.
 if make -s -C own_part DRIFT=/no/such/drift >log 2>&1; then fail "it built without headers"; fi
 grep -q 'set DRIFT to the program' log || { cat log; fail "what is missing is not said"; }
