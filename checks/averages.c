@@ -1,6 +1,6 @@
-/* averages.c: averages of weights and decays of the learning rate. Every rule's decay is a share in [0,1], at its defaults
- * and at each bound of its parameters, from the first step to the last that an integer can count; it never falls, since
- * memory only grows with training. Every decay of the learning rate starts at 1 and never rises. */
+/* averages.c: averages of weights and decays of the learning rate. Every rule's decay is a share in [0,1], at its
+ * defaults and at each bound of its parameters, from the first step to the last that an integer can count; it never
+ * falls, since memory only grows with training. Every decay of the learning rate starts at 1 and never rises. */
 #include "kinds.h"
 
 #include <math.h>
@@ -14,7 +14,8 @@ static void check_with(const dr_component *c, dr_args args)
     for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
         const double d = api->decay(i->self, steps[k]), again = api->decay(i->self, steps[k]);
         expect(d >= before && d <= 1.0, "decay(%lld) = %g after %g", (long long)steps[k], d, before);
-        expect(d == again, "decay(%lld) is %g, and %g when asked again", (long long)steps[k], d, again); /* of the step alone */
+        expect(d == again, "decay(%lld) is %g, and %g when asked again", (long long)steps[k], d,
+               again); /* of the step alone */
         before = d;
     }
     dr_instance_free(i);

@@ -1,6 +1,6 @@
-/* blocks.c: every block: each weight gets a gradient, and the right one along its own direction; training and evaluation
- * agree on shapes; in evaluation no sample sees its neighbours; weights and buffers survive a save and a load; the same seed
- * gives the same weights. Shapes are the block's own example. */
+/* blocks.c: every block: each weight gets a gradient, and the right one along its own direction; training and
+ * evaluation agree on shapes; in evaluation no sample sees its neighbours; weights and buffers survive a save and a
+ * load; the same seed gives the same weights. Shapes are the block's own example. */
 #include "kinds.h"
 #include "networks.h"
 
@@ -40,7 +40,8 @@ dr_module *block_build(const dr_component *c, uint64_t seed)
     default_args(c, &a);
     dr_module *root = expect_made(dr_module_group(NULL, "test"), "a group");
     dr_module_seed(root, seed);
-    expect_made(dr_module_create(root, "b", "block", c->name, a.args), "it cannot be made with its example's parameters");
+    expect_made(dr_module_create(root, "b", "block", c->name, a.args),
+                "it cannot be made with its example's parameters");
     return root;
 }
 
@@ -64,7 +65,7 @@ dr_tensor *block_loss(dr_module *root, const block_inputs *in)
     return v ? dr_sum(dr_mul(y, noise((dr_dtype)v->dtype, v->rank, v->shape, 2)), 0, NULL, false) : NULL;
 }
 
-/* ---- gradients --------------------------------------------------------------------------------------------------------- */
+/* ---- gradients --------------------------------------------------------------------------------------------------- */
 
 static double square_norm(dr_tensor *t) { return dr_tensor_item(dr_sum(dr_square(t), 0, NULL, false)); }
 
@@ -111,10 +112,17 @@ static void check_gradients(const dr_component *c)
     dr_module_free(root);
 }
 
-typedef struct made { dr_module *root; block_inputs in; } made;
-static dr_tensor *loss(void *ctx) { const made *m = ctx; return block_loss(m->root, &m->in); }
+typedef struct made {
+    dr_module *root;
+    block_inputs in;
+} made;
+static dr_tensor *loss(void *ctx)
+{
+    const made *m = ctx;
+    return block_loss(m->root, &m->in);
+}
 
-/* Weights that start at zero hide others behind them, so all are moved first. In f64, where the block computes in it. */
+/* Weights that start at zero hide others behind them, so all are moved first. In f64 where the block computes in it. */
 static void check_each_weight(const dr_component *c)
 {
     made m = { block_build(c, 1), block_input(c, DR_F64) };
@@ -136,7 +144,7 @@ static void check_each_weight(const dr_component *c)
     dr_module_free(m.root);
 }
 
-/* ---- shapes ------------------------------------------------------------------------------------------------------------ */
+/* ---- shapes ------------------------------------------------------------------------------------------------------ */
 
 static void check_shapes(const dr_component *c)
 {
@@ -147,8 +155,8 @@ static void check_shapes(const dr_component *c)
     expect_finite(trained, "its output in training");
     expect_finite(whole, "its output in evaluation");
     const dr_view *in = dr_tensor_view(all.t[0]), *out = dr_tensor_view(whole);
-    expect(out->rank > 0 && out->shape[0] == in->shape[0], "its output is %s for x %s: not as many rows", shape_text(whole),
-           shape_text(all.t[0]));
+    expect(out->rank > 0 && out->shape[0] == in->shape[0], "its output is %s for x %s: not as many rows",
+           shape_text(whole), shape_text(all.t[0]));
     dr_module_free(root);
 }
 
@@ -187,7 +195,7 @@ static void check_odd_sizes(const dr_component *c)
     dr_module_free(root);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 
 static void check_save_and_load(const dr_component *c)
 {
@@ -199,16 +207,21 @@ static void check_save_and_load(const dr_component *c)
     dr_tensor *before = run(first, false, &in);
     if (dr_module_named_count(first) > 0) expect_saved_and_loaded(first, second, check_file("block.safetensors"));
     const double lost = max_difference(before, run(second, false, &in));
-    expect(lost == 0.0, "a network with the weights and buffers of another differs from it by %.3g: something that it keeps is"
-           " neither a weight nor a buffer", lost);
+    expect(lost == 0.0,
+           "a network with the weights and buffers of another differs from it by %.3g: something that it keeps is"
+           " neither a weight nor a buffer",
+           lost);
     dr_module_free(first);
     dr_module_free(second);
     dr_module_free(third);
 }
 
-/* ---- plans --------------------------------------------------------------------------------------------------------------- */
+/* ---- plans ------------------------------------------------------------------------------------------------------- */
 
-typedef struct planned { dr_module *root; block_inputs in; } planned;
+typedef struct planned {
+    dr_module *root;
+    block_inputs in;
+} planned;
 
 static dr_status planned_forward(void *ctx, dr_tensor *const *in, dr_tensor **out, int *n_out)
 {

@@ -64,7 +64,8 @@ void expect_ok(const char *what)
 void expect_error(const char *part)
 {
     if (!dr_failed()) check_fail("there is no error where one with '%s' belongs", part);
-    if (!strstr(dr_error_message(), part)) check_fail("the error should say '%s', and is: %s", part, dr_error_message());
+    if (!strstr(dr_error_message(), part))
+        check_fail("the error should say '%s', and is: %s", part, dr_error_message());
     dr_error_clear();
 }
 
@@ -103,7 +104,7 @@ check_outcome check_run(const check *what, const dr_component *c, char text[CHEC
     return outcome;
 }
 
-/* ---- tensors --------------------------------------------------------------------------------------------------------- */
+/* ---- tensors ----------------------------------------------------------------------------------------------------- */
 
 dr_tensor *noise(dr_dtype dtype, int rank, const int64_t *shape, uint32_t stream)
 {
@@ -149,7 +150,9 @@ void expect_finite(dr_tensor *t, const char *what)
     free(x);
     expect_ok(what);
     expect(bad >= n, "%s: element %lld of %s is %s", what, (long long)bad, shape_text(t),
-           isnan(value) ? "nan, not a number" : value > 0 ? "inf" : "-inf");
+           isnan(value) ? "nan, not a number"
+           : value > 0  ? "inf"
+                        : "-inf");
 }
 
 void expect_shape_of(dr_tensor *t, dr_tensor *like, const char *what)

@@ -1,7 +1,7 @@
 /* check.h: what is promised of every component of a kind, as functions of one component. They have two uses: the tests
  * registry/NAME run them over all components of the registry, and `drift check FILE` (main.c) over what a file adds.
  *
- * A check is a function that returns where the promise is kept, and calls check_fail where it is not, with what was seen.
+ * A check is a function that returns where the promise is kept, and calls check_fail where it is not, with what it saw.
  * Components are reached through the core as in use; a check opens no device: the current one is ref, or another. */
 #ifndef DRIFT_CHECK_H
 #define DRIFT_CHECK_H
@@ -24,7 +24,7 @@ typedef struct check_table {
 extern const check_table check_tables[]; /* ends with v NULL, in the order of a report */
 const check *check_find(const char *kind, const char *promise); /* kind NULL: for every kind; NULL: there is none */
 
-/* ---- one run of one check ------------------------------------------------------------------------------------------ */
+/* ---- one run of one check ---------------------------------------------------------------------------------------- */
 typedef enum check_outcome { CHECK_OK = 0, CHECK_FAILED, CHECK_SKIPPED } check_outcome;
 enum { CHECK_TEXT = 2048 };
 /* Runs it in a scope of its own; an error that is left pending fails it. text: why it failed or was skipped. */
@@ -41,13 +41,13 @@ void *expect_made(void *made, const char *what); /* not NULL; returns it */
 void check_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern void (*check_note_sink)(const char *line); /* NULL: nowhere */
 extern bool check_in_own_process; /* each check runs in a process of its own: it may close devices, and take its time */
-/* Of components in a language that collects its garbage: the bytes that it has in use after it did. Then those are counted, and
- * not the blocks that it asks malloc for. NULL: there is no such language. */
+/* Of components in a language that collects its garbage: the bytes that it has in use after it did. Then those are
+ * counted, and not the blocks that it asks malloc for. NULL: there is no such language. */
 extern int64_t (*check_collected_bytes)(void);
 extern const char *check_folder;  /* where checks may write files */
 const char *check_file(const char *name); /* in it; valid until the next call */
 
-/* ---- components and what they are made with -------------------------------------------------------------------------- */
+/* ---- components and what they are made with ---------------------------------------------------------------------- */
 bool is_kind(const dr_component *c, const char *kind); /* "sampler" */
 const char *kind_of(const dr_component *c);            /* "sampler"; valid until the next call */
 const dr_param *has_param(const dr_component *c, const char *name); /* NULL, no error: none */
@@ -70,8 +70,8 @@ dr_instance *built(const char *kind, const char *name, dr_args args);
 /* Calls what(args) with the defaults, and for an enum parameter of this name with each of its choices. */
 void for_each_choice(const dr_component *c, const char *param, void (*what)(const dr_component *c, dr_args args));
 
-/* ---- tensors --------------------------------------------------------------------------------------------------------- */
-dr_tensor *noise(dr_dtype dtype, int rank, const int64_t *shape, uint32_t stream); /* normal, from a stream of its own */
+/* ---- tensors ----------------------------------------------------------------------------------------------------- */
+dr_tensor *noise(dr_dtype dtype, int rank, const int64_t *shape, uint32_t stream); /* normal, of its own stream */
 double max_difference(dr_tensor *a, dr_tensor *b); /* of two tensors of one shape; 1e300 where the shapes differ */
 const char *shape_text(dr_tensor *t);              /* "f32[2,4,8,8]", "nothing" of NULL; valid for a few calls */
 void expect_finite(dr_tensor *t, const char *what); /* else "what: element 3 of f32[2,4] is nan" */

@@ -1,5 +1,6 @@
-/* child.c: see child.h. The child tells its outcome through a pipe in one record. A handler of fatal signals, and one of
- * exit(), send the stack's addresses instead; the parent has the same plugin at the same place and names the function. */
+/* child.c: see child.h. The child tells its outcome through a pipe in one record. A handler of fatal signals, and one
+ * of exit(), send the stack's addresses instead; the parent has the same plugin at the same place and names the
+ * function. */
 #define _GNU_SOURCE
 #include "child.h"
 
@@ -83,7 +84,7 @@ static _Noreturn void be_child(child_work work, void *ctx, int to_parent, double
     _exit(sent == (ssize_t)sizeof r ? 0 : 1);
 }
 
-/* ---- the parent ------------------------------------------------------------------------------------------------------------ */
+/* ---- the parent -------------------------------------------------------------------------------------------------- */
 
 /* The innermost function of the plugin on the stack; of other code where there is none. */
 static void where(const record *r, const void *code, char *text, size_t bytes)

@@ -1,5 +1,5 @@
-/* clips.c: every clip: what it does to one image does not depend on the others, what lies well within the data's range stays,
- * and what it gives lies within. */
+/* clips.c: every clip: what it does to one image does not depend on the others, what lies well within the data's range
+ * stays, and what it gives lies within. */
 #include "kinds.h"
 
 static dr_tensor *apply(dr_instance *clip, dr_tensor *x0)

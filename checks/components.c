@@ -31,10 +31,13 @@ void add_arg(walk_args *a, dr_arg arg)
     a->args.v = a->v;
 }
 
-/* ---- what the user gave ------------------------------------------------------------------------------------------------ */
+/* ---- what the user gave ------------------------------------------------------------------------------------------ */
 
 enum { GIVEN = 64 };
-static struct given { char component[64], param[64]; const char *value; } given[GIVEN];
+static struct given {
+    char component[64], param[64];
+    const char *value;
+} given[GIVEN];
 static int given_count;
 
 bool check_given(const char *text)
@@ -58,7 +61,10 @@ static dr_arg read_given(const dr_param *row, const char *value)
     case DR_PARAM_REAL: arg.r = strtod(value, NULL); break;
     case DR_PARAM_BOOL: arg.i = strcmp(value, "true") == 0; break;
     case DR_PARAM_COMPONENT: arg.text = value; break;
-    default: arg.type = DR_PARAM_STRING; arg.text = value; break;
+    default:
+        arg.type = DR_PARAM_STRING;
+        arg.text = value;
+        break;
     }
     return arg;
 }
@@ -71,10 +77,13 @@ static void add_given(const dr_component *c, walk_args *a)
     }
 }
 
-/* ---- defaults ---------------------------------------------------------------------------------------------------------- */
+/* ---- defaults ---------------------------------------------------------------------------------------------------- */
 
 static double even_beta(int64_t i, int64_t T) { return 0.01 + 0.2 * (double)i / (double)T; }
-static int64_t turned_by_half(int64_t row, int64_t column, int64_t H, int64_t W) { return (H - 1 - row) * W + W - 1 - column; }
+static int64_t turned_by_half(int64_t row, int64_t column, int64_t H, int64_t W)
+{
+    return (H - 1 - row) * W + W - 1 - column;
+}
 static dr_tensor *negative(dr_tensor *x) { return dr_scale(-1.0, x); }
 
 /* A function of that signature; NULL: none here. */

@@ -1,6 +1,6 @@
-/* conditionings.c: every conditioning scheme: it needs its sites' widths, keeps their shapes (of maps and of tokens), gives
- * every weight a gradient, the right one, depends on what it is given, and with the mask at 0 does not depend on the label.
- * Weights that start at zero would hide all of that, so they are moved first. */
+/* conditionings.c: every conditioning scheme: it needs its sites' widths, keeps their shapes (of maps and of tokens),
+ * gives every weight a gradient, the right one, depends on what it is given, and with the mask at 0 does not depend on
+ * the label. Weights that start at zero would hide all of that, so they are moved first. */
 #include "conditionings.h"
 #include "kinds.h"
 #include "networks.h"
@@ -95,7 +95,8 @@ static void check_condition(const dr_component *c)
     differ(y, outputs(root, 0.8, 1, 1.0), "another time");
     equal(outputs(root, 0.3, 1, 0.0), outputs(root, 0.3, 7, 0.0), "with the condition dropped (mask 0), another label");
     const dr_batch_cond no_label = { .time = row(0.3) };
-    equal(outputs(root, 0.3, 1, 0.0), conditioning_outputs(root, &no_label, false), "a label whose mask is 0, against none,");
+    equal(outputs(root, 0.3, 1, 0.0), conditioning_outputs(root, &no_label, false),
+          "a label whose mask is 0, against none,");
     if (has_param(c, "classes")) {
         differ(y, outputs(root, 0.3, 7, 1.0), "another label");
         differ(y, outputs(root, 0.3, 1, 0.0), "dropping the label");
@@ -107,7 +108,8 @@ static void check_condition(const dr_component *c)
 static void check_tokens(const dr_component *c)
 {
     dr_module *root = conditioning_shaken(c);
-    const dr_batch_cond cond = { .time = row(0.3), .label = labels(1) }, later = { .time = row(0.8), .label = labels(1) };
+    const dr_batch_cond cond = { .time = row(0.3), .label = labels(1) },
+                        later = { .time = row(0.8), .label = labels(1) };
     dr_tensor *y = conditioning_outputs(root, &cond, true);
     differ(y, conditioning_outputs(root, &later, true), "at tokens [B,L,C], another time");
     conditioning_expect_live(root, y);
@@ -136,8 +138,10 @@ static void check_time_alone(const dr_component *c)
     if (!classes || classes->min > 0 || !time) check_skip("it has no parameters classes, which may be 0, and time");
     static const dr_arg linear[] = { DR_I("in_features", 1), DR_I("out_features", 5) };
     static const dr_args linear_args = { linear, 2 };
-    const dr_arg embedding[] = { { .name = "time", .type = DR_PARAM_COMPONENT, .text = "fourier_embedding" },
-                                 { .name = "time", .type = DR_PARAM_COMPONENT, .text = "fc_block", .children = &linear_args } };
+    const dr_arg embedding[] = {
+        { .name = "time", .type = DR_PARAM_COMPONENT, .text = "fourier_embedding" },
+        { .name = "time", .type = DR_PARAM_COMPONENT, .text = "fc_block", .children = &linear_args }
+    };
     for (int i = 0; i < 2; i++) {
         dr_module *root = conditioning_build(c, 2, (dr_arg[]){ DR_I("classes", 0), embedding[i] });
         shake_weights(root);
@@ -150,14 +154,16 @@ static void check_time_alone(const dr_component *c)
 static void check_refusals(const dr_component *c)
 {
     dr_module *root = dr_module_group(NULL, "test");
-    expect(!dr_module_create(root, "", "conditioning", c->name, DR_NO_ARGS), "it is made without channels, its sites' widths");
+    expect(!dr_module_create(root, "", "conditioning", c->name, DR_NO_ARGS),
+           "it is made without channels, its sites' widths");
     expect_error("channels");
     dr_module_free(root);
 
     root = conditioning_shaken(c);
     const dr_batch_cond nothing = { 0 };
     dr_embedding e;
-    expect(dr_module_embed(dr_module_child_at(root, 0), &nothing, &e) != DR_OK, "embed takes a condition in which nothing is given");
+    expect(dr_module_embed(dr_module_child_at(root, 0), &nothing, &e) != DR_OK,
+           "embed takes a condition in which nothing is given");
     expect_error(c->name);
     dr_module_free(root);
 }

@@ -1,4 +1,4 @@
-/* conditionings.h: a conditioning scheme that is built for checks, with two sites of widths 4 and 3 and a batch of 3. */
+/* conditionings.h: a conditioning scheme built for checks, with two sites of widths 4 and 3 and a batch of 3. */
 #ifndef DRIFT_CHECK_CONDITIONINGS_H
 #define DRIFT_CHECK_CONDITIONINGS_H
 

@@ -46,11 +46,14 @@ static void check_coupling(const dr_component *c)
         expect(dr_tensor_view(paired)->rank == 4, "the paired noise is %s", shape_text(paired));
     }
     const paired_batch *b = paired_rows(4, 5, 1);
-    expect(!dr_pair(coupling, b->x0, noise(DR_F32, DR_SHAPE(4, 6, 1, 1), 3), NULL), "images and noise of two shapes are paired");
+    expect(!dr_pair(coupling, b->x0, noise(DR_F32, DR_SHAPE(4, 6, 1, 1), 3), NULL),
+           "images and noise of two shapes are paired");
     expect_error("should have one shape");
-    expect(!dr_pair(coupling, b->x0, b->eps, labels_of((int32_t[]){ 1, 2, 3 }, 3)), "4 images with 3 labels are paired");
+    expect(!dr_pair(coupling, b->x0, b->eps, labels_of((int32_t[]){ 1, 2, 3 }, 3)),
+           "4 images with 3 labels are paired");
     expect_error("labels should be i32[4]");
     dr_instance_free(coupling);
 }
 
-const check coupling_checks[] = { { "each image gets one noise, and no noise is used twice", check_coupling }, { NULL, NULL } };
+const check coupling_checks[] = { { "each image gets one noise, and no noise is used twice", check_coupling },
+                                  { NULL, NULL } };

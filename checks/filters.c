@@ -1,5 +1,5 @@
-/* filters.c: every filter: linear, of the image's shape, the same for every image of a batch, and an image of one value stays
- * as it is where the filter claims so. */
+/* filters.c: every filter: linear, of the image's shape, the same for every image of a batch, and an image of one
+ * value stays as it is where the filter claims so. */
 #include "kinds.h"
 
 static const int64_t SHAPE[] = { 2, 3, 40, 48 };

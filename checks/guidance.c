@@ -1,5 +1,5 @@
-/* guidance.c: every guidance: what it makes of a model's estimates has the image's shape, is finite, depends on the condition
- * where it asks for both, and one image's does not depend on the others. */
+/* guidance.c: every guidance: what it makes of a model's estimates has the image's shape, is finite, depends on the
+ * condition where it asks for both, and one image's does not depend on the others. */
 #include "known_data.h"
 #include "kinds.h"
 
@@ -21,7 +21,9 @@ static void check_guidance(const dr_component *c)
     walk_args a;
     default_args(c, &a);
     dr_instance *g = dr_instance_new("guidance", c->name, a.args);
-    if (!g) check_skip("it cannot be made with its defaults (%s); give it parameters: %s.NAME=VALUE", dr_error_message(), c->name);
+    if (!g)
+        check_skip("it cannot be made with its defaults (%s); give it parameters: %s.NAME=VALUE", dr_error_message(),
+                   c->name);
     for (int w = 0; w < WORLDS; w++) {
         place p;
         enter(&p, &worlds[w]);

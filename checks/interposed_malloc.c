@@ -1,6 +1,7 @@
-/* interposed_malloc.c: the malloc of drift check: glibc's, with every block counted while it is watched, and the nth one that
- * the checked plugin asks for refused. A program's own malloc is everybody's, so libraries and plugins come here too. Blocks are
- * told apart by who asked: the address that malloc returns to. Not where AddressSanitizer has a malloc of its own. */
+/* interposed_malloc.c: the malloc of drift check: glibc's, with every block counted while it is watched, and the nth
+ * one that the checked plugin asks for refused. A program's own malloc is everybody's, so libraries and plugins come
+ * here too. Blocks are told apart by who asked: the address that malloc returns to. Not where AddressSanitizer has a
+ * malloc of its own. */
 #include "memory.h"
 #include "symbols.h"
 
@@ -18,7 +19,11 @@ void *__libc_memalign(size_t alignment, size_t bytes);
 void __libc_free(void *p);
 
 enum { SLOTS = 1 << 16 };
-static struct block { void *p; const void *from; size_t bytes; } slot[SLOTS]; /* p NULL: free; GONE: was one */
+static struct block {
+    void *p;
+    const void *from;
+    size_t bytes;
+} slot[SLOTS]; /* p NULL: free; GONE: was one */
 static void *const GONE = (void *)(uintptr_t)1;
 static int64_t used, older; /* older: blocks from before the watch that went: what lasts may be exchanged */
 static _Bool watching;
@@ -26,7 +31,10 @@ static atomic_flag lock = ATOMIC_FLAG_INIT;
 static const char *code_from, *code_to;
 static int64_t asked, refused;
 
-static void enter(void) { while (atomic_flag_test_and_set(&lock)) continue; }
+static void enter(void)
+{
+    while (atomic_flag_test_and_set(&lock)) continue;
+}
 static void leave(void) { atomic_flag_clear(&lock); }
 
 static size_t place(const void *p) { return (size_t)(((uintptr_t)p >> 4) * 0x9E3779B97F4A7C15u >> 40) % SLOTS; }
@@ -98,7 +106,8 @@ void *realloc(void *old, size_t bytes)
     if (refuses(from)) return NULL;
     const _Bool followed = gone(old);
     void *p = __libc_realloc(old, bytes);
-    if (!p) return NULL; /* a followed one that stays is no longer followed: that tells of too little, not of too much */
+    if (!p)
+        return NULL; /* a followed one that stays is no longer followed: that tells of too little, not of too much */
     if (followed || !old) made(p, bytes, from);
     else if (watching) __atomic_fetch_sub(&older, 1, __ATOMIC_RELAXED); /* it did not go */
     return p;
@@ -128,7 +137,7 @@ void free(void *p)
     __libc_free(p);
 }
 
-/* ---- what checks ask --------------------------------------------------------------------------------------------------- */
+/* ---- what checks ask --------------------------------------------------------------------------------------------- */
 
 static void watch(_Bool on)
 {
@@ -147,7 +156,10 @@ static int64_t left(void)
     return n > older ? n - older : 0;
 }
 
-static _Bool is_plugins(const struct block *b) { return (const char *)b->from >= code_from && (const char *)b->from < code_to; }
+static _Bool is_plugins(const struct block *b)
+{
+    return (const char *)b->from >= code_from && (const char *)b->from < code_to;
+}
 
 /* With the function that asked, the plugin's own first. */
 static void describe(char *text, size_t bytes)
@@ -166,8 +178,8 @@ static void describe(char *text, size_t bytes)
                 continue;
             }
             symbol_at(b->from, name, sizeof name);
-            at += (size_t)snprintf(text + at, bytes - at, "%s%zu bytes that %s asked for%s", named++ ? ", " : "", b->bytes, name,
-                                   own ? "" : " (not the plugin itself)");
+            at += (size_t)snprintf(text + at, bytes - at, "%s%zu bytes that %s asked for%s", named++ ? ", " : "",
+                                   b->bytes, name, own ? "" : " (not the plugin itself)");
         }
     }
     if (others) snprintf(text + at, bytes - at, ", and %lld more", (long long)others);

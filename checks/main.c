@@ -1,10 +1,11 @@
-/* main.c: drift-check, which `drift check` runs: everything that is promised of the components that plugins and Lua files add,
- * each check in a process of its own, as a report.
+/* main.c: drift-check, which `drift check` runs: everything that is promised of the components that plugins and Lua
+ * files add, each check in a process of its own, as a report.
  *
  *   drift-check [--json] [--seconds N] FILE.so|FILE.lua ... [NAME.PARAM=VALUE ...]
  *
- * A check may take N seconds of the processor, ten times that by the clock (default 30). NAME.PARAM=VALUE are parameters for components of that name, which are made with
- * their defaults otherwise. Exit status 0: nothing failed; 1: something did; 2: there was nothing to check. */
+ * A check may take N seconds of the processor, ten times that by the clock (default 30). NAME.PARAM=VALUE are
+ * parameters for components of that name, which are made with their defaults otherwise. Exit status 0: nothing failed;
+ * 1: something did; 2: there was nothing to check. */
 #include "bind.h"
 #include "child.h"
 #include "kinds.h"
@@ -32,7 +33,7 @@ static int stop(const char *text, const char *detail)
     return 2;
 }
 
-/* ---- arguments -------------------------------------------------------------------------------------------------------- */
+/* ---- arguments --------------------------------------------------------------------------------------------------- */
 
 static int read_file(arguments *a, const char *text)
 {
@@ -66,7 +67,7 @@ static int read_arguments(int argc, char **argv, arguments *a)
     return a->files > 0 ? 0 : stop("which file?  drift check my_sampler.so", NULL);
 }
 
-/* ---- the plugins around them --------------------------------------------------------------------------------------------- */
+/* ---- the plugins around them ------------------------------------------------------------------------------------- */
 
 static bool ends_in(const char *text, const char *end)
 {
@@ -106,8 +107,8 @@ static void load_folder(const arguments *a, const char *folder)
     free(entries);
 }
 
-/* Drift's own, and those of DRIFT_PLUGINS, which the checked ones may need. Not those that are found beside a script or in the
- * user's folder: an installed version of what is checked would be in its way. */
+/* Drift's own, and those of DRIFT_PLUGINS, which the checked ones may need. Not those that are found beside a script
+ * or in the user's folder: an installed version of what is checked would be in its way. */
 static void load_others(const arguments *a)
 {
     const char *list = getenv("DRIFT_PLUGINS");
@@ -123,7 +124,7 @@ static void load_others(const arguments *a)
     free(copy);
 }
 
-/* ---- loading ----------------------------------------------------------------------------------------------------------------- */
+/* ---- loading ----------------------------------------------------------------------------------------------------- */
 
 static void quiet(void *ctx, const char *line) { (void)ctx, (void)line; }
 
@@ -140,7 +141,8 @@ static check_outcome try_loading(void *path, char text[CHECK_TEXT])
     }
     const dr_plugin *p = dr_plugin_at(dr_plugin_count() - 1)->plugin;
     if (dr_component_count() == before && p->exports_begin == p->exports_end) {
-        snprintf(text, CHECK_TEXT, "it has no components: does a file of it end with DR_SAMPLER(...) or another kind's line?");
+        snprintf(text, CHECK_TEXT,
+                 "it has no components: does a file of it end with DR_SAMPLER(...) or another kind's line?");
         return CHECK_FAILED;
     }
     bind_close_definitions();
@@ -164,15 +166,19 @@ static void check_exports(report *r, const char *given, const char *path)
     char names[512], text[CHECK_TEXT] = "";
     const int n = exported_beside(path, DR_PLUGIN_SYMBOL, names, sizeof names);
     if (n > 0) {
-        snprintf(text, sizeof text, "it exports %d other name%s: %s. Compile with -fvisibility=hidden, or make them static", n,
+        snprintf(text, sizeof text,
+                 "it exports %d other name%s: %s. Compile with -fvisibility=hidden, or make them static", n,
                  n == 1 ? "" : "s", names);
     }
     report_line(r, CHECK_OK, given, "exports " DR_PLUGIN_SYMBOL " alone", text);
 }
 
-/* ---- checking ------------------------------------------------------------------------------------------------------------------ */
+/* ---- checking ---------------------------------------------------------------------------------------------------- */
 
-typedef struct job { const check *what; const dr_component *c; } job;
+typedef struct job {
+    const check *what;
+    const dr_component *c;
+} job;
 
 static check_outcome run_job(void *ctx, char text[CHECK_TEXT])
 {
@@ -208,7 +214,8 @@ static bool load_file(const arguments *a, report *r, int i)
     char text[CHECK_TEXT] = "";
     const char *path = a->path[i];
     const bool is_there = plugin_of(path) != NULL; /* backend_ref, on which checks compute */
-    const check_outcome loads = is_there ? CHECK_OK : child_run(try_loading, (void *)(uintptr_t)path, a->seconds, NULL, text);
+    const check_outcome loads =
+        is_there ? CHECK_OK : child_run(try_loading, (void *)(uintptr_t)path, a->seconds, NULL, text);
     report_line(r, loads, a->given[i], "loads", loads == CHECK_OK ? NULL : text);
     if (loads != CHECK_OK) return false;
     if (!is_there && load(path) != DR_OK) {
@@ -243,7 +250,7 @@ static void check_files(const arguments *a, report *r)
     }
 }
 
-/* ---- the program ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the program ------------------------------------------------------------------------------------------------- */
 
 static char folder[] = "/tmp/drift-check-XXXXXX"; /* checks write files */
 

@@ -1,6 +1,6 @@
-/* memory.h: the host's memory as drift check sees it: every block of malloc is counted (interposed_malloc.c), and those that
- * the checked plugin asks for can be refused. Programs that do not count have NULL here: the tests in ctest, and what is built
- * with AddressSanitizer, which has a malloc of its own. */
+/* memory.h: the host's memory as drift check sees it: every block of malloc is counted (interposed_malloc.c), and
+ * those that the checked plugin asks for can be refused. Programs that do not count have NULL here: the tests in
+ * ctest, and what is built with AddressSanitizer, which has a malloc of its own. */
 #ifndef DRIFT_CHECK_MEMORY_H
 #define DRIFT_CHECK_MEMORY_H
 

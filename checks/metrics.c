@@ -1,6 +1,6 @@
-/* metrics.c: every metric: says that it has seen nothing before it has, counts samples however they are batched, starts again
- * after reset, evaluates any rows, gives values within the range that it declares, and has an interval that holds its value
- * and shrinks with more samples. */
+/* metrics.c: every metric: says that it has seen nothing before it has, counts samples however they are batched,
+ * starts again after reset, evaluates any rows, gives values within the range that it declares, and has an interval
+ * that holds its value and shrinks with more samples. */
 #include "kinds.h"
 
 #include <math.h>
@@ -68,7 +68,8 @@ static void check_counts(const dr_component *c)
     expect(dr_metric_samples(m) == 0, "it starts with %lld samples", (long long)dr_metric_samples(m));
     result(m, 0, out);
     for (int k = 0; k < values; k++) {
-        expect(isnan(out[k].value) && isnan(out[k].low) && isnan(out[k].high), "before any sample %s is %g", out[k].name, out[k].value);
+        expect(isnan(out[k].value) && isnan(out[k].low) && isnan(out[k].high), "before any sample %s is %g",
+               out[k].name, out[k].value);
         expect(out[k].name != NULL, "value %d has no name", k + 1);
     }
     update(m, rows_for(m, ROWS, 3), labels_for(ROWS));
@@ -77,8 +78,8 @@ static void check_counts(const dr_component *c)
     for (int k = 0; k < values; k++) {
         const double *range = api_of(m)->range[k], v = out[k].value;
         expect(isfinite(v), "%s is %g", out[k].name, v);
-        expect(range[0] >= range[1] || (v >= range[0] && v <= range[1]), "%s = %g is outside the range [%g, %g] that it declares",
-               out[k].name, v, range[0], range[1]);
+        expect(range[0] >= range[1] || (v >= range[0] && v <= range[1]),
+               "%s = %g is outside the range [%g, %g] that it declares", out[k].name, v, range[0], range[1]);
     }
     dr_metric_reset(m);
     expect_ok("reset");
@@ -110,7 +111,8 @@ static void check_batches(const dr_component *c)
     }
     for (int k = 0; k < dr_metric_values(whole); k++) {
         const double a = value_of(whole, k), b = value_of(parts, k);
-        expect(fabs(a - b) <= 1e-12 * fmax(1.0, fabs(a)), "value %d is %.17g whole, %.17g in batches of 8", k + 1, a, b);
+        expect(fabs(a - b) <= 1e-12 * fmax(1.0, fabs(a)), "value %d is %.17g whole, %.17g in batches of 8", k + 1, a,
+               b);
     }
     dr_instance_free(whole);
     dr_instance_free(parts);
@@ -127,7 +129,8 @@ static void check_order(const dr_component *c)
     }
     for (int k = 0; k < dr_metric_values(forward); k++) {
         const double a = value_of(forward, k), b = value_of(backward, k);
-        expect(fabs(a - b) <= 1e-9 * fmax(1.0, fabs(a)), "value %d is %.17g, and %.17g with its batches in the other order", k + 1, a, b);
+        expect(fabs(a - b) <= 1e-9 * fmax(1.0, fabs(a)),
+               "value %d is %.17g, and %.17g with its batches in the other order", k + 1, a, b);
     }
     dr_instance_free(forward);
     dr_instance_free(backward);
@@ -146,9 +149,10 @@ static double width_at(const dr_component *c, int64_t n)
     result(m, 8, other);
     bool differs = false;
     for (int k = 0; k < dr_metric_values(m); k++) {
-        expect(out[k].low <= out[k].value && out[k].value <= out[k].high, "%s = %g is outside its interval [%g, %g]", out[k].name,
-               out[k].value, out[k].low, out[k].high);
-        expect(out[k].low == again[k].low && out[k].high == again[k].high, "%s: one seed gives two intervals", out[k].name);
+        expect(out[k].low <= out[k].value && out[k].value <= out[k].high, "%s = %g is outside its interval [%g, %g]",
+               out[k].name, out[k].value, out[k].low, out[k].high);
+        expect(out[k].low == again[k].low && out[k].high == again[k].high, "%s: one seed gives two intervals",
+               out[k].name);
         differs = differs || out[k].low != other[k].low || out[k].high != other[k].high;
         width += out[k].high - out[k].low;
     }
@@ -177,8 +181,10 @@ static void check_rows(const dr_component *c)
     expect(api_of(m)->evaluate(m->self, rows, 11, some) == DR_OK, "evaluate fails for some of the rows");
     bool differs = false;
     for (int k = 0; k < dr_metric_values(m); k++) {
-        expect(fabs(whole[k] - turned[k]) <= 1e-12 * fmax(1.0, fabs(whole[k])), "value %d is %.17g, and %.17g for the same rows in"
-               " another order", k + 1, whole[k], turned[k]);
+        expect(fabs(whole[k] - turned[k]) <= 1e-12 * fmax(1.0, fabs(whole[k])),
+               "value %d is %.17g, and %.17g for the same rows in"
+               " another order",
+               k + 1, whole[k], turned[k]);
         differs = differs || fabs(whole[k] - some[k]) > 1e-6;
     }
     expect(differs, "of 11 rows it says what it says of all %d", ROWS);

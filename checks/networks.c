@@ -34,7 +34,8 @@ void expect_live_weights(dr_module *root, bool not_zero)
         expect(g != NULL, "weight %s gets no gradient: nothing that the output depends on uses it", n->path);
         const double square = square_norm(g);
         expect(isfinite(square), "the gradient of %s is not finite", n->path);
-        expect(!not_zero || square > 0.0, "the gradient of weight %s is 0 everywhere: the output does not depend on it", n->path);
+        expect(!not_zero || square > 0.0, "the gradient of weight %s is 0 everywhere: the output does not depend on it",
+               n->path);
     }
 }
 
@@ -75,8 +76,9 @@ void expect_saved_and_loaded(dr_module *from, dr_module *to, const char *path)
 {
     save(from, path);
     dr_file *f = expect_made(dr_file_open(path), "the checkpoint cannot be read");
-    expect(dr_file_count(f) == dr_module_named_count(to), "%lld tensors were saved, and another network of the same parameters has %lld",
-           (long long)dr_file_count(f), (long long)dr_module_named_count(to));
+    expect(dr_file_count(f) == dr_module_named_count(to),
+           "%lld tensors were saved, and another network of the same parameters has %lld", (long long)dr_file_count(f),
+           (long long)dr_module_named_count(to));
     for (int64_t i = 0; i < dr_module_named_count(to); i++) {
         const dr_named *n = dr_module_named_at(to, i);
         dr_assign(n->tensor, dr_file_tensor(f, n->path, -1));
@@ -85,7 +87,7 @@ void expect_saved_and_loaded(dr_module *from, dr_module *to, const char *path)
     dr_file_close(f);
 }
 
-/* ---- slopes ---------------------------------------------------------------------------------------------------------- */
+/* ---- slopes ------------------------------------------------------------------------------------------------------ */
 
 typedef struct slope {
     dr_tensor *(*loss)(void *ctx);
@@ -106,7 +108,8 @@ static double loss_of(const slope *s)
 static void along_gradient(const slope *s, dr_tensor *w, dr_tensor *g, const char *name)
 {
     const double square = square_norm(g), size = sqrt(square);
-    if (size < (s->wide ? 1e-9 : 1e-3)) return; /* a bias that a normalisation takes away again has rounding's gradient */
+    if (size < (s->wide ? 1e-9 : 1e-3))
+        return; /* a bias that a normalisation takes away again has rounding's gradient */
     double slope_seen = 0.0;
     const double lengths[] = { s->wide ? 1e-5 : 2e-3, s->wide ? 1e-7 : 5e-4 }; /* a kink may lie within the first */
     for (int k = 0; k < 2; k++) {
@@ -121,10 +124,12 @@ static void along_gradient(const slope *s, dr_tensor *w, dr_tensor *g, const cha
         if (fabs(slope_seen - 1.0) < (s->wide ? 1e-3 : 0.05) + rounding) return;
     }
     expect(isfinite(slope_seen), "gradient of %s: along it the loss is not finite", name);
-    check_fail("gradient of %s: along it the loss changes %.6g times as much as it says (finite differences)", name, slope_seen);
+    check_fail("gradient of %s: along it the loss changes %.6g times as much as it says (finite differences)", name,
+               slope_seen);
 }
 
-void expect_slopes(dr_module *root, dr_tensor *const *others, int n_others, dr_tensor *(*loss)(void *ctx), void *ctx, bool wide)
+void expect_slopes(dr_module *root, dr_tensor *const *others, int n_others, dr_tensor *(*loss)(void *ctx), void *ctx,
+                   bool wide)
 {
     const slope s = { loss, ctx, wide };
     for (int64_t i = 0; i < dr_module_named_count(root); i++) {
@@ -135,6 +140,7 @@ void expect_slopes(dr_module *root, dr_tensor *const *others, int n_others, dr_t
     for (int i = 0; i < n_others; i++) {
         char name[32];
         snprintf(name, sizeof name, "input %d", i + 1);
-        if (others[i] && dr_has_requires_grad(others[i]) && dr_grad(others[i])) along_gradient(&s, others[i], dr_grad(others[i]), name);
+        if (others[i] && dr_has_requires_grad(others[i]) && dr_grad(others[i]))
+            along_gradient(&s, others[i], dr_grad(others[i]), name);
     }
 }

@@ -1,12 +1,15 @@
-/* ops.c: every op that a plugin brings: its output has the shape that infer says, in f64 its gradient is that of finite
- * differences,   (f(x + h) - f(x - h)) / 2h,  f = sum of upstream y,   for every input, and a kernel agrees with the composed form. An op
- * does not say which inputs it takes, so shapes are tried until infer accepts them; attributes are the defaults. Drift's own ops
- * have a table of cases for that, tests/ops/op_cases.c, and are held to much more there. */
+/* ops.c: every op that a plugin brings: its output has the shape that infer says, and in f64 its gradient is that of
+ * finite differences for every input,   (f(x + h) - f(x - h)) / 2h,  f = sum of upstream y
+ * An op does not say which inputs it takes, so shapes are tried until infer accepts them; attributes are the defaults.
+ * Drift's own ops have a table of cases for that, tests/ops/op_cases.c, and are held to much more there. */
 #include "kinds.h"
 
 #include <math.h>
 
-typedef struct op_in { int rank; int64_t shape[4]; } op_in;
+typedef struct op_in {
+    int rank;
+    int64_t shape[4];
+} op_in;
 typedef struct op_try { /* an op with attributes and inputs that it takes */
     const dr_component *c;
     const dr_op *op;
@@ -16,13 +19,19 @@ typedef struct op_try { /* an op with attributes and inputs that it takes */
     op_in in[DR_OP_MAX_IN];
 } op_try;
 
-static const op_in firsts[] = { { 4, { 2, 4, 6, 6 } }, { 2, { 3, 4 } }, { 1, { 5 } }, { 3, { 2, 3, 4 } }, { 0, { 0 } } };
+static const op_in firsts[] = {
+    { 4, { 2, 4, 6, 6 } }, { 2, { 3, 4 } }, { 1, { 5 } }, { 3, { 2, 3, 4 } }, { 0, { 0 } }
+};
 
-/* What stands beside x: the same again, its channels or last axis, a matrix that it can be multiplied with, one number. */
+/* What stands beside x: the same again, its channels or last axis, a matrix that it can be multiplied with, one
+ * number. */
 static op_in beside(const op_in *x, int which)
 {
     op_in y = *x;
-    const int64_t channels = x->rank > 1 ? x->shape[1] : x->rank ? x->shape[0] : 1, last = x->rank ? x->shape[x->rank - 1] : 1;
+    const int64_t channels = x->rank > 1 ? x->shape[1]
+                             : x->rank   ? x->shape[0]
+                                         : 1,
+                  last = x->rank ? x->shape[x->rank - 1] : 1;
     switch (which) {
     case 0: return y;
     case 1: return (op_in){ 1, { channels } };
@@ -75,7 +84,9 @@ static bool begin(const dr_component *c, op_try *t)
 {
     walk_args a;
     default_args(c, &a);
-    *t = (op_try){ .c = c, .op = c->iface, .n = ((const dr_op *)c->iface)->n_in - ((const dr_op *)c->iface)->n_optional };
+    *t = (op_try){ .c = c,
+                   .op = c->iface,
+                   .n = ((const dr_op *)c->iface)->n_in - ((const dr_op *)c->iface)->n_optional };
     if (t->n > DR_OP_MAX_IN) t->n = DR_OP_MAX_IN;
     t->attr = calloc(1, c->self_size + 1);
     if (!t->attr || dr_schema_fill(c, a.args, t->attr, &t->keeper) != DR_OK) return false;
@@ -106,7 +117,8 @@ static dr_tensor *input(const op_try *t, int i) /* f64 */
 static dr_tensor *apply(const op_try *t, dr_tensor **in)
 {
     dr_tensor *out[DR_OP_MAX_OUT] = { NULL };
-    return dr_apply(t->c->name, in, t->n, t->attr, out) == DR_OK ? (t->op->flags & DR_OP_MUTATES ? in[0] : out[0]) : NULL;
+    return dr_apply(t->c->name, in, t->n, t->attr, out) == DR_OK ? (t->op->flags & DR_OP_MUTATES ? in[0] : out[0])
+                                                                 : NULL;
 }
 
 void use_op(const dr_component *c, use_results *out)
@@ -148,7 +160,7 @@ static void check_shape(const dr_component *c)
     end(&t);
 }
 
-/* ---- gradients --------------------------------------------------------------------------------------------------------- */
+/* ---- gradients --------------------------------------------------------------------------------------------------- */
 
 static double value_at(const op_try *t, int input_moved, int64_t at, double by, dr_tensor *upstream)
 {
@@ -192,7 +204,8 @@ static void check_input(const op_try *t, int i, dr_tensor *grad, dr_tensor *upst
             numeric = (value_at(t, i, at, h, upstream) - value_at(t, i, at, -h, upstream)) / (2 * h);
             close = fabs(numeric - g[at]) <= 1e-6 * largest;
         }
-        expect(close, "gradient of input %d at element %lld is %.9g, and finite differences say %.9g", i + 1, (long long)at, g[at], numeric);
+        expect(close, "gradient of input %d at element %lld is %.9g, and finite differences say %.9g", i + 1,
+               (long long)at, g[at], numeric);
     }
 }
 
@@ -220,7 +233,7 @@ const check op_checks[] = {
     { NULL, NULL },
 };
 
-/* ---- backends ------------------------------------------------------------------------------------------------------------ */
+/* ---- backends ---------------------------------------------------------------------------------------------------- */
 
 static void check_backend(const dr_component *c)
 {

@@ -1,5 +1,6 @@
-/* optimizers.c: every optimizer: it minimises a quadratic, leaves a weight without a gradient alone, clears the gradients
- * that it has used, goes on from a file as if it had not stopped, and a step that is replayed gives the bits of one that runs. */
+/* optimizers.c: every optimizer: it minimises a quadratic, leaves a weight without a gradient alone, clears the
+ * gradients that it has used, goes on from a file as if it had not stopped, and a step that is replayed gives the bits
+ * of one that runs. */
 #include "kinds.h"
 
 enum { N = 6 };
@@ -69,7 +70,8 @@ static void check_minimises(const dr_component *c)
     go(&p, 600);
     const double after = dr_tensor_item(loss(&p));
     check_note("        loss %.3g to %.3g", before, after);
-    expect(after < 1e-3 * before, "600 steps with lr = 0.05 bring a quadratic's loss from %.3g to %.3g only", before, after);
+    expect(after < 1e-3 * before, "600 steps with lr = 0.05 bring a quadratic's loss from %.3g to %.3g only", before,
+           after);
     expect(dr_optim_steps(p.optim) == 600, "600 steps are counted as %lld", (long long)dr_optim_steps(p.optim));
     for (int i = 0; i < 3; i++) expect(!dr_grad(p.w[i]), "a step leaves gradients behind");
     const double moved = max_difference(p.w[2], dr_tensor_full(DR_F32, DR_SHAPE(3), 0.0));
@@ -97,10 +99,12 @@ static void check_resumes(const dr_component *c)
     for (int i = 0; i < 2; i++) dr_assign(resumed.w[i], dr_file_tensor(f, i ? "bias" : "weight", -1));
     dr_optim_load(resumed.optim, f, "optim.");
     expect_ok("its state cannot be loaded");
-    expect(dr_optim_steps(resumed.optim) == 5, "saved after step 5, it is loaded at step %lld", (long long)dr_optim_steps(resumed.optim));
+    expect(dr_optim_steps(resumed.optim) == 5, "saved after step 5, it is loaded at step %lld",
+           (long long)dr_optim_steps(resumed.optim));
     go(&resumed, 7);
     const double d = max_difference(all_weights(&whole), all_weights(&resumed));
-    expect(d == 0.0, "resumed after 5 of 12 steps its weights differ by %.3g: something that it keeps is in no slot", d);
+    expect(d == 0.0, "resumed after 5 of 12 steps its weights differ by %.3g: something that it keeps is in no slot",
+           d);
 
     expect(dr_optim_load(resumed.optim, f, "other.") != DR_OK, "state that is not in the file is loaded");
     expect_error("other.step");
@@ -109,7 +113,7 @@ static void check_resumes(const dr_component *c)
     close_problem(&resumed);
 }
 
-/* ---- a plan's step ------------------------------------------------------------------------------------------------------- */
+/* ---- a plan's step ----------------------------------------------------------------------------------------------- */
 
 static dr_status planned_step(void *ctx, dr_tensor *const *in, dr_tensor **out, int *n_out)
 {

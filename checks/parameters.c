@@ -1,12 +1,12 @@
-/* parameters.c: every component: its name is one that scripts can write, it is documented, its parameters' rows make sense; it
- * can be built with its defaults, every parameter takes its bounds and refuses what lies just past them with a message that
- * names it, and a name that it does not know is refused. */
+/* parameters.c: every component: its name is one that scripts can write, it is documented, its parameters' rows make
+ * sense; it can be built with its defaults, every parameter takes its bounds and refuses what lies just past them with
+ * a message that names it, and a name that it does not know is refused. */
 #include "parameters.h"
 
 #include <ctype.h>
 #include <math.h>
 
-/* ---- the rows -------------------------------------------------------------------------------------------------------- */
+/* ---- the rows ---------------------------------------------------------------------------------------------------- */
 
 static bool is_snake_case(const char *name)
 {
@@ -29,25 +29,33 @@ static bool is_identifier(const char *name)
 
 static void check_row(const dr_component *c, const dr_param *row)
 {
-    static const size_t size_of[] = { [DR_PARAM_INT] = sizeof(int64_t), [DR_PARAM_REAL] = sizeof(double), [DR_PARAM_BOOL] = sizeof(bool),
-        [DR_PARAM_STRING] = sizeof(char *), [DR_PARAM_ENUM] = sizeof(int64_t), [DR_PARAM_INTS] = sizeof(dr_ints),
-        [DR_PARAM_REALS] = sizeof(dr_reals), [DR_PARAM_FUNCTION] = sizeof(dr_function), [DR_PARAM_COMPONENT] = sizeof(dr_instance *),
-        [DR_PARAM_COMPONENTS] = sizeof(dr_instances), [DR_PARAM_TENSOR] = sizeof(dr_tensor *) };
+    static const size_t size_of[] = { [DR_PARAM_INT] = sizeof(int64_t),
+                                      [DR_PARAM_REAL] = sizeof(double),
+                                      [DR_PARAM_BOOL] = sizeof(bool),
+                                      [DR_PARAM_STRING] = sizeof(char *),
+                                      [DR_PARAM_ENUM] = sizeof(int64_t),
+                                      [DR_PARAM_INTS] = sizeof(dr_ints),
+                                      [DR_PARAM_REALS] = sizeof(dr_reals),
+                                      [DR_PARAM_FUNCTION] = sizeof(dr_function),
+                                      [DR_PARAM_COMPONENT] = sizeof(dr_instance *),
+                                      [DR_PARAM_COMPONENTS] = sizeof(dr_instances),
+                                      [DR_PARAM_TENSOR] = sizeof(dr_tensor *) };
     expect(row->name && is_identifier(row->name), "a parameter is called '%s'", row->name ? row->name : "");
-    expect(row->type > DR_PARAM_END && row->type <= DR_PARAM_TENSOR, "parameter %s has type %d, which is none", row->name, row->type);
+    expect(row->type > DR_PARAM_END && row->type <= DR_PARAM_TENSOR, "parameter %s has type %d, which is none",
+           row->name, row->type);
     expect(row->doc && row->doc[0], "parameter %s has no doc", row->name);
-    expect(row->offset + size_of[row->type] <= c->self_size, "parameter %s lies beyond the component's struct of %zu bytes", row->name,
-           c->self_size);
+    expect(row->offset + size_of[row->type] <= c->self_size,
+           "parameter %s lies beyond the component's struct of %zu bytes", row->name, c->self_size);
     if (row->type == DR_PARAM_INT || row->type == DR_PARAM_REAL) {
         expect(row->min <= row->max, "parameter %s is between %g and %g", row->name, row->min, row->max);
-        expect(row->required || (row->def >= row->min && row->def <= row->max), "parameter %s has the default %g, outside [%g, %g]",
-               row->name, row->def, row->min, row->max);
+        expect(row->required || (row->def >= row->min && row->def <= row->max),
+               "parameter %s has the default %g, outside [%g, %g]", row->name, row->def, row->min, row->max);
     }
     if (row->type == DR_PARAM_ENUM) {
         int64_t n = row->choices && row->choices[0] ? 1 : 0;
         for (const char *s = n ? row->choices : ""; *s; s++) n += *s == '|';
-        expect(n > 0 && row->def >= 0 && row->def < (double)n, "parameter %s has the default %g of %lld choices", row->name, row->def,
-               (long long)n);
+        expect(n > 0 && row->def >= 0 && row->def < (double)n, "parameter %s has the default %g of %lld choices",
+               row->name, row->def, (long long)n);
     }
 }
 
@@ -64,7 +72,7 @@ static void check_documented(const dr_component *c)
     }
 }
 
-/* ---- bounds ------------------------------------------------------------------------------------------------------------ */
+/* ---- bounds ------------------------------------------------------------------------------------------------------ */
 
 dr_status parameters_fill(const dr_component *c, const walk_args *a)
 {
@@ -81,7 +89,8 @@ static void takes(const dr_component *c, dr_arg arg)
     walk_args a;
     default_args(c, &a);
     add_arg(&a, arg);
-    if (parameters_fill(c, &a) != DR_OK) check_fail("parameter %s refuses what lies within its bounds: %s", arg.name, dr_error_message());
+    if (parameters_fill(c, &a) != DR_OK)
+        check_fail("parameter %s refuses what lies within its bounds: %s", arg.name, dr_error_message());
 }
 
 static void refuses(const dr_component *c, dr_arg arg)

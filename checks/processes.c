@@ -1,7 +1,7 @@
-/* processes.c: every process, with every choice of what the network predicts: it inverts itself (the data, the noise, v and
- * the velocity come back from the prediction), its derivatives are those of its coefficients, it goes from noise to data
- * with ever more signal, its training times lie within and can be trained on, and the best network's samples are the
- * data. Every schedule: betas between 0 and 1, ever less signal. */
+/* processes.c: every process, with every choice of what the network predicts: it inverts itself (the data, the noise,
+ * v and the velocity come back from the prediction), its derivatives are those of its coefficients, it goes from noise
+ * to data with ever more signal, its training times lie within and can be trained on, and the best network's samples
+ * are the data. Every schedule: betas between 0 and 1, ever less signal. */
 #include "kinds.h"
 
 #include <math.h>
@@ -38,7 +38,8 @@ static void inverts_itself(dr_instance *p, double t)
         if (!got) check_fail("t = %g: %s", t, dr_error_message());
         const double scale = fmax(1.0, hypot(a, b)) / fmin(1.0, fmin(c.alpha, c.sigma));
         const double error = max_difference(got, mix(a, x0, b, eps));
-        expect(error < 1e-9 * scale, "at t = %g, %g x0 + %g eps comes back from the prediction off by %g", t, a, b, error);
+        expect(error < 1e-9 * scale, "at t = %g, %g x0 + %g eps comes back from the prediction off by %g", t, a, b,
+               error);
     }
 }
 
@@ -46,8 +47,10 @@ static void check_derivatives(dr_instance *p, double t, double h)
 {
     const dr_coef c = coef_at(p, t), up = coef_at(p, t + h), down = coef_at(p, t - h);
     const double dalpha = (up.alpha - down.alpha) / (2 * h), dsigma = (up.sigma - down.sigma) / (2 * h);
-    expect(fabs(dalpha - c.dalpha) < 1e-5 * fmax(1.0, fabs(c.dalpha)), "at t = %g dalpha is %.9g, and alpha's slope %.9g", t, c.dalpha, dalpha);
-    expect(fabs(dsigma - c.dsigma) < 1e-5 * fmax(1.0, fabs(c.dsigma)), "at t = %g dsigma is %.9g, and sigma's slope %.9g", t, c.dsigma, dsigma);
+    expect(fabs(dalpha - c.dalpha) < 1e-5 * fmax(1.0, fabs(c.dalpha)),
+           "at t = %g dalpha is %.9g, and alpha's slope %.9g", t, c.dalpha, dalpha);
+    expect(fabs(dsigma - c.dsigma) < 1e-5 * fmax(1.0, fabs(c.dsigma)),
+           "at t = %g dsigma is %.9g, and sigma's slope %.9g", t, c.dsigma, dsigma);
 }
 
 static void check_noising(dr_instance *p, double t_noise, double t_data)
@@ -61,12 +64,17 @@ static void check_noising(dr_instance *p, double t_noise, double t_data)
     for (int b = 0; b < B; b++) { /* each row by its own t */
         const dr_coef c = coef_at(p, t[b]);
         dr_tensor *x = dr_slice(x0, 0, b, 1), *e = dr_slice(eps, 0, b, 1);
-        expect(max_difference(dr_slice(n.x_t, 0, b, 1), mix(c.alpha, x, c.sigma, e)) < 1e-5 * fmax(1, c.sigma), "x_t of a batch is not alpha x0 + sigma eps at t = %g", t[b]);
-        expect(max_difference(dr_slice(n.target, 0, b, 1), mix(c.p, x, c.q, e)) < 1e-5 * fmax(1, hypot(c.p, c.q)), "a batch's target is not p x0 + q eps at t = %g", t[b]);
-        expect(max_difference(dr_slice(n.input, 0, b, 1), dr_scale(c.c_in, dr_slice(n.x_t, 0, b, 1))) < 1e-5, "a batch's input is not c_in x_t at t = %g", t[b]);
-        expect(fabs(dr_tensor_item(dr_slice(n.time, 0, b, 1)) - c.time) < 1e-6 * fmax(1.0, fabs(c.time)), "a batch's time is not %g at t = %g", c.time, t[b]);
+        expect(max_difference(dr_slice(n.x_t, 0, b, 1), mix(c.alpha, x, c.sigma, e)) < 1e-5 * fmax(1, c.sigma),
+               "x_t of a batch is not alpha x0 + sigma eps at t = %g", t[b]);
+        expect(max_difference(dr_slice(n.target, 0, b, 1), mix(c.p, x, c.q, e)) < 1e-5 * fmax(1, hypot(c.p, c.q)),
+               "a batch's target is not p x0 + q eps at t = %g", t[b]);
+        expect(max_difference(dr_slice(n.input, 0, b, 1), dr_scale(c.c_in, dr_slice(n.x_t, 0, b, 1))) < 1e-5,
+               "a batch's input is not c_in x_t at t = %g", t[b]);
+        expect(fabs(dr_tensor_item(dr_slice(n.time, 0, b, 1)) - c.time) < 1e-6 * fmax(1.0, fabs(c.time)),
+               "a batch's time is not %g at t = %g", c.time, t[b]);
         const double weight = n.weight ? dr_tensor_item(dr_slice(n.weight, 0, b, 1)) : 1.0;
-        expect(n.weight ? fabs(weight / c.weight - 1.0) < 1e-6 : c.weight == 1.0, "a batch has weight %g at t = %g, the process %g", weight, t[b], c.weight);
+        expect(n.weight ? fabs(weight / c.weight - 1.0) < 1e-6 : c.weight == 1.0,
+               "a batch has weight %g at t = %g, the process %g", weight, t[b], c.weight);
     }
 }
 
@@ -83,7 +91,8 @@ static void check_times(dr_instance *p, double t_noise, double t_data)
 static void check_ends_of_training(dr_instance *p)
 {
     enum { DRAWS = 1000 };
-    const double last = nextafter(1.0, 0.0), t[2] = { api_of(p)->draw_t(p->self, 0.0), api_of(p)->draw_t(p->self, last) };
+    const double last = nextafter(1.0, 0.0),
+                 t[2] = { api_of(p)->draw_t(p->self, 0.0), api_of(p)->draw_t(p->self, last) };
     const double direction = t[1] < t[0] ? -1.0 : 1.0;
     for (int i = 0; i < DRAWS; i++) {
         const double a = api_of(p)->draw_t(p->self, i / (double)DRAWS);
@@ -111,7 +120,7 @@ static void check_signal_rises(dr_instance *p, double t_noise, double t_data)
     }
 }
 
-/* ---- the best network for data N(mu, s^2), sampled over noise levels that fall evenly in logarithm ---------------- */
+/* ---- the best network for data N(mu, s^2), sampled over noise levels that fall evenly in logarithm --------------- */
 
 static const double mu = 0.4, s = 0.6;
 
@@ -125,8 +134,10 @@ static dr_tensor *best_prediction(void *ctx, dr_tensor *input, const dr_batch_co
     const known_data *k = ctx;
     const dr_coef c = coef_at(k->process, k->t);
     const double time = dr_tensor_item(dr_slice(cond->time, 0, 0, 1));
-    expect(isfinite(time) && fabs(time - c.time) < 1e-6 * fmax(1.0, fabs(c.time)), "the network is told the time %g, not %g", time, c.time);
-    const double V = c.alpha * c.alpha * s * s + c.sigma * c.sigma, from_x0 = c.alpha * s * s / V, from_eps = c.sigma / V;
+    expect(isfinite(time) && fabs(time - c.time) < 1e-6 * fmax(1.0, fabs(c.time)),
+           "the network is told the time %g, not %g", time, c.time);
+    const double V = c.alpha * c.alpha * s * s + c.sigma * c.sigma, from_x0 = c.alpha * s * s / V,
+                 from_eps = c.sigma / V;
     const double slope = c.p * from_x0 + c.q * from_eps; /* y = p mu + slope (x - alpha mu) */
     return dr_affine(slope / c.c_in, input, c.p * mu - slope * c.alpha * mu);
 }
@@ -167,16 +178,20 @@ static void check_built(const dr_component *c, dr_args args)
         const double t = t_noise + (t_data - t_noise) * (i + 0.3512) / POINTS; /* not on a whole step of a chain */
         const dr_coef at = coef_at(p, t);
         expect(at.alpha > 0.0 && at.sigma > 0.0 && at.weight > 0.0 && at.c_in > 0.0,
-               "at t = %g alpha, sigma, weight, c_in are %g, %g, %g, %g: all should be positive within the range", t, at.alpha, at.sigma, at.weight, at.c_in);
-        expect(at.alpha / at.sigma > before, "at t = %g the signal does not rise towards the data", t); /* ever more signal */
+               "at t = %g alpha, sigma, weight, c_in are %g, %g, %g, %g: all should be positive within the range", t,
+               at.alpha, at.sigma, at.weight, at.c_in);
+        expect(at.alpha / at.sigma > before, "at t = %g the signal does not rise towards the data",
+               t); /* ever more signal */
         before = at.alpha / at.sigma;
         inverts_itself(p, t);
         const double found = dr_process_time(p, at.sigma / at.alpha);
-        expect(fabs(found - t) < 1e-9 * fabs(t_data - t_noise), "the time of the noise level of t = %.12g is found as %.12g", t, found);
+        expect(fabs(found - t) < 1e-9 * fabs(t_data - t_noise),
+               "the time of the noise level of t = %.12g is found as %.12g", t, found);
         check_derivatives(p, t, 1e-6 * fabs(t_data - t_noise));
     }
     const dr_coef end = coef_at(p, t_data);
-    expect(end.sigma == 0.0 && end.alpha == 1.0, "at the data alpha = %g and sigma = %g: these should be 1 and 0", end.alpha, end.sigma);
+    expect(end.sigma == 0.0 && end.alpha == 1.0, "at the data alpha = %g and sigma = %g: these should be 1 and 0",
+           end.alpha, end.sigma);
     check_signal_rises(p, t_noise, t_data);
     check_noising(p, t_noise, t_data);
     check_times(p, t_noise, t_data);
@@ -188,7 +203,7 @@ static void check_built(const dr_component *c, dr_args args)
 
 static void check_process(const dr_component *c) { for_each_choice(c, "predict", check_built); }
 
-/* ---- schedules ------------------------------------------------------------------------------------------------------- */
+/* ---- schedules --------------------------------------------------------------------------------------------------- */
 
 static void check_schedule(const dr_component *c)
 {
@@ -197,7 +212,8 @@ static void check_schedule(const dr_component *c)
     for (size_t k = 0; k < sizeof chains / sizeof *chains; k++) {
         for (int64_t i = 0; i < chains[k]; i++) {
             const double beta = dr_schedule_beta(schedule, i, chains[k]);
-            expect(beta > 0.0 && beta < 1.0, "beta of step %lld of %lld is %g", (long long)i, (long long)chains[k], beta);
+            expect(beta > 0.0 && beta < 1.0, "beta of step %lld of %lld is %g", (long long)i, (long long)chains[k],
+                   beta);
         }
     }
     dr_instance_free(schedule);
@@ -213,8 +229,8 @@ static void check_chain(const dr_component *c)
     for (size_t k = 0; k < sizeof chains / sizeof *chains; k++) {
         dr_instance *p = built("process", "ddpm", DR_ARGS(schedule, DR_I("T", chains[k])));
         const dr_coef start = coef_at(p, 0);
-        expect(start.alpha == 1.0 && start.sigma == 0.0, "T = %lld: at t = 0 alpha = %g, sigma = %g", (long long)chains[k],
-               start.alpha, start.sigma);
+        expect(start.alpha == 1.0 && start.sigma == 0.0, "T = %lld: at t = 0 alpha = %g, sigma = %g",
+               (long long)chains[k], start.alpha, start.sigma);
         for (int64_t t = 1; t <= chains[k]; t++) {
             const dr_coef before = coef_at(p, (double)t - 1), now = coef_at(p, (double)t);
             expect(now.alpha < before.alpha && now.alpha / now.sigma < before.alpha / before.sigma,

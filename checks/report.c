@@ -3,10 +3,7 @@
 
 #include <jansson.h>
 
-void report_open(report *r, bool json)
-{
-    *r = (report){ .json = json, .lines = json ? json_array() : NULL };
-}
+void report_open(report *r, bool json) { *r = (report){ .json = json, .lines = json ? json_array() : NULL }; }
 
 static void indented(const char *text)
 {
@@ -26,7 +23,10 @@ void report_line(report *r, check_outcome outcome, const char *what, const char 
     else if (note) r->notes++;
     else r->ok++;
     if (r->json) {
-        json_array_append_new(r->lines, json_pack("{s:s, s:s, s:s, s:s}", "outcome", note ? "note" : outcome == CHECK_FAILED ? "failed" : word[outcome],
+        json_array_append_new(r->lines, json_pack("{s:s, s:s, s:s, s:s}", "outcome",
+                                                  note                      ? "note"
+                                                  : outcome == CHECK_FAILED ? "failed"
+                                                                            : word[outcome],
                                                   "component", what, "check", promise, "message", text ? text : ""));
         return;
     }
@@ -40,8 +40,8 @@ void report_line(report *r, check_outcome outcome, const char *what, const char 
 int report_close(report *r)
 {
     if (r->json) {
-        json_t *all = json_pack("{s:I, s:I, s:I, s:o}", "ok", (json_int_t)r->ok, "failed", (json_int_t)r->failed, "skipped",
-                                (json_int_t)r->skipped, "checks", r->lines);
+        json_t *all = json_pack("{s:I, s:I, s:I, s:o}", "ok", (json_int_t)r->ok, "failed", (json_int_t)r->failed,
+                                "skipped", (json_int_t)r->skipped, "checks", r->lines);
         json_dumpf(all, stdout, JSON_INDENT(2));
         printf("\n");
         json_decref(all);

@@ -11,7 +11,8 @@ typedef struct report {
 } report;
 
 void report_open(report *r, bool json);
-/* what: "sampler my_euler", or the file's name. text: why it failed or was skipped; of CHECK_OK a note, where it has one. */
+/* what: "sampler my_euler", or the file's name. text: why it failed or was skipped; of CHECK_OK a note, where it has
+ * one. */
 void report_line(report *r, check_outcome outcome, const char *what, const char *promise, const char *text);
 int report_close(report *r); /* the exit status: 0 where nothing failed */
 

@@ -1,6 +1,7 @@
-/* samplers.c: every sampler, on data whose best prediction is known in closed form (known_data.h). An ODE sampler converges
- * at the order that it declares to the exact solution; a stochastic one returns samples of mean mu and deviation s. What a
- * sample becomes does not depend on its batch. Estimates of the data are clipped wherever they are made. */
+/* samplers.c: every sampler, on data whose best prediction is known in closed form (known_data.h). An ODE sampler
+ * converges at the order that it declares to the exact solution; a stochastic one returns samples of mean mu and
+ * deviation s. What a sample becomes does not depend on its batch. Estimates of the data are clipped wherever they are
+ * made. */
 #include "kinds.h"
 #include "samplers.h"
 
@@ -27,9 +28,9 @@ static dr_tensor *sampled(const world *w, dr_tensor *y, dr_tensor *x)
 
 /* ---- order ---------------------------------------------------------------------------------------------------- */
 
-/* From t = 1/8 to 1/2: where signal and noise are there both, since in the logarithm of their ratio the way from pure noise
- * has no smooth beginning, and not the whole way, lest a symmetry of it flatter a method. A sampler with a grid of its own
- * goes all the way. */
+/* From t = 1/8 to 1/2: where signal and noise are there both, since in the logarithm of their ratio the way from pure
+ * noise has no smooth beginning, and not the whole way, lest a symmetry of it flatter a method. A sampler with a grid
+ * of its own goes all the way. */
 static double error_with(const dr_component *c, dr_instance *process, int64_t steps)
 {
     enum { MOST = 64 };
@@ -46,7 +47,8 @@ static double error_with(const dr_component *c, dr_instance *process, int64_t st
     const double stretch = sqrt(variance(&end) / variance(&start));
     dr_tensor *x = noise(DR_F64, DR_SHAPE(4, 1, 3, 3), 1);
     dr_tensor *exact = dr_affine(stretch, x, end.alpha * mu - stretch * start.alpha * mu);
-    dr_tensor *y = sampled(NULL, dr_sample(f, sampler, x, (dr_rng){ .seed = 1 }, own_grid ? NULL : t, steps, NULL, NULL), x);
+    dr_tensor *y =
+        sampled(NULL, dr_sample(f, sampler, x, (dr_rng){ .seed = 1 }, own_grid ? NULL : t, steps, NULL, NULL), x);
     const double error = max_difference(y, exact);
     dr_instance_free(sampler);
     dr_model_free(f);
@@ -61,8 +63,9 @@ static void check_order(const dr_component *c)
     const double coarse = error_with(c, &circle, steps), fine = error_with(c, &circle, 2 * steps);
     const double p = log2(coarse / fine);
     check_note("        order %d: error %.2e, %.2e, so %.2f", order, coarse, fine, p);
-    expect(fabs(p - order) < 0.1, "it declares order %d and converges at order %.2f: error %.2e in %lld steps, %.2e in %lld", order, p,
-           coarse, (long long)steps, fine, (long long)(2 * steps));
+    expect(fabs(p - order) < 0.1,
+           "it declares order %d and converges at order %.2f: error %.2e in %lld steps, %.2e in %lld", order, p, coarse,
+           (long long)steps, fine, (long long)(2 * steps));
 }
 
 /* ---- distribution --------------------------------------------------------------------------------------------- */
@@ -78,8 +81,10 @@ void expect_moments(dr_instance *sampler, const world *w)
     const double mean = dr_tensor_item(dr_mean(y, 0, NULL, false));
     const double deviation = sqrt(dr_tensor_item(dr_mean(dr_square(dr_affine(1.0, y, -mean)), 0, NULL, false)));
     check_note("        on %s: mean %.3f, deviation %.3f", w->process, mean, deviation);
-    expect(fabs(mean - mu) < 5 * s / sqrt(B * PIXELS) + 0.01, "on %s: samples of data with mean %.3g have mean %.3g", w->process, mu, mean);
-    expect(fabs(deviation / s - 1.0) < 0.06, "on %s: samples of data with deviation %.3g have deviation %.3g", w->process, s, deviation);
+    expect(fabs(mean - mu) < 5 * s / sqrt(B * PIXELS) + 0.01, "on %s: samples of data with mean %.3g have mean %.3g",
+           w->process, mu, mean);
+    expect(fabs(deviation / s - 1.0) < 0.06, "on %s: samples of data with deviation %.3g have deviation %.3g",
+           w->process, s, deviation);
     leave(&p);
 }
 
@@ -142,8 +147,8 @@ static dr_tensor *counting(void *self, dr_tensor *x0)
     return dr_clamp(x0, 0.3, 0.5);
 }
 
-/* The data are N(0.4, 0.6^2), so that most of what is sampled without a clip lies outside. What is left of an ODE's last
- * step is a hundredth of the way. */
+/* The data are N(0.4, 0.6^2), so that most of what is sampled without a clip lies outside. What is left of an ODE's
+ * last step is a hundredth of the way. */
 static void check_clip_in(const dr_component *c, const world *w)
 {
     static const dr_clip api = { .size = sizeof api, .apply = counting };
@@ -167,13 +172,14 @@ static void check_clip_in(const dr_component *c, const world *w)
     applied = 0;
     const int64_t before = dr_model_calls(p.f);
     dr_tensor *y = sampled(w, dr_sample(p.f, sampler, x, rng, NULL, 0, NULL, NULL), x);
-    expect(applied > 0 && applied == dr_model_calls(p.f) - before, "on %s: of %lld estimates %lld were clipped", w->process,
-           (long long)(dr_model_calls(p.f) - before), (long long)applied);
+    expect(applied > 0 && applied == dr_model_calls(p.f) - before, "on %s: of %lld estimates %lld were clipped",
+           w->process, (long long)(dr_model_calls(p.f) - before), (long long)applied);
     const double off = dr_tensor_item(dr_amax(dr_abs(dr_affine(1.0, y, -0.4)), 0, NULL, false));
     const double off_free = dr_tensor_item(dr_amax(dr_abs(dr_affine(1.0, free_y, -0.4)), 0, NULL, false));
     check_note("        %s: within %.4f of the middle, without a clip %.2f", w->process, off, off_free);
     expect(off < 0.1 + 0.03 && off_free > 0.5,
-           "on %s: estimates clipped to within 0.1 give samples within %.3g (without a clip: %.3g)", w->process, off, off_free);
+           "on %s: estimates clipped to within 0.1 give samples within %.3g (without a clip: %.3g)", w->process, off,
+           off_free);
     dr_instance_free(sampler);
     leave(&p);
 }

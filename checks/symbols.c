@@ -1,4 +1,4 @@
-/* symbols.c: see symbols.h. Files are mapped and read within their bounds: a plugin's headers are input from outside. */
+/* symbols.c: see symbols.h. Files are mapped and read within their bounds: a plugin is input from outside. */
 #define _GNU_SOURCE
 #include "symbols.h"
 
@@ -13,8 +13,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef struct elf_file { const unsigned char *data; size_t bytes; } elf_file;
-typedef struct elf_symbols { const Elf64_Sym *v; size_t n; const char *names; size_t names_bytes; } elf_symbols;
+typedef struct elf_file {
+    const unsigned char *data;
+    size_t bytes;
+} elf_file;
+typedef struct elf_symbols {
+    const Elf64_Sym *v;
+    size_t n;
+    const char *names;
+    size_t names_bytes;
+} elf_symbols;
 
 static elf_file map_file(const char *path)
 {
@@ -35,22 +43,30 @@ static void unmap(elf_file *f)
     if (f->data) munmap((void *)(uintptr_t)f->data, f->bytes);
 }
 
-static bool within(const elf_file *f, uint64_t offset, uint64_t bytes) { return offset <= f->bytes && bytes <= f->bytes - offset; }
+static bool within(const elf_file *f, uint64_t offset, uint64_t bytes)
+{
+    return offset <= f->bytes && bytes <= f->bytes - offset;
+}
 
 static bool symbols_of(const elf_file *f, uint32_t type, elf_symbols *out)
 {
     Elf64_Ehdr head;
     if (!f->data) return false;
     memcpy(&head, f->data, sizeof head);
-    if (memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_shentsize != sizeof(Elf64_Shdr) ||
-        head.e_shoff % 8 || !within(f, head.e_shoff, (uint64_t)head.e_shnum * sizeof(Elf64_Shdr)))
+    if (memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64 ||
+        head.e_shentsize != sizeof(Elf64_Shdr) || head.e_shoff % 8 ||
+        !within(f, head.e_shoff, (uint64_t)head.e_shnum * sizeof(Elf64_Shdr)))
         return false;
     const Elf64_Shdr *section = (const void *)(f->data + head.e_shoff);
     for (int i = 0; i < head.e_shnum; i++) {
         const Elf64_Shdr *s = &section[i];
-        if (s->sh_type != type || s->sh_link >= head.e_shnum || s->sh_offset % 8 || !within(f, s->sh_offset, s->sh_size)) continue;
+        if (s->sh_type != type || s->sh_link >= head.e_shnum || s->sh_offset % 8 ||
+            !within(f, s->sh_offset, s->sh_size))
+            continue;
         const Elf64_Shdr *names = &section[s->sh_link];
-        if (!within(f, names->sh_offset, names->sh_size) || names->sh_size == 0 || f->data[names->sh_offset + names->sh_size - 1]) continue;
+        if (!within(f, names->sh_offset, names->sh_size) || names->sh_size == 0 ||
+            f->data[names->sh_offset + names->sh_size - 1])
+            continue;
         *out = (elf_symbols){ (const void *)(f->data + s->sh_offset), s->sh_size / sizeof(Elf64_Sym),
                               (const char *)(f->data + names->sh_offset), names->sh_size };
         return true;
@@ -58,7 +74,10 @@ static bool symbols_of(const elf_file *f, uint32_t type, elf_symbols *out)
     return false;
 }
 
-static const char *name_of(const elf_symbols *s, const Elf64_Sym *sym) { return sym->st_name < s->names_bytes ? s->names + sym->st_name : ""; }
+static const char *name_of(const elf_symbols *s, const Elf64_Sym *sym)
+{
+    return sym->st_name < s->names_bytes ? s->names + sym->st_name : "";
+}
 
 static bool find_name(const elf_file *f, uint32_t type, uint64_t offset, char *text, size_t bytes)
 {
@@ -66,7 +85,8 @@ static bool find_name(const elf_file *f, uint32_t type, uint64_t offset, char *t
     if (!symbols_of(f, type, &s)) return false;
     for (size_t i = 0; i < s.n; i++) {
         const Elf64_Sym *sym = &s.v[i];
-        if (ELF64_ST_TYPE(sym->st_info) != STT_FUNC || offset < sym->st_value || offset >= sym->st_value + sym->st_size) continue;
+        if (ELF64_ST_TYPE(sym->st_info) != STT_FUNC || offset < sym->st_value || offset >= sym->st_value + sym->st_size)
+            continue;
         const char *name = name_of(&s, sym);
         snprintf(text, bytes, "%.*s", (int)strcspn(name, "."), name); /* without .part.0, .constprop.0 */
         return true;
@@ -89,7 +109,9 @@ void symbol_at(const void *address, char *text, size_t bytes)
     unmap(&f);
 }
 
-typedef struct around { const char *address, *from, *to; } around;
+typedef struct around {
+    const char *address, *from, *to;
+} around;
 
 static int look_at(struct dl_phdr_info *info, size_t size, void *ctx)
 {
@@ -126,9 +148,12 @@ int exported_beside(const char *path, const char *expected, char *text, size_t b
     for (size_t i = 1; symbols_of(&f, SHT_DYNSYM, &s) && i < s.n; i++) {
         const Elf64_Sym *sym = &s.v[i];
         const char *name = name_of(&s, sym);
-        bool ours = strcmp(name, expected) == 0 || sym->st_shndx == SHN_UNDEF || ELF64_ST_BIND(sym->st_info) == STB_LOCAL || !*name;
-        ours = ours || strncmp(name, "_ZNSt", 5) == 0 || strncmp(name, "_ZNKSt", 6) == 0 || strncmp(name, "_ZSt", 4) == 0; /* C++'s own */
-        ours = ours || strncmp(name, "__start_dr_", 11) == 0 || strncmp(name, "__stop_dr_", 10) == 0; /* the linker makes them */
+        bool ours = strcmp(name, expected) == 0 || sym->st_shndx == SHN_UNDEF ||
+                    ELF64_ST_BIND(sym->st_info) == STB_LOCAL || !*name;
+        ours = ours || strncmp(name, "_ZNSt", 5) == 0 || strncmp(name, "_ZNKSt", 6) == 0 ||
+               strncmp(name, "_ZSt", 4) == 0; /* C++'s own */
+        ours = ours || strncmp(name, "__start_dr_", 11) == 0 ||
+               strncmp(name, "__stop_dr_", 10) == 0; /* the linker makes them */
         for (size_t k = 0; k < sizeof linkers / sizeof *linkers; k++) ours = ours || strcmp(name, linkers[k]) == 0;
         if (ours) continue;
         const size_t at = strlen(text);

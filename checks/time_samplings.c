@@ -1,5 +1,5 @@
-/* time_samplings.c: every distribution of training times on every process: its times are ones that the process itself may
- * draw, whole steps of a chain, monotone in u, and can be trained on. */
+/* time_samplings.c: every distribution of training times on every process: its times are ones that the process itself
+ * may draw, whole steps of a chain, monotone in u, and can be trained on. */
 #include "kinds.h"
 
 #include <math.h>
@@ -23,12 +23,14 @@ static void check_on(dr_instance *time_sampling, dr_instance *process)
     const double a = dr_process_draw_t(process, 0.0), b = dr_process_draw_t(process, nextafter(1.0, 0.0));
     for (int i = 0; i <= N; i++) {
         t[i] = draw(time_sampling, process, i < N ? i / (double)N : nextafter(1.0, 0.0));
-        expect(t[i] >= fmin(a, b) && t[i] <= fmax(a, b), "on process %s: t = %g is outside [%g, %g]", name, t[i], fmin(a, b), fmax(a, b));
+        expect(t[i] >= fmin(a, b) && t[i] <= fmax(a, b), "on process %s: t = %g is outside [%g, %g]", name, t[i],
+               fmin(a, b), fmax(a, b));
         expect(steps == 0 || (t[i] == floor(t[i]) && t[i] >= 1.0 && t[i] <= (double)steps),
                "on process %s: t = %g is no step of a chain of %lld", name, t[i], (long long)steps);
     }
     for (int i = 1; i <= N; i++)
-        expect((t[i] - t[i - 1]) * (t[N] - t[0]) >= 0.0, "on process %s: it is not monotone in u: %g, then %g", name, t[i - 1], t[i]);
+        expect((t[i] - t[i - 1]) * (t[N] - t[0]) >= 0.0, "on process %s: it is not monotone in u: %g, then %g", name,
+               t[i - 1], t[i]);
     dr_tensor *x0 = noise(DR_F32, DR_SHAPE(N + 1, 1, 1, 2), 1), *eps = noise(DR_F32, DR_SHAPE(N + 1, 1, 1, 2), 2);
     dr_noised n;
     dr_noising(process, NULL, x0, eps, t, &n);

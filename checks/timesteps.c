@@ -12,12 +12,14 @@ static dr_tensor *no_network(void *ctx, dr_tensor *x, const dr_batch_cond *cond)
 
 double *grid_of(dr_instance *process, const char *timesteps, dr_args args, int64_t n)
 {
-    const dr_arg arg[] = { DR_I("steps", n), { .name = "timesteps", .type = DR_PARAM_COMPONENT, .text = timesteps, .children = &args } };
+    const dr_arg arg[] = { DR_I("steps", n),
+                           { .name = "timesteps", .type = DR_PARAM_COMPONENT, .text = timesteps, .children = &args } };
     dr_instance *sampler = expect_made(dr_instance_new("sampler", "euler", (dr_args){ arg, 2 }), "a sampler with it");
     dr_model *f = dr_model_new(process, no_network, NULL);
     double *t = NULL;
     int64_t steps = 0;
-    if (dr_sample_grid(f, sampler, &t, &steps) == DR_OK) expect(steps == n, "%lld steps are asked for, %lld laid", (long long)n, (long long)steps);
+    if (dr_sample_grid(f, sampler, &t, &steps) == DR_OK)
+        expect(steps == n, "%lld steps are asked for, %lld laid", (long long)n, (long long)steps);
     dr_model_free(f);
     dr_instance_free(sampler);
     return t;
@@ -39,11 +41,12 @@ static void check_grid(const dr_component *c, dr_instance *process, int64_t n)
     if (!t) check_fail("on process %s, n = %lld: %s", name, (long long)n, dr_error_message());
     const double towards = t_data > t_noise ? 1.0 : -1.0;
     const bool begins_later = strcmp(c->name, "leading") == 0; /* by its definition, where n does not reach T */
-    expect(begins_later ? (t[0] - t_noise) * towards >= 0.0 : t[0] == t_noise, "on process %s, n = %lld: it begins at %g, not at %g",
-           name, (long long)n, t[0], t_noise);
+    expect(begins_later ? (t[0] - t_noise) * towards >= 0.0 : t[0] == t_noise,
+           "on process %s, n = %lld: it begins at %g, not at %g", name, (long long)n, t[0], t_noise);
     expect(t[n] == t_data, "on process %s, n = %lld: it ends at %g, not at %g", name, (long long)n, t[n], t_data);
     for (int64_t i = 0; i < n; i++)
-        expect((t[i + 1] - t[i]) * towards > 0.0, "on process %s, n = %lld: t = %g is followed by %g", name, (long long)n, t[i], t[i + 1]);
+        expect((t[i + 1] - t[i]) * towards > 0.0, "on process %s, n = %lld: t = %g is followed by %g", name,
+               (long long)n, t[i], t[i + 1]);
     free(t);
 }
 

@@ -1,6 +1,7 @@
-/* use.c: one use of a component of each kind, with its default parameters: it is made, put to work as programs do, and ended.
- * What came of it is kept as numbers. What holds for every kind is checked with it (common.c): the same bits each time, no
- * memory left behind, errors where memory runs out. So nothing here stops half-way: after an error all that follows is NULL. */
+/* use.c: one use of a component of each kind, with its default parameters: it is made, put to work as programs do, and
+ * ended. What came of it is kept as numbers. What holds for every kind is checked with it (common.c): the same bits
+ * each time, no memory left behind, errors where memory runs out. So nothing here stops half-way: after an error all
+ * that follows is NULL. */
 #include "kinds.h"
 
 #include <math.h>
@@ -61,11 +62,12 @@ static dr_instance *made(const dr_component *c)
     return dr_instance_new(kind_of(c), c->name, a.args);
 }
 
-/* ---- networks ---------------------------------------------------------------------------------------------------------- */
+/* ---- networks ---------------------------------------------------------------------------------------------------- */
 
 static void take_gradients(dr_module *root, use_results *out)
 {
-    for (int64_t i = 0; i < dr_module_named_count(root) && !dr_failed(); i++) take(out, dr_grad(dr_module_named_at(root, i)->tensor));
+    for (int64_t i = 0; i < dr_module_named_count(root) && !dr_failed(); i++)
+        take(out, dr_grad(dr_module_named_at(root, i)->tensor));
 }
 
 static dr_tensor *random_sum(dr_tensor *y)
@@ -122,7 +124,7 @@ static void use_conditioning(const dr_component *c, use_results *out)
     dr_module_free(root);
 }
 
-/* ---- diffusion --------------------------------------------------------------------------------------------------------- */
+/* ---- diffusion --------------------------------------------------------------------------------------------------- */
 
 static void use_schedule(const dr_component *c, use_results *out)
 {
@@ -177,7 +179,9 @@ static void use_weighting(const dr_component *c, use_results *out)
 static void use_coupling(const dr_component *c, use_results *out)
 {
     dr_instance *p = made(c);
-    take(out, p ? dr_pair(p, noise(DR_F32, DR_SHAPE(12, 5, 1, 1), 1), noise(DR_F32, DR_SHAPE(12, 5, 1, 1), 2), labels(12)) : NULL);
+    take(out,
+         p ? dr_pair(p, noise(DR_F32, DR_SHAPE(12, 5, 1, 1), 1), noise(DR_F32, DR_SHAPE(12, 5, 1, 1), 2), labels(12))
+           : NULL);
     dr_instance_free(p);
 }
 
@@ -194,7 +198,10 @@ static dr_tensor *plain_network(void *ctx, dr_tensor *x, const dr_batch_cond *co
     return dr_add(y, dr_reshape(dr_scale(0.1, label), DR_SHAPE(n, 1, 1, 1)));
 }
 
-typedef struct world_in_use { dr_instance *process; dr_model *f; } world_in_use;
+typedef struct world_in_use {
+    dr_instance *process;
+    dr_model *f;
+} world_in_use;
 
 static world_in_use model_in_use(const char *process)
 {
@@ -218,7 +225,8 @@ static void use_sampler(const dr_component *c, use_results *out)
     world_in_use w = model_in_use("ddpm"); /* alpha^2 + sigma^2 = 1, which some ask for */
     dr_instance *sampler = dr_instance_new("sampler", c->name, a.args);
     const dr_rng rng = { .seed = 9, .purpose = dr_purpose("sampler"), .sample = 20 };
-    if (sampler && w.f) take(out, dr_sample(w.f, sampler, noise(DR_F32, DR_SHAPE(2, 1, 4, 4), 1), rng, NULL, 0, NULL, NULL));
+    if (sampler && w.f)
+        take(out, dr_sample(w.f, sampler, noise(DR_F32, DR_SHAPE(2, 1, 4, 4), 1), rng, NULL, 0, NULL, NULL));
     dr_instance_free(sampler);
     end_model(&w);
 }
@@ -227,7 +235,8 @@ static void use_timesteps(const dr_component *c, use_results *out)
 {
     walk_args a;
     default_args(c, &a);
-    const dr_arg arg[] = { DR_I("steps", 7), { .name = "timesteps", .type = DR_PARAM_COMPONENT, .text = c->name, .children = &a.args } };
+    const dr_arg arg[] = { DR_I("steps", 7),
+                           { .name = "timesteps", .type = DR_PARAM_COMPONENT, .text = c->name, .children = &a.args } };
     dr_instance *process = dr_instance_new("process", "ddpm", DR_NO_ARGS);
     dr_instance *sampler = process ? dr_instance_new("sampler", "euler", (dr_args){ arg, 2 }) : NULL;
     dr_model *f = sampler ? dr_model_new(process, plain_network, NULL) : NULL;
@@ -258,7 +267,7 @@ static void use_guidance(const dr_component *c, use_results *out)
     dr_instance_free(w.process);
 }
 
-/* ---- images ------------------------------------------------------------------------------------------------------------ */
+/* ---- images ------------------------------------------------------------------------------------------------------ */
 
 static void use_clip(const dr_component *c, use_results *out)
 {
@@ -283,7 +292,7 @@ static void use_view(const dr_component *c, use_results *out)
     dr_instance_free(i);
 }
 
-/* ---- training ---------------------------------------------------------------------------------------------------------- */
+/* ---- training ---------------------------------------------------------------------------------------------------- */
 
 static void use_optim(const dr_component *c, use_results *out)
 {
@@ -330,13 +339,14 @@ static void use_metric(const dr_component *c, use_results *out)
         }
         const dr_resampling how = { .resamples = 5, .confidence = 0.9, .seed = 1 };
         if (!dr_failed() && dr_metric_result(m, &how, v) == DR_OK) {
-            for (int k = 0; k < dr_metric_values(m); k++) take_number(out, v[k].value), take_number(out, v[k].low), take_number(out, v[k].high);
+            for (int k = 0; k < dr_metric_values(m); k++)
+                take_number(out, v[k].value), take_number(out, v[k].low), take_number(out, v[k].high);
         }
     }
     dr_instance_free(m);
 }
 
-/* ---- data -------------------------------------------------------------------------------------------------------------- */
+/* ---- data -------------------------------------------------------------------------------------------------------- */
 
 static void take_split(const dr_dataset *api, void *self, dr_split split, use_results *out)
 {
@@ -382,14 +392,32 @@ static void use_tokenizer(const dr_component *c, use_results *out)
 
 void use_results_take(use_results *out, dr_tensor *t) { take(out, t); }
 
-/* ---- by kind ------------------------------------------------------------------------------------------------------------- */
+/* ---- by kind ----------------------------------------------------------------------------------------------------- */
 
-static const struct use_row { const char *kind; void (*use)(const dr_component *c, use_results *out); } uses[] = {
-    { "block", use_block }, { "conditioning", use_conditioning }, { "schedule", use_schedule }, { "process", use_process },
-    { "time_sampling", use_time_sampling }, { "weighting", use_weighting }, { "coupling", use_coupling },
-    { "sampler", use_sampler }, { "timesteps", use_timesteps }, { "guidance", use_guidance }, { "clip", use_clip },
-    { "filter", use_filter }, { "view", use_view }, { "optim", use_optim }, { "decay", use_decay }, { "ema", use_ema },
-    { "metric", use_metric }, { "dataset", use_dataset }, { "tokenizer", use_tokenizer }, { "op", use_op },
+static const struct use_row {
+    const char *kind;
+    void (*use)(const dr_component *c, use_results *out);
+} uses[] = {
+    { "block", use_block },
+    { "conditioning", use_conditioning },
+    { "schedule", use_schedule },
+    { "process", use_process },
+    { "time_sampling", use_time_sampling },
+    { "weighting", use_weighting },
+    { "coupling", use_coupling },
+    { "sampler", use_sampler },
+    { "timesteps", use_timesteps },
+    { "guidance", use_guidance },
+    { "clip", use_clip },
+    { "filter", use_filter },
+    { "view", use_view },
+    { "optim", use_optim },
+    { "decay", use_decay },
+    { "ema", use_ema },
+    { "metric", use_metric },
+    { "dataset", use_dataset },
+    { "tokenizer", use_tokenizer },
+    { "op", use_op },
 };
 
 static const struct use_row *row_of(const dr_component *c)

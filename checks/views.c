@@ -1,5 +1,5 @@
-/* views.c: every view: exactly inverted, linear, orthogonal, the same for every channel and every image of a batch, at odd
- * sizes and in half precision as well. */
+/* views.c: every view: exactly inverted, linear, orthogonal, the same for every channel and every image of a batch, at
+ * odd sizes and in half precision as well. */
 #include "views.h"
 
 #include "kinds.h"
@@ -14,8 +14,10 @@ static void check_linear(const dr_instance *v, const int64_t *shape)
     dr_tensor *whole = dr_image_view_apply(v, dr_axpy(2.0, x, y));
     const double bent = max_difference(whole, dr_axpy(2.0, seen, dr_image_view_apply(v, y)));
     expect(bent == 0.0, "it is not linear: v(2x + y) and 2 v(x) + v(y) differ by %.3g", bent);
-    expect(fabs(energy(seen) - energy(x)) < 1e-9 * (1.0 + energy(x)), "it is not orthogonal: |v(x)|^2 is %.9g, |x|^2 %.9g: noise seen"
-           " under it is no normal noise", energy(seen), energy(x));
+    expect(fabs(energy(seen) - energy(x)) < 1e-9 * (1.0 + energy(x)),
+           "it is not orthogonal: |v(x)|^2 is %.9g, |x|^2 %.9g: noise seen"
+           " under it is no normal noise",
+           energy(seen), energy(x));
 }
 
 static void check_each_alone(const dr_instance *v, dr_tensor *x, dr_tensor *y, int axis)
@@ -44,7 +46,8 @@ void view_expect_at(const dr_instance *v, const int64_t shape[4])
         expect(dr_tensor_view(y)->dtype == dr_tensor_view(x)->dtype, "%s becomes %s", shape_text(x), shape_text(y));
         dr_tensor *back = expect_made(dr_image_view_invert(v, y), "invert");
         expect_shape_of(back, x, "what apply and invert give");
-        const double lost = max_difference(back, x), there = max_difference(dr_image_view_invert(v, dr_image_view_apply(v, y)), y);
+        const double lost = max_difference(back, x),
+                     there = max_difference(dr_image_view_invert(v, dr_image_view_apply(v, y)), y);
         expect(lost == 0.0 && there == 0.0, "invert is off by %.3g for %s", fmax(lost, there), shape_text(x));
         check_each_alone(v, x, y, 0);
         check_each_alone(v, x, y, 1);
@@ -57,15 +60,19 @@ void view_expect_at(const dr_instance *v, const int64_t shape[4])
 /* With its default parameters, which do not fit every size: at least one must do. */
 static void check_view(const dr_component *c)
 {
-    static const int64_t shapes[][4] = { { 2, 3, 8, 8 }, { 1, 1, 5, 7 }, { 3, 6, 7, 7 }, { 1, 2, 1, 1 }, { 1, 3, 1, 4 }, { 2, 3, 64, 64 } };
+    static const int64_t shapes[][4] = { { 2, 3, 8, 8 }, { 1, 1, 5, 7 }, { 3, 6, 7, 7 },
+                                         { 1, 2, 1, 1 }, { 1, 3, 1, 4 }, { 2, 3, 64, 64 } };
     walk_args a;
     default_args(c, &a);
     dr_instance *v = dr_instance_new("view", c->name, a.args);
-    if (!v) check_skip("it cannot be made with its defaults (%s); give it parameters: %s.NAME=VALUE", dr_error_message(), c->name);
+    if (!v)
+        check_skip("it cannot be made with its defaults (%s); give it parameters: %s.NAME=VALUE", dr_error_message(),
+                   c->name);
     int fits = 0;
     for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
         dr_tensor *y = dr_image_view_apply(v, noise(DR_F32, 4, shapes[k], 1));
-        expect(y || dr_failed(), "for an image of %lld x %lld it gives nothing, and no error", (long long)shapes[k][2], (long long)shapes[k][3]);
+        expect(y || dr_failed(), "for an image of %lld x %lld it gives nothing, and no error", (long long)shapes[k][2],
+               (long long)shapes[k][3]);
         dr_error_clear();
         if (!y) continue;
         view_expect_at(v, shapes[k]);

@@ -1,5 +1,5 @@
-/* weightings.c: every weighting of the loss, on every process and prediction: finite and not negative wherever a process
- * trains, and one weight of the data's error whatever the network predicts, or one of the output's as it is. */
+/* weightings.c: every weighting of the loss, on every process and prediction: finite and not negative wherever a
+ * process trains, and one weight of the data's error whatever the network predicts, or one of the output's as it is. */
 #include "kinds.h"
 
 #include <math.h>
@@ -81,8 +81,10 @@ static void check_weighting(const dr_component *c)
                 if (as_it_is) continue;
                 const double w = weight_of_data(weighting, &at);
                 if (m == 0) first[i] = w;
-                expect(w > 0.0 && close_to(w, first[i]), "%s, %s: it weighs an error of the data %.9g, but %.9g for eps: what counts"
-                       " depends on what is predicted", with_choice[k], predictions[m], w, first[i]);
+                expect(w > 0.0 && close_to(w, first[i]),
+                       "%s, %s: it weighs an error of the data %.9g, but %.9g for eps: what counts"
+                       " depends on what is predicted",
+                       with_choice[k], predictions[m], w, first[i]);
             }
             dr_instance_free(p);
         }
@@ -97,7 +99,8 @@ static void check_in_a_batch(const dr_component *c)
         const dr_component *component = dr_component_at(i);
         if (!is_kind(component, "process")) continue;
         dr_instance *p = instance_of(component);
-        const double t[3] = { dr_process_draw_t(p, 0.0), dr_process_draw_t(p, 0.5), dr_process_draw_t(p, nextafter(1.0, 0.0)) };
+        const double t[3] = { dr_process_draw_t(p, 0.0), dr_process_draw_t(p, 0.5),
+                              dr_process_draw_t(p, nextafter(1.0, 0.0)) };
         dr_tensor *x0 = noise(DR_F32, DR_SHAPE(3, 1, 2, 2), 1), *eps = noise(DR_F32, DR_SHAPE(3, 1, 2, 2), 2);
         dr_noised n;
         float weight[3] = { 1, 1, 1 };
@@ -107,8 +110,8 @@ static void check_in_a_batch(const dr_component *c)
         for (int b = 0; b < 3; b++) {
             const dr_coef at = coef_at(p, t[b]);
             const float w = (float)weigh(weighting, &at);
-            expect(weight[b] == w, "on process %s: at t = %g the batch has weight %g, and the weighting says %g", component->name,
-                   t[b], weight[b], w);
+            expect(weight[b] == w, "on process %s: at t = %g the batch has weight %g, and the weighting says %g",
+                   component->name, t[b], weight[b], w);
         }
         dr_instance_free(p);
     }

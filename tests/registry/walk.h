@@ -5,8 +5,9 @@
 #include "../host.h"
 #include "check.h"
 
-/* Runs the check with this promise over every component of a kind ("sampler"; NULL: of every kind, for checks that hold for
- * all). One that fails fails the test, with its name; at least `least` must have kept it, not counting those that skip it. */
+/* Runs the check with this promise over every component of a kind ("sampler"; NULL: of every kind, for checks that
+ * hold for all). One that fails fails the test, with its name; at least `least` must have kept it, not counting those
+ * that skip it. */
 void every(const char *kind, int64_t least, const char *promise);
 
 extern const char *every_but; /* components of this name are left out; NULL: none */

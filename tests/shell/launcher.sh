@@ -57,6 +57,22 @@ says '2 none'
 echo 'int other(void); int other(void) { return 0; }' >core/other.c
 says '2 none'
 [ -e build/CMakeFiles/drift_core.dir/core/other.c.o ] || fail "an added file is not built"
+
+# drift-check is built where `./drift check` asks for it, and then found to be up to date.
+mkdir checks
+echo 'int found(void); int found(void) { return 1; }' >checks/kinds.c
+echo 'int main(void) { return 0; }' >checks/main.c
+echo 'int bound(void); int bound(void) { return 1; }' >lua/bound.c
+touch CMakeLists.txt
+says '2 none'
+[ ! -e build/drift-check ] || fail "a call that does not check builds drift-check"
+says '2 check' check
+[ -x build/drift-check ] || fail "./drift check does not build drift-check"
+started=$(stat -c %Y%s build/build.log)
+says '2 check' check
+quiet "the second ./drift check has something to say"
+[ "$started" = "$(stat -c %Y%s build/build.log)" ] || fail "the second ./drift check builds again"
+
 mkdir plugins/two && cp plugins/one/one.c plugins/two/
 says '2 none'
 [ -e build/plugins/two.so ] || fail "an added plugin is not built"

@@ -1,12 +1,16 @@
 /* data.c: a data set and a tokenizer that break a promise. */
 #include <drift/plugin.h>
 
-typedef struct { int64_t nothing; } another_each_time;
+typedef struct {
+    int64_t nothing;
+} another_each_time;
 
 static dr_status info(void *self, dr_split split, dr_dataset_info *info)
 {
     (void)self;
-    *info = (dr_dataset_info){ .n = split == DR_TRAIN ? 10 : 0, .channels = 1, .height = 4, .width = 4, .source = "nowhere" };
+    *info = (dr_dataset_info){
+        .n = split == DR_TRAIN ? 10 : 0, .channels = 1, .height = 4, .width = 4, .source = "nowhere"
+    };
     return DR_OK;
 }
 
@@ -21,7 +25,9 @@ static dr_status read_another(void *self, dr_split split, int64_t index, float *
 
 DR_DATASET(another_each_time, "augments where it should read", NULL, .info = info, .read = read_another)
 
-typedef struct { int64_t nothing; } too_bright;
+typedef struct {
+    int64_t nothing;
+} too_bright;
 
 static dr_status read_bright(void *self, dr_split split, int64_t index, float *image, int32_t *label)
 {
@@ -32,7 +38,10 @@ static dr_status read_bright(void *self, dr_split split, int64_t index, float *i
 
 DR_DATASET(too_bright, "one image in bytes", NULL, .info = info, .read = read_bright)
 
-typedef struct { int32_t ids[64]; char text[64]; } loses_text;
+typedef struct {
+    int32_t ids[64];
+    char text[64];
+} loses_text;
 
 static dr_status vocabulary(void *self, dr_tokenizer_info *info)
 {
@@ -66,4 +75,5 @@ static const char *normalize(void *self, const char *text, size_t bytes, size_t 
     return text;
 }
 
-DR_TOKENIZER(loses_text, "bytes, but for spaces", NULL, .info = vocabulary, .encode = encode, .decode = decode, .normalize = normalize)
+DR_TOKENIZER(loses_text, "bytes, but for spaces", NULL, .info = vocabulary, .encode = encode, .decode = decode,
+             .normalize = normalize)

@@ -3,8 +3,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- order ------------------------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t steps; } wrong_order;
+/* ---- order ------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    int64_t steps;
+} wrong_order;
 
 static const dr_param order_params[] = { DR_INT(wrong_order, steps, 25, 1, 100000, "steps"), DR_END };
 
@@ -16,8 +18,10 @@ static dr_tensor *euler(void *self, dr_model *f, dr_tensor *x, double t, double 
 
 DR_SAMPLER(wrong_order, "Euler's step, which is said to be of order 2", order_params, .step = euler, .order = 2)
 
-/* ---- a step that ends far too early: other moments, and no order --------------------------------------------------------------- */
-typedef struct { int64_t steps; } no_noise;
+/* ---- a step that ends far too early: other moments, and no order ------------------------------------------------- */
+typedef struct {
+    int64_t steps;
+} no_noise;
 
 static const dr_param noise_params[] = { DR_INT(no_noise, steps, 25, 1, 100000, "steps"), DR_END };
 
@@ -28,8 +32,10 @@ static dr_tensor *shrink(void *self, dr_model *f, dr_tensor *x, double t, double
 
 DR_SAMPLER(no_noise, "Euler's step, made smaller", noise_params, .step = shrink, .order = 0)
 
-/* ---- derivatives -------------------------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t nothing; } wrong_derivative;
+/* ---- derivatives ------------------------------------------------------------------------------------------------- */
+typedef struct {
+    int64_t nothing;
+} wrong_derivative;
 
 static double draw_t(void *self, double u)
 {
@@ -40,7 +46,9 @@ static double draw_t(void *self, double u)
 static void wrong_coef(void *self, double t, dr_coef *c)
 {
     (void)self;
-    *c = (dr_coef){ .alpha = 1.0 - t, .sigma = t, .dalpha = -1.0, .dsigma = 1.1, .q = 1.0, .c_in = 1.0, .time = t, .weight = 1.0 };
+    *c = (dr_coef){
+        .alpha = 1.0 - t, .sigma = t, .dalpha = -1.0, .dsigma = 1.1, .q = 1.0, .c_in = 1.0, .time = t, .weight = 1.0
+    };
 }
 
 static void range(void *self, double *t_noise, double *t_data, int64_t *steps)
@@ -49,10 +57,13 @@ static void range(void *self, double *t_noise, double *t_data, int64_t *steps)
     *t_noise = 1.0, *t_data = 0.0, *steps = 0;
 }
 
-DR_PROCESS(wrong_derivative, "straight lines whose noise is said to grow faster", NULL, .draw_t = draw_t, .coef = wrong_coef, .range = range)
+DR_PROCESS(wrong_derivative, "straight lines whose noise is said to grow faster", NULL, .draw_t = draw_t,
+           .coef = wrong_coef, .range = range)
 
-/* ---- a schedule that does not end ------------------------------------------------------------------------------------------------------ */
-typedef struct { int64_t nothing; } loops_forever;
+/* ---- a schedule that does not end -------------------------------------------------------------------------------- */
+typedef struct {
+    int64_t nothing;
+} loops_forever;
 
 static double loops_beta(void *self, int64_t i, int64_t T)
 {
@@ -64,7 +75,9 @@ static double loops_beta(void *self, int64_t i, int64_t T)
 
 DR_SCHEDULE(loops_forever, "no end to the last step of a long chain", NULL, .beta = loops_beta)
 
-typedef struct { int64_t nothing; } beta_above_1;
+typedef struct {
+    int64_t nothing;
+} beta_above_1;
 
 static double beta_beta(void *self, int64_t i, int64_t T)
 {
@@ -74,8 +87,10 @@ static double beta_beta(void *self, int64_t i, int64_t T)
 
 DR_SCHEDULE(beta_above_1, "a beta of 1.5 in long chains", NULL, .beta = beta_beta)
 
-/* ---- times, weights, pairs ------------------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t nothing; } too_late;
+/* ---- times, weights, pairs --------------------------------------------------------------------------------------- */
+typedef struct {
+    int64_t nothing;
+} too_late;
 
 static double late(void *self, const dr_instance *process, double u)
 {
@@ -88,7 +103,9 @@ static double late(void *self, const dr_instance *process, double u)
 
 DR_TIME_SAMPLING(too_late, "times beyond the process's", NULL, .draw = late)
 
-typedef struct { int64_t nothing; } by_prediction;
+typedef struct {
+    int64_t nothing;
+} by_prediction;
 
 static double weigh(void *self, const dr_coef *c)
 {
@@ -98,7 +115,9 @@ static double weigh(void *self, const dr_coef *c)
 
 DR_WEIGHTING(by_prediction, "what counts depends on what is predicted", NULL, .weight = weigh)
 
-typedef struct { int64_t nothing; } pairs_twice;
+typedef struct {
+    int64_t nothing;
+} pairs_twice;
 
 static dr_status twice(void *self, dr_tensor *x0, dr_tensor *eps, dr_tensor *label, int64_t *order)
 {
@@ -110,7 +129,9 @@ static dr_status twice(void *self, dr_tensor *x0, dr_tensor *eps, dr_tensor *lab
 
 DR_COUPLING(pairs_twice, "one noise for two images, in batches of 17", NULL, .pair = twice)
 
-typedef struct { int64_t nothing; } not_deterministic;
+typedef struct {
+    int64_t nothing;
+} not_deterministic;
 
 static int64_t turns;
 
@@ -125,8 +146,10 @@ static dr_status turned(void *self, dr_tensor *x0, dr_tensor *eps, dr_tensor *la
 
 DR_COUPLING(not_deterministic, "another order in each call", NULL, .pair = turned)
 
-/* ---- guidance ------------------------------------------------------------------------------------------------------------------------------ */
-typedef struct { int64_t nothing; } mixes_images;
+/* ---- guidance ---------------------------------------------------------------------------------------------------- */
+typedef struct {
+    int64_t nothing;
+} mixes_images;
 
 static dr_tensor *mixed(void *self, dr_model *f, dr_tensor *x, double t, const dr_cond *cond)
 {

@@ -7,8 +7,10 @@
 
 static dr_tensor *half(dr_tensor *x) { return dr_scale(0.5, x); }
 
-/* ---- crashes, beyond 9 ------------------------------------------------------------------------------------------------------ */
-typedef struct { int64_t nothing; } crashes;
+/* ---- crashes, beyond 9 ------------------------------------------------------------------------------------------- */
+typedef struct {
+    int64_t nothing;
+} crashes;
 
 static int *volatile nowhere;
 
@@ -21,8 +23,10 @@ static dr_tensor *crashes_apply(void *self, dr_tensor *x0)
 
 DR_CLIP(crashes, "writes to nowhere where an image is too bright", NULL, .apply = crashes_apply)
 
-/* ---- says nothing ------------------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t nothing; } fails_silently;
+/* ---- says nothing ------------------------------------------------------------------------------------------------ */
+typedef struct {
+    int64_t nothing;
+} fails_silently;
 
 static dr_tensor *silent_apply(void *self, dr_tensor *x)
 {
@@ -30,10 +34,13 @@ static dr_tensor *silent_apply(void *self, dr_tensor *x)
     return x && dr_tensor_view(x)->shape[2] == 5 ? NULL : x;
 }
 
-DR_VIEW(fails_silently, "gives nothing for images of 5 rows, and no error", NULL, .apply = silent_apply, .invert = silent_apply)
+DR_VIEW(fails_silently, "gives nothing for images of 5 rows, and no error", NULL, .apply = silent_apply,
+        .invert = silent_apply)
 
-/* ---- not its own inverse --------------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t nothing; } not_inverted;
+/* ---- not its own inverse ----------------------------------------------------------------------------------------- */
+typedef struct {
+    int64_t nothing;
+} not_inverted;
 
 static dr_tensor *turn(void *self, dr_tensor *x)
 {
@@ -49,8 +56,10 @@ static dr_tensor *stay(void *self, dr_tensor *x)
 
 DR_VIEW(not_inverted, "-x, and back by x", NULL, .apply = turn, .invert = stay)
 
-/* ---- memory ----------------------------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t nothing; } leaks;
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+typedef struct {
+    int64_t nothing;
+} leaks;
 
 static void *keep_a_note(void)
 {
@@ -67,7 +76,9 @@ static dr_tensor *leaks_apply(void *self, dr_tensor *x)
 
 DR_FILTER(leaks, "half of it, and 77 bytes are lost", NULL, .apply = leaks_apply)
 
-typedef struct { int64_t nothing; } keeps_tensors;
+typedef struct {
+    int64_t nothing;
+} keeps_tensors;
 
 static dr_tensor *keeps_apply(void *self, dr_tensor *x)
 {
@@ -78,7 +89,9 @@ static dr_tensor *keeps_apply(void *self, dr_tensor *x)
 
 DR_FILTER(keeps_tensors, "half of it, and a tensor is kept that nobody releases", NULL, .apply = keeps_apply)
 
-typedef struct { int64_t nothing; } ignores_alloc_failure;
+typedef struct {
+    int64_t nothing;
+} ignores_alloc_failure;
 
 static dr_tensor *ignores_apply(void *self, dr_tensor *x)
 {
@@ -92,7 +105,9 @@ static dr_tensor *ignores_apply(void *self, dr_tensor *x)
 
 DR_FILTER(ignores_alloc_failure, "half of it, by memory that it takes to be there", NULL, .apply = ignores_apply)
 
-typedef struct { int64_t nothing; } hides_alloc_failure;
+typedef struct {
+    int64_t nothing;
+} hides_alloc_failure;
 
 static dr_tensor *hides_apply(void *self, dr_tensor *x)
 {
@@ -105,8 +120,10 @@ static dr_tensor *hides_apply(void *self, dr_tensor *x)
 
 DR_FILTER(hides_alloc_failure, "half of it, or a quarter where memory runs out", NULL, .apply = hides_apply)
 
-/* ---- manners ------------------------------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t nothing; } prints;
+/* ---- manners ----------------------------------------------------------------------------------------------------- */
+typedef struct {
+    int64_t nothing;
+} prints;
 
 static dr_tensor *prints_apply(void *self, dr_tensor *x)
 {
@@ -117,7 +134,9 @@ static dr_tensor *prints_apply(void *self, dr_tensor *x)
 
 DR_FILTER(prints, "half of it, and a line on stdout", NULL, .apply = prints_apply)
 
-typedef struct { int64_t nothing; } rounds_down;
+typedef struct {
+    int64_t nothing;
+} rounds_down;
 
 static dr_tensor *rounds_apply(void *self, dr_tensor *x)
 {
@@ -129,8 +148,10 @@ static dr_tensor *rounds_apply(void *self, dr_tensor *x)
 
 DR_FILTER(rounds_down, "half of it, and all rounds downwards from then on", NULL, .apply = rounds_apply)
 
-/* ---- not linear ------------------------------------------------------------------------------------------------------------------------ */
-typedef struct { int64_t nothing; } not_linear;
+/* ---- not linear -------------------------------------------------------------------------------------------------- */
+typedef struct {
+    int64_t nothing;
+} not_linear;
 
 static dr_tensor *bend(void *self, dr_tensor *x)
 {
@@ -140,8 +161,10 @@ static dr_tensor *bend(void *self, dr_tensor *x)
 
 DR_FILTER(not_linear, "tanh", NULL, .apply = bend)
 
-/* ---- rows ---------------------------------------------------------------------------------------------------------------------------------- */
-typedef struct { double size; } no_doc;
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    double size;
+} no_doc;
 
 static const dr_param no_doc_params[] = { DR_REAL(no_doc, size, 1, 0, 10, ""), DR_END };
 

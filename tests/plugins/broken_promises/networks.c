@@ -1,8 +1,10 @@
 /* networks.c: blocks and a conditioning that break a promise. */
 #include <drift/plugin.h>
 
-/* ---- a weight that nothing uses ------------------------------------------------------------------------------------------ */
-typedef struct { dr_tensor *weight, *unused; } dead_weight;
+/* ---- a weight that nothing uses ---------------------------------------------------------------------------------- */
+typedef struct {
+    dr_tensor *weight, *unused;
+} dead_weight;
 
 static dr_status dead_create(void *self, dr_builder *b)
 {
@@ -18,10 +20,13 @@ static dr_tensor *dead_forward(void *self, dr_tensor *x, dr_ctx *ctx)
     return dr_mul(x, ((const dead_weight *)self)->weight);
 }
 
-DR_BLOCK(dead_weight, "x w, and a weight that nothing uses", NULL, .create = dead_create, .forward = dead_forward, .example = "2,4,6,6")
+DR_BLOCK(dead_weight, "x w, and a weight that nothing uses", NULL, .create = dead_create, .forward = dead_forward,
+         .example = "2,4,6,6")
 
-/* ---- not a number -------------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t nothing; } nan_block;
+/* ---- not a number ------------------------------------------------------------------------------------------------ */
+typedef struct {
+    int64_t nothing;
+} nan_block;
 
 static dr_tensor *nan_forward(void *self, dr_tensor *x, dr_ctx *ctx) /* where it trains */
 {
@@ -31,8 +36,10 @@ static dr_tensor *nan_forward(void *self, dr_tensor *x, dr_ctx *ctx) /* where it
 
 DR_BLOCK(nan_block, "the logarithm of a negative number", NULL, .forward = nan_forward, .example = "2,4,6,6")
 
-/* ---- another shape in evaluation ------------------------------------------------------------------------------------------- */
-typedef struct { int64_t nothing; } wrong_shape;
+/* ---- another shape in evaluation --------------------------------------------------------------------------------- */
+typedef struct {
+    int64_t nothing;
+} wrong_shape;
 
 static dr_tensor *wrong_shape_forward(void *self, dr_tensor *x, dr_ctx *ctx)
 {
@@ -42,8 +49,10 @@ static dr_tensor *wrong_shape_forward(void *self, dr_tensor *x, dr_ctx *ctx)
 
 DR_BLOCK(wrong_shape, "half of the channels in evaluation", NULL, .forward = wrong_shape_forward, .example = "2,4,6,6")
 
-/* ---- rows that see each other ------------------------------------------------------------------------------------------------ */
-typedef struct { int64_t nothing; } sees_neighbours;
+/* ---- rows that see each other ------------------------------------------------------------------------------------ */
+typedef struct {
+    int64_t nothing;
+} sees_neighbours;
 
 static dr_tensor *sees_forward(void *self, dr_tensor *x, dr_ctx *ctx)
 {
@@ -51,10 +60,13 @@ static dr_tensor *sees_forward(void *self, dr_tensor *x, dr_ctx *ctx)
     return dr_sub(x, dr_mean(x, 1, (int64_t[]){ 0 }, 1));
 }
 
-DR_BLOCK(sees_neighbours, "x minus the batch's mean, also in evaluation", NULL, .forward = sees_forward, .example = "2,4,6,6")
+DR_BLOCK(sees_neighbours, "x minus the batch's mean, also in evaluation", NULL, .forward = sees_forward,
+         .example = "2,4,6,6")
 
-/* ---- state that is neither weight nor buffer ----------------------------------------------------------------------------------- */
-typedef struct { double trained; } forgets_state;
+/* ---- state that is neither weight nor buffer --------------------------------------------------------------------- */
+typedef struct {
+    double trained;
+} forgets_state;
 
 static dr_tensor *forgets_forward(void *self, dr_tensor *x, dr_ctx *ctx)
 {
@@ -63,10 +75,13 @@ static dr_tensor *forgets_forward(void *self, dr_tensor *x, dr_ctx *ctx)
     return dr_affine(1.0, x, dr_training(ctx) ? 0.0 : p->trained);
 }
 
-DR_BLOCK(forgets_state, "counts its trainings where no checkpoint sees it", NULL, .forward = forgets_forward, .example = "2,4,6,6")
+DR_BLOCK(forgets_state, "counts its trainings where no checkpoint sees it", NULL, .forward = forgets_forward,
+         .example = "2,4,6,6")
 
-/* ---- a gradient that is not the function's ---------------------------------------------------------------------------------------- */
-typedef struct { double nothing; } dr_bad_gradient_attr;
+/* ---- a gradient that is not the function's ----------------------------------------------------------------------- */
+typedef struct {
+    double nothing;
+} dr_bad_gradient_attr;
 
 static dr_status bad_infer(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset)
 {
@@ -90,18 +105,23 @@ static dr_status bad_backward(const dr_backward_args *b)
     return dr_failed();
 }
 
-DR_OP_COMPONENT(bad_gradient, "x^2, whose gradient lacks the 2", NULL, .n_in = 1, .n_out = 1, .in_layout = { DR_LAYOUT_DENSE },
-                .out_layout = { DR_LAYOUT_DENSE }, .infer = bad_infer, .compose = bad_compose, .backward = bad_backward, .save_in = 1)
+DR_OP_COMPONENT(bad_gradient, "x^2, whose gradient lacks the 2", NULL, .n_in = 1, .n_out = 1,
+                .in_layout = { DR_LAYOUT_DENSE }, .out_layout = { DR_LAYOUT_DENSE }, .infer = bad_infer,
+                .compose = bad_compose, .backward = bad_backward, .save_in = 1)
 
-/* ---- a network that does not see its time ---------------------------------------------------------------------------------------- */
-typedef struct { dr_ints channels; dr_tensor *scale; } ignores_time;
+/* ---- a network that does not see its time ------------------------------------------------------------------------ */
+typedef struct {
+    dr_ints channels;
+    dr_tensor *scale;
+} ignores_time;
 
 static const dr_param ignores_params[] = { DR_INTS(ignores_time, channels, 1, 65536, "widths of the sites"), DR_END };
 
 static dr_status ignores_create(void *self, dr_builder *b)
 {
     ignores_time *p = self;
-    if (p->channels.n < 1) return dr_fail(DR_EINVAL, "conditioning ignores_time: channels should list the sites' widths");
+    if (p->channels.n < 1)
+        return dr_fail(DR_EINVAL, "conditioning ignores_time: channels should list the sites' widths");
     p->scale = dr_weight(b, "scale", 0, NULL, DR_INIT_ONES);
     return dr_failed();
 }

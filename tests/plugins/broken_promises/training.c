@@ -2,8 +2,11 @@
 #include <drift/plugin.h>
 #include <stdlib.h>
 
-/* ---- state where no checkpoint sees it ------------------------------------------------------------------------------------------ */
-typedef struct { double lr; int64_t steps; } keeps_count;
+/* ---- state where no checkpoint sees it --------------------------------------------------------------------------- */
+typedef struct {
+    double lr;
+    int64_t steps;
+} keeps_count;
 
 static const dr_param keeps_params[] = { DR_REAL(keeps_count, lr, 0.05, 0, 10, "learning rate"), DR_END };
 
@@ -19,8 +22,10 @@ static dr_status keeps_step(void *self, dr_optim_state *s)
 
 DR_OPTIMIZER(keeps_count, "gradient descent that counts its steps by itself", keeps_params, .step = keeps_step)
 
-/* ---- exit() ------------------------------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t nothing; } ends_process;
+/* ---- exit() ------------------------------------------------------------------------------------------------------ */
+typedef struct {
+    int64_t nothing;
+} ends_process;
 
 static double give_up(void *self, double epoch, int64_t epochs)
 {
@@ -31,7 +36,9 @@ static double give_up(void *self, double epoch, int64_t epochs)
 
 DR_DECAY(ends_process, "exit(3) at epoch 4 of 7", NULL, .factor = give_up)
 
-typedef struct { int64_t nothing; } aborts;
+typedef struct {
+    int64_t nothing;
+} aborts;
 
 static double give_up_loudly(void *self, double epoch, int64_t epochs)
 {
@@ -42,8 +49,10 @@ static double give_up_loudly(void *self, double epoch, int64_t epochs)
 
 DR_DECAY(aborts, "abort() at epoch 4 of 7", NULL, .factor = give_up_loudly)
 
-/* ---- falls ---------------------------------------------------------------------------------------------------------------------------- */
-typedef struct { int64_t nothing; } forgets_again;
+/* ---- falls ------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    int64_t nothing;
+} forgets_again;
 
 static double falling(void *self, int64_t step)
 {
@@ -53,8 +62,11 @@ static double falling(void *self, int64_t step)
 
 DR_EMA(forgets_again, "remembers less after 100000 steps", NULL, .decay = falling)
 
-/* ---- a metric that remembers the order of its batches --------------------------------------------------------------------------------- */
-typedef struct { double *v; int64_t n, batches; } order_matters;
+/* ---- a metric that remembers the order of its batches ------------------------------------------------------------ */
+typedef struct {
+    double *v;
+    int64_t n, batches;
+} order_matters;
 
 static dr_status reset(void *self)
 {
@@ -90,4 +102,5 @@ static dr_status evaluate(void *self, const int64_t *rows, int64_t n, double *va
 static void destroy(void *self) { free(((order_matters *)self)->v); }
 
 DR_METRIC(order_matters, "a mean in which later samples count more", NULL, .space = DR_SPACE_PIXELS, .values = 1,
-          .value_name = { "mean" }, .reset = reset, .update = update, .samples = samples, .evaluate = evaluate, .destroy = destroy)
+          .value_name = { "mean" }, .reset = reset, .update = update, .samples = samples, .evaluate = evaluate,
+          .destroy = destroy)
