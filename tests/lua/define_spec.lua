@@ -754,6 +754,48 @@ describe("an error", function()
   end)
 end)
 
+describe("the page on components in Lua", function()
+  local page = drift.read_file(drift.home .. "/docs/components-in-lua.md")
+
+  it("runs as it stands", function()
+    local chunks = 0
+    for chunk in page:gmatch "```lua\n(.-)```" do
+      chunks = chunks + 1
+      assert(load(chunk, "=page"))()
+    end
+    assert.equal(1, chunks)
+    assert.equal("block.my_gate{channels=3}", tostring(drift.block.my_gate { channels = 3 }))
+  end)
+
+  it("has every function of every kind, in brackets where it may be left out", function()
+    local kinds = 0
+    for kind, functions in pairs(require "drift.core".define_kinds()) do
+      local row
+      for names, text in page:gmatch "\n| ([%w_, ]+) | ([^\n]*)" do
+        if (", " .. names .. ","):find(", " .. kind .. ",", 1, true) then row = text end
+      end
+      assert.is_truthy(row, kind)
+      for name, required in pairs(functions) do
+        local left_out = row:find("`%[" .. name .. "[%( ]")
+        assert.equal(required, not left_out and row:find("`" .. name .. "[%( ]") ~= nil, kind .. "." .. name)
+        assert.is_truthy(left_out or row:find("`" .. name .. "[%( ]"), kind .. "." .. name)
+      end
+      kinds = kinds + 1
+    end
+    assert.equal(20, kinds)
+  end)
+
+  it("has every method of what is lent", function()
+    local lent = { ["drift.builder"] = "b", ["drift.context"] = "ctx", ["drift.stream"] = "rng", ["drift.inner_model"] = "f",
+                   ["drift.inner_process"] = "process", ["drift.part"] = "part" }
+    for class, variable in pairs(lent) do
+      for method in pairs(debug.getregistry()[class].__index) do
+        assert.is_truthy(page:find(variable .. ":" .. method .. "(", 1, true), variable .. ":" .. method)
+      end
+    end
+  end)
+end)
+
 describe("what a function does on the way", function()
   it("may collect garbage, let go of what runs, and redefine itself", function()
     local name = fresh "block"
