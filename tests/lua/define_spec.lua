@@ -796,6 +796,39 @@ describe("the page on components in Lua", function()
   end)
 end)
 
+describe("docs/editor/define.lua", function()
+  local text = drift.read_file(drift.home .. "/docs/editor/define.lua")
+
+  it("does nothing where it is loaded, and has every kind with its functions", function()
+    local said = {}
+    local function stranger(_, name) error("it looks for " .. name) end
+    assert(load(text, "=define.lua", "t", setmetatable({}, { __index = stranger, __newindex = stranger })))()
+    for kind, functions in pairs(require "drift.core".define_kinds()) do
+      assert.is_truthy(text:find("\nfunction define." .. kind .. "(arguments) end", 1, true), kind)
+      local class = text:match("%-%-%-@class drift%.define%." .. kind .. "%.arguments\n(.-)\n\n")
+      for name, required in pairs(functions) do
+        assert.is_truthy(class:find("@field " .. name .. (required and " fun(" or "? fun("), 1, true), kind .. "." .. name)
+      end
+      said[kind] = class
+    end
+    for name in text:gmatch "\nfunction define%.([%w_]+)" do assert.is_truthy(said[name] or rawget(drift.define, name), name) end
+  end)
+
+  it("has every method of what is lent", function()
+    local classes = { ["drift.builder"] = "builder", ["drift.context"] = "context", ["drift.stream"] = "stream", ["drift.inner_model"] = "model",
+                      ["drift.inner_process"] = "process_seen", ["drift.part"] = "part" }
+    for class, name in pairs(classes) do
+      local said = text:match("%-%-%-@class drift%.define%." .. name .. "\n(.-)\n\n")
+      local n = 0
+      for method in pairs(debug.getregistry()[class].__index) do
+        n = n + 1
+        assert.is_truthy(said:find("@field " .. method .. " fun(self: drift.define." .. name, 1, true), name .. "." .. method)
+      end
+      assert.equal(n, select(2, said:gsub("@field ", "")), name)
+    end
+  end)
+end)
+
 describe("what a function does on the way", function()
   it("may collect garbage, let go of what runs, and redefine itself", function()
     local name = fresh "block"
