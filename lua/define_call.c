@@ -584,7 +584,8 @@ void define_trampoline(ffi_cif *cif, void *result, void **argument, void *user)
         return;
     }
     if ((c.d->kind->flags & DEFINE_AS_WRITTEN) || c.d->as_written)
-        dr_plan_refuse("%s %s is written in Lua and decides anew in each call", c.d->kind->name, c.d->component.name);
+        dr_plan_refuse("%s %s is written in Lua and decides anew in each call%s", c.d->kind->name, c.d->component.name,
+                       c.d->as_written ? " (one that takes rate and step from s.lr_and_step says replay = true)" : "");
     const bool good = define_protected(c.d, body, &c);
     if (good && strchr(s, 'E')) escape_embedding(pointer_at(argument + 3));
     if (!good) dr_release(c.made);
