@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char STATE = 0, TABLES = 0; /* registry keys: the sentinel; { [definition] = tables } */
+static const char STATE = 0; /* registry key of the sentinel */
 static definition *all;
 static int64_t committed; /* so many so far */
 
@@ -28,179 +28,14 @@ char *define_text(const char *text)
     return copy;
 }
 
-/* ---- a definition's tables --------------------------------------------------------------------------------------- */
-void define_push(lua_State *L, const definition *d, const char *what)
-{
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &TABLES);
-    lua_rawgetp(L, -1, d);
-    lua_getfield(L, -1, what);
-    lua_replace(L, -3);
-    lua_pop(L, 1);
-}
-
-static void make_tables(lua_State *L, const definition *d)
-{
-    static const char *const names[] = { "functions", "instances", "held", "data", "given" };
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &TABLES);
-    lua_newtable(L);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        lua_newtable(L);
-        lua_setfield(L, -2, names[i]);
-    }
-    lua_rawsetp(L, -2, d);
-    lua_pop(L, 1);
-}
-
-/* ---- instances --------------------------------------------------------------------------------------------------- */
-static define_tail *tail_of(const definition *d, const void *self)
-{
-    return (define_tail *)(uintptr_t)((const char *)self + d->tail);
-}
-
-static void push_enum(lua_State *L, const char *choices, int64_t index)
-{
-    for (; index > 0 && strchr(choices, '|'); index--) choices = strchr(choices, '|') + 1;
-    lua_pushlstring(L, choices, strcspn(choices, "|"));
-}
-
-static void push_ints(lua_State *L, const dr_ints *list)
-{
-    lua_createtable(L, (int)list->n, 0);
-    for (int64_t i = 0; i < list->n; i++) {
-        lua_pushinteger(L, list->v[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
-}
-
-static void push_reals(lua_State *L, const dr_reals *list)
-{
-    lua_createtable(L, (int)list->n, 0);
-    for (int64_t i = 0; i < list->n; i++) {
-        lua_pushnumber(L, list->v[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
-}
-
-static void push_component(lua_State *L, definition *d, void *self, dr_instance *i)
-{
-    define_push_borrowed(L, i);
-    if (i) define_hold(L, d, self, lua_gettop(L));
-}
-
-static void push_components(lua_State *L, definition *d, void *self, const dr_instances *list)
-{
-    lua_createtable(L, (int)list->n, 0);
-    for (int64_t i = 0; i < list->n; i++) {
-        push_component(L, d, self, list->v[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
-}
-
-static void push_param(lua_State *L, definition *d, const dr_param *p, const void *self)
-{
-    const void *at = (const char *)self + p->offset;
-    switch (p->type) {
-    case DR_PARAM_INT: lua_pushinteger(L, *(const int64_t *)at); return;
-    case DR_PARAM_REAL: lua_pushnumber(L, *(const double *)at); return;
-    case DR_PARAM_BOOL: lua_pushboolean(L, *(const _Bool *)at); return;
-    case DR_PARAM_STRING: lua_pushstring(L, *(const char *const *)at); return;
-    case DR_PARAM_ENUM: push_enum(L, p->choices, *(const int64_t *)at); return;
-    case DR_PARAM_INTS: push_ints(L, at); return;
-    case DR_PARAM_REALS: push_reals(L, at); return;
-    case DR_PARAM_FUNCTION:
-        if (*(const dr_function *)at) {
-            bind_push_pointer(L, *(const dr_function *)at, p->choices);
-        } else {
-            lua_pushnil(L);
-        }
-        return;
-    case DR_PARAM_COMPONENT: push_component(L, d, (void *)(uintptr_t)self, *(dr_instance *const *)at); return;
-    case DR_PARAM_COMPONENTS: push_components(L, d, (void *)(uintptr_t)self, at); return;
-    case DR_PARAM_TENSOR: {
-        dr_tensor *t = *(dr_tensor *const *)at;
-        if (t) {
-            bind_push_weight(L, t);
-        } else {
-            lua_pushnil(L);
-        }
-        return;
-    }
-    default: lua_pushnil(L);
-    }
-}
-
-void define_push_params(lua_State *L, definition *d, const void *self)
-{
-    const dr_param *p;
-    lua_newtable(L);
-    for (int i = 0; (p = dr_param_at(&d->component, i)); i++) {
-        push_param(L, d, p, self);
-        lua_setfield(L, -2, p->name);
-    }
-}
-
-void define_push_self(lua_State *L, definition *d, void *self)
-{
-    define_tail *tail = tail_of(d, self);
-    if (tail->at == self) {
-        define_push(L, d, "instances");
-        lua_rawgeti(L, -1, tail->number);
-        lua_remove(L, -2);
-        return;
-    }
-    *tail = (define_tail){ self, ++d->instances };
-    define_push(L, d, "held");
-    lua_newtable(L);
-    lua_rawseti(L, -2, tail->number);
-    lua_pop(L, 1);
-    define_push_params(L, d, self);
-    define_push(L, d, "instances");
-    lua_pushvalue(L, -2);
-    lua_rawseti(L, -2, tail->number);
-    lua_pop(L, 1);
-}
-
-void define_hold(lua_State *L, definition *d, void *self, int index)
-{
-    define_push(L, d, "held");
-    lua_rawgeti(L, -1, tail_of(d, self)->number);
-    lua_pushvalue(L, index);
-    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-    lua_pop(L, 2);
-}
-
-static definition *definition_of(const dr_component *c)
+definition *define_of(const dr_component *c)
 {
     definition *d = all;
     while (d && &d->component != c) d = d->next;
     return d;
 }
 
-/* Its struct is about to be freed: what Lua still has of it ends here. */
-static void self_goes(const dr_component *c, void *self)
-{
-    definition *d = definition_of(c);
-    if (!d || d->component.self_size == d->tail || tail_of(d, self)->at != self || !d->state->thread) return;
-    lua_State *L = d->state->thread;
-    const int64_t number = tail_of(d, self)->number;
-    if (!lua_checkstack(L, 8)) return;
-    define_push(L, d, "instances");
-    lua_pushnil(L);
-    lua_rawseti(L, -2, number);
-    define_push(L, d, "held");
-    lua_rawgeti(L, -1, number);
-    for (lua_Integer i = 1, n = (lua_Integer)lua_rawlen(L, -1); i <= n; i++) {
-        lua_rawgeti(L, -1, i);
-        define_forget(L, -1);
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-    lua_pushnil(L);
-    lua_rawseti(L, -2, number);
-    lua_pop(L, 2);
-}
-
-static bool has_one_thread(const dr_component *c) { return definition_of(c) != NULL; }
+static bool has_one_thread(const dr_component *c) { return define_of(c) != NULL; }
 
 /* ---- building ---------------------------------------------------------------------------------------------------- */
 static size_t size_of(int32_t type)
@@ -215,8 +50,8 @@ static size_t size_of(int32_t type)
 
 static int32_t type_number(lua_State *L, const char *name)
 {
-    static const char *const names[] = { "int", "real", "bool", "string", "enum", "ints", "reals", "function", "component",
-                                         "components", "tensor" };
+    static const char *const names[] = { "int",   "real",     "bool",      "string",     "enum",  "ints",
+                                         "reals", "function", "component", "components", "tensor" };
     for (int i = 0; i < 11; i++) {
         if (strcmp(names[i], name) == 0) return DR_PARAM_INT + i;
     }
@@ -288,8 +123,12 @@ static const dr_plugin_info *plugin_for(lua_State *L, const define_state *state,
     }
     source *s = calloc(1, sizeof *s);
     if (!s) bind_error(L, "out of memory for a definition");
-    s->plugin = (dr_plugin){ .size = sizeof(dr_plugin), .abi_major = DR_ABI_MAJOR, .abi_minor = DR_ABI_MINOR,
-                             .id = define_text(id), .version = "Lua", .doc = "components written in Lua" };
+    s->plugin = (dr_plugin){ .size = sizeof(dr_plugin),
+                             .abi_major = DR_ABI_MAJOR,
+                             .abi_minor = DR_ABI_MINOR,
+                             .id = define_text(id),
+                             .version = "Lua",
+                             .doc = "components written in Lua" };
     s->state = state;
     s->path = define_text(path);
     s->info = dr_plugin_define(&s->plugin, path);
@@ -323,7 +162,8 @@ static int core_prepare(lua_State *L)
     const define_kind *kind = kind_named(L, luaL_checkstring(L, 1));
     luaL_checktype(L, 2, LUA_TTABLE);
     define_state *state = state_of(L);
-    const dr_plugin_info *plugin = plugin_for(L, state, bind_option_string(L, 2, "id", "script"), bind_option_string(L, 2, "path", ""));
+    const dr_plugin_info *plugin =
+        plugin_for(L, state, bind_option_string(L, 2, "id", "script"), bind_option_string(L, 2, "path", ""));
     definition *d = calloc(1, sizeof *d);
     if (!d) return bind_error(L, "out of memory for a definition");
     d->kind = kind;
@@ -332,22 +172,21 @@ static int core_prepare(lua_State *L)
     d->next = all;
     all = d; /* from here on it is never freed: what was made of it points to it */
     d->iface.size = (uint32_t)kind->size;
-    d->component = (dr_component){ .size = sizeof(dr_component), .kind = kind->kind,
+    d->component = (dr_component){ .size = sizeof(dr_component),
+                                   .kind = kind->kind,
                                    .name = define_text(bind_option_string(L, 2, "name", NULL)),
                                    .doc = define_text(bind_option_string(L, 2, "doc", "")),
                                    .iface = &d->iface,
                                    .source = define_text(bind_option_string(L, 2, "source", NULL)) };
-    make_tables(L, d);
+    define_make_tables(L, d);
     lua_getfield(L, 2, "params");
     build_params(L, d, lua_gettop(L));
     lua_getfield(L, 2, "functions");
     build_functions(L, d, lua_gettop(L));
     lua_getfield(L, 2, "given");
     if (kind->constants) kind->constants(L, lua_gettop(L), d);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &TABLES);
-    lua_rawgetp(L, -1, d);
     lua_getfield(L, 2, "given");
-    lua_setfield(L, -2, "given");
+    define_set(L, d, "given");
     bind_check(L);
     lua_pushlightuserdata(L, d);
     return 1;
@@ -375,11 +214,8 @@ static bool same_functions(const definition *a, const definition *b)
 /* What was made of `was` runs the functions of `d` from now on. */
 static void swap_code(lua_State *L, const definition *was, const definition *d)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &TABLES);
-    lua_rawgetp(L, -1, was);
     define_push(L, d, "functions");
-    lua_setfield(L, -2, "functions");
-    lua_pop(L, 2);
+    define_set(L, was, "functions");
 }
 
 static definition *check_definition(lua_State *L, int index)
@@ -409,7 +245,8 @@ static int core_commit(lua_State *L)
     d->registered = true;
     committed++;
     for (definition *o = all; o && swap; o = o->next) { /* also those that were replaced before */
-        if (o == d || o->state != d->state || o->kind != d->kind || strcmp(o->component.name, d->component.name) != 0) continue;
+        if (o == d || o->state != d->state || o->kind != d->kind || strcmp(o->component.name, d->component.name) != 0)
+            continue;
         if (!same_rows(o, d) || !same_functions(o, d)) continue;
         swap_code(L, o, d);
         swapped = true;
@@ -420,7 +257,8 @@ static int core_commit(lua_State *L)
 }
 
 /* ---- looking ------------------------------------------------------------------------------------------------------ */
-static int core_define_kinds(lua_State *L) /* { sampler = { step = true, grid = false }, ... }: functions, required or not */
+static int
+core_define_kinds(lua_State *L) /* { sampler = { step = true, grid = false }, ... }: functions, required or not */
 {
     lua_newtable(L);
     for (int i = 0; i < define_kind_count; i++) {
@@ -440,7 +278,9 @@ static int core_definition(lua_State *L)
     const char *kind = luaL_checkstring(L, 1), *name = luaL_checkstring(L, 2);
     const define_state *state = state_of(L);
     for (definition *d = all; d; d = d->next) {
-        if (!d->registered || d->state != state || strcmp(d->kind->name, kind) != 0 || strcmp(d->component.name, name) != 0) continue;
+        if (!d->registered || d->state != state || strcmp(d->kind->name, kind) != 0 ||
+            strcmp(d->component.name, name) != 0)
+            continue;
         lua_createtable(L, 0, 3);
         define_push(L, d, "functions");
         lua_setfield(L, -2, "functions");
@@ -478,7 +318,7 @@ static int state_gc(lua_State *L)
 
 static void open_state(lua_State *L)
 {
-    static const dr_definition_hooks hooks = { self_goes, has_one_thread };
+    static const dr_definition_hooks hooks = { define_self_goes, has_one_thread };
     static define_state *states; /* reachable until the process ends: definitions point to them */
     define_state **sentinel = lua_newuserdatauv(L, sizeof(define_state *), 1);
     define_state *state = calloc(1, sizeof *state);
@@ -493,16 +333,15 @@ static void open_state(lua_State *L)
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &STATE);
-    lua_newtable(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &TABLES);
+    define_open_tables(L);
     dr_set_definition_hooks(&hooks);
 }
 
 void bind_open_define(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "define_prepare", core_prepare },    { "define_commit", core_commit }, { "define_kinds", core_define_kinds },
-        { "definition", core_definition },     { "definitions", core_definitions }, { NULL, NULL },
+        { "define_prepare", core_prepare }, { "define_commit", core_commit },    { "define_kinds", core_define_kinds },
+        { "definition", core_definition },  { "definitions", core_definitions }, { NULL, NULL },
     };
     define_note_thread();
     open_state(L);

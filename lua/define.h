@@ -1,6 +1,6 @@
-/* define.h: components whose functions are Lua's: what the files of drift.define share. bind_define.c has the
- * definitions and their life, define_kinds.c what each kind has, define_call.c the way from a C call to the Lua function
- * and back, define_views.c what such a function sees of a builder, a model and so on. */
+/* define.h: components whose functions are Lua's: what the files of drift.define share. bind_define.c has the definitions and
+ * their life, define_instance.c what an instance keeps, define_kinds.c what each kind has, define_call.c the way from a C call
+ * to the Lua function, define_values.c its arguments and results, define_views.c and define_model.c what it is lent. */
 #ifndef DRIFT_DEFINE_H
 #define DRIFT_DEFINE_H
 
@@ -63,7 +63,7 @@ typedef struct define_kind {
 } define_kind;
 
 typedef struct define_state { /* of one Lua state */
-    lua_State *thread; /* its own: the script's may be in the middle of anything. NULL: the state has closed */
+    lua_State *thread;        /* its own: the script's may be in the middle of anything. NULL: the state has closed */
     struct define_state *next;
 } define_state;
 
@@ -83,27 +83,44 @@ struct definition {
     define_state *state;
     const dr_plugin_info *plugin;
     dr_param *params;
-    size_t tail;             /* offset of a define_tail in self */
-    int64_t instances;       /* made so far: their numbers */
-    bool as_written;         /* of an optimizer: as DEFINE_AS_WRITTEN */
+    size_t tail;       /* offset of a define_tail in self */
+    int64_t instances; /* made so far: their numbers */
+    bool as_written;   /* of an optimizer: as DEFINE_AS_WRITTEN */
     bool registered;
     define_closure closure[DEFINE_FIELDS];
     definition *next;
 };
 
 typedef struct define_tail { /* behind the parameters; zero in a new struct */
-    const void *at; /* the struct that it was written for: parameters may be copied, private state may not */
+    const void *at;          /* the struct that it was written for: parameters may be copied, private state may not */
     int64_t number;
 } define_tail;
 
+typedef struct define_call { /* one that is under way */
+    definition *d;
+    const define_field *field;
+    void **arg;      /* of the C function */
+    dr_tensor *made; /* a result, retained */
+    double real;
+    int64_t whole;
+    const void *pointer;
+} define_call;
+
 /* ---- bind_define.c ----------------------------------------------------------------------------------------------- */
-/* Registry tables of a definition: "functions" { name = function }, "instances" { [number] = self }, "held" { [number] =
- * { handles that end with the instance } }, "data" what C points to. */
+definition *define_of(const dr_component *c); /* NULL: it is not written in Lua */
+char *define_text(const char *text);          /* a copy that lives until the process ends; NULL stays NULL */
+
+/* ---- define_instance.c ------------------------------------------------------------------------------------------- */
+/* Tables of a definition: "functions" { name = function }, "instances" { [number] = self }, "held" { [number] = { handles that
+ * end with the instance } }, "data" what C points to, "given" what is no function. */
+void define_open_tables(lua_State *L);
+void define_make_tables(lua_State *L, const definition *d);
 void define_push(lua_State *L, const definition *d, const char *what);
-void define_push_self(lua_State *L, definition *d, void *self); /* the instance's table; made at the first call */
+void define_set(lua_State *L, const definition *d, const char *what); /* pops it */
+void define_push_self(lua_State *L, definition *d, void *self);       /* the instance's table; made at the first call */
 void define_hold(lua_State *L, definition *d, void *self, int index); /* the value at index lives as long as self */
 void define_push_params(lua_State *L, definition *d, const void *self); /* a new table of them */
-char *define_text(const char *text); /* a copy that lives until the process ends; NULL stays NULL */
+void define_self_goes(const dr_component *c, void *self);
 
 /* ---- define_kinds.c ---------------------------------------------------------------------------------------------- */
 extern const define_kind define_kinds[];
@@ -118,6 +135,17 @@ void define_note_thread(void);          /* this one runs the script */
 bool define_protected(definition *d, lua_CFunction body, void *data);
 dr_tensor *define_for_caller(dr_tensor *t); /* one reference of ours, given to the core's current scope */
 
+const char *define_c_types(char c); /* of a signature's character: p a pointer, d double, l int64_t, i int */
+
+/* ---- define_values.c --------------------------------------------------------------------------------------------- */
+void *define_pointer_at(void **arg);
+int define_push_argument(lua_State *T, define_call *c, char type,
+                         void **arg); /* 1; 0: it is a place, and nothing is pushed */
+int define_places_of(char type);      /* results that fill it; 0: it is none */
+int define_read_place(lua_State *T, define_call *c, char type, void **arg, int index,
+                      int64_t n);                                 /* from the results at index */
+void define_read_result(lua_State *T, define_call *c, int index); /* the C function's own, into c */
+
 /* ---- define_op.c ------------------------------------------------------------------------------------------------- */
 void define_op_trampoline(ffi_cif *cif, void *result, void **argument, void *user);
 bool define_op_prepare(define_closure *c);
@@ -125,12 +153,15 @@ bool define_op_prepare(define_closure *c);
 /* ---- define_views.c: handles that are good during one call ------------------------------------------------------- */
 void define_enter_call(void);
 void define_leave_call(void);
-void define_push_view(lua_State *L, const char *type, const void *pointer); /* "drift.builder", "drift.context", ...; nil for NULL */
+void define_push_view(lua_State *L, const char *type,
+                      const void *pointer); /* "drift.builder", "drift.context", ...; nil for NULL */
 void define_push_builder(lua_State *L, dr_builder *b, definition *d, void *self);
 void define_push_rng(lua_State *L, const dr_rng *rng);
 void define_push_borrowed(lua_State *L, dr_instance *i); /* an instance that another owns, or nil */
 void define_forget(lua_State *L, int index);             /* a handle whose thing goes */
 void define_push_coef(lua_State *L, const dr_coef *c);
+const void *define_check_view(lua_State *L, int index, const char *type); /* raises where its call has ended */
 void define_open_views(lua_State *L);
+void define_open_model(lua_State *L); /* define_model.c */
 
 #endif

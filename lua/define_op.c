@@ -57,7 +57,8 @@ static int infer_body(lua_State *T)
     lua_call(T, c->n_in + 1, n_out);
     for (int j = 0; j < n_out; j++) {
         const int index = j - n_out;
-        if (!lua_istable(T, index)) bind_error(T, "infer must return %s, got a %s", wanted_views, bind_typename(T, index));
+        if (!lua_istable(T, index))
+            bind_error(T, "infer must return %s, got a %s", wanted_views, bind_typename(T, index));
         dr_view *v = &c->view_out[j];
         const int table = lua_absindex(T, index);
         v->dtype = (int32_t)bind_check_dtype(T, bind_option_string(T, table, "dtype", "f32"));
@@ -76,8 +77,8 @@ static void take(lua_State *T, op_call *c, int n, const uint8_t *need)
         if (lua_isnil(T, j - n) && c->b && !need[j]) continue;
         if (lua_isnil(T, j - n) && c->b) bind_error(T, "backward gave no gradient of input %d, which needs one", j + 1);
         if (!bind_test_handle(T, j - n))
-            bind_error(T, "%s must return a tensor for each %s; result %d is a %s", c->field->name, c->b ? "input" : "output",
-                       j + 1, bind_typename(T, j - n));
+            bind_error(T, "%s must return a tensor for each %s; result %d is a %s", c->field->name,
+                       c->b ? "input" : "output", j + 1, bind_typename(T, j - n));
         bind_check_tensor(T, j - n);
     }
     for (int j = 0; j < n; j++) {
@@ -193,7 +194,8 @@ void define_op_trampoline(ffi_cif *cif, void *result, void **argument, void *use
 
 bool define_op_prepare(define_closure *c)
 {
-    static ffi_type *const infer[] = { &ffi_type_pointer, &ffi_type_sint32, &ffi_type_pointer, &ffi_type_pointer, &ffi_type_pointer };
+    static ffi_type *const infer[] = { &ffi_type_pointer, &ffi_type_sint32, &ffi_type_pointer, &ffi_type_pointer,
+                                       &ffi_type_pointer };
     const char *name = c->field->name;
     const unsigned n = strcmp(name, "infer") == 0 ? 5 : strcmp(name, "compose") == 0 ? 4 : 1;
     memcpy(c->type, infer, sizeof infer);
@@ -227,7 +229,9 @@ void define_op_constants(lua_State *L, int table, definition *d)
     op->n_out = (int32_t)bind_option_integer(L, table, "outputs", 1);
     if (op->n_in < 1 || op->n_in > DR_OP_MAX_IN || op->n_optional < 0 || op->n_optional >= op->n_in || op->n_out < 1 ||
         op->n_out > DR_OP_MAX_OUT)
-        bind_error(L, "op %s: inputs = %d (of which optional = %d), outputs = %d; 1 to %d inputs, one of them required, and 1 to %d outputs",
+        bind_error(L,
+                   "op %s: inputs = %d (of which optional = %d), outputs = %d; 1 to %d inputs, one of them required, "
+                   "and 1 to %d outputs",
                    d->component.name, op->n_in, op->n_optional, op->n_out, DR_OP_MAX_IN, DR_OP_MAX_OUT);
     for (int i = 0; i < op->n_in; i++) op->in_layout[i] = DR_LAYOUT_ANY;
     if (bind_option_bool(L, table, "nondiff", false)) op->flags |= DR_OP_NONDIFF;
