@@ -75,7 +75,7 @@ static bool contains(const char *path, const char *text, size_t n)
 
 /* What is to be loaded is all in the file. A library that is cut short, as a stopped copy leaves it, would end the process
  * in dlopen; what is no such library at all, dlopen itself refuses. */
-static bool is_whole(const unsigned char *map, size_t bytes)
+bool dr_library_is_whole(const unsigned char *map, size_t bytes)
 {
     Elf64_Ehdr head;
     if (bytes < sizeof head) return true;
@@ -95,7 +95,7 @@ static bool is_whole_file(const char *path)
 {
     size_t bytes;
     const unsigned char *map = map_file(path, &bytes);
-    const bool whole = !map || is_whole(map, bytes);
+    const bool whole = !map || dr_library_is_whole(map, bytes);
     if (map) munmap((void *)(uintptr_t)map, bytes);
     return whole;
 }

@@ -28,6 +28,7 @@ dr_library *dr_library_at(int64_t i);       /* in the order of loading; NULL pas
 dr_library *dr_library_exchange(int64_t i, dr_library *by); /* returns what was at that place */
 bool dr_plugin_has(const dr_plugin *p, const dr_component *c);
 dr_kernel dr_plugin_kernel(const char *backend, const char *op, dr_dtype dtype); /* that a plugin brings for another's device; NULL */
+bool dr_library_is_whole(const unsigned char *data, size_t bytes); /* plugin_search.c: of a file that is one; others are not judged */
 
 /* reload.c: libraries that were replaced and are referred to still go. */
 void dr_reload_close(void);

@@ -59,20 +59,13 @@ static dr_status check_reloadable(const dr_library *l)
 
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
-/* A file that a linker is still writing maps well and crashes later. */
-static bool is_whole(const unsigned char *data, size_t bytes)
+/* A linker writes the table of sections last. */
+static bool is_finished(const unsigned char *data, size_t bytes)
 {
     Elf64_Ehdr h;
     if (bytes < sizeof h || memcmp(data, ELFMAG, SELFMAG) != 0 || data[EI_CLASS] != ELFCLASS64) return bytes > SELFMAG;
     memcpy(&h, data, sizeof h);
-    if (h.e_shoff > bytes || (size_t)h.e_shnum * h.e_shentsize > bytes - h.e_shoff) return false;
-    if (h.e_phoff > bytes || (size_t)h.e_phnum * h.e_phentsize > bytes - h.e_phoff) return false;
-    for (int i = 0; i < h.e_phnum && h.e_phentsize >= sizeof(Elf64_Phdr); i++) {
-        Elf64_Phdr p;
-        memcpy(&p, data + h.e_phoff + (size_t)i * h.e_phentsize, sizeof p);
-        if (p.p_type == PT_LOAD && (p.p_offset > bytes || p.p_filesz > bytes - p.p_offset)) return false;
-    }
-    return true;
+    return h.e_shoff <= bytes && (size_t)h.e_shnum * h.e_shentsize <= bytes - h.e_shoff && dr_library_is_whole(data, bytes);
 }
 
 static unsigned char *read_file(const char *path, size_t *bytes)
@@ -89,7 +82,7 @@ static unsigned char *read_file(const char *path, size_t *bytes)
     fclose(f);
     if (!data) {
         dr_fail(DR_ENOMEM, "%s: out of memory reading it", path);
-    } else if (*bytes == (size_t)s.st_size && is_whole(data, *bytes)) {
+    } else if (*bytes == (size_t)s.st_size && is_finished(data, *bytes)) {
         return data;
     } else {
         dr_fail(DR_EFORMAT, "%s is cut short: it is still being written, or was not written to its end", path);

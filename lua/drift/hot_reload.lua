@@ -24,7 +24,7 @@ function hot_reload.recipe(path)
   local here = folder_of(path)
   for _, folder in ipairs { here, file_of(here) == "build" and folder_of(here) or nil } do
     if core.exists(folder .. "/Makefile") then
-      return { folder = folder, command = "make -C " .. quoted(folder), sources = folder }
+      return { folder = folder, command = "make --no-print-directory -C " .. quoted(folder), sources = folder }
     end
   end
   local folder, target = here, file_of(path)
