@@ -111,6 +111,26 @@ describe("drift.reload", function()
     again()
   end)
 
+  it("leaves weights in their files", function()
+    begin "-DFACTOR=2.0"
+    local spec = drift.block.changing_pair { features = 4 }
+    local net, writer = drift.build(spec, { seed = 3 }), drift.writer()
+    for _, weight in ipairs(net:named()) do
+      writer:tensor(weight.path, #weight.tensor.shape > 1 and weight.tensor:cast "f16" or weight.tensor)
+    end
+    writer:commit "pair.safetensors"
+    local mapped = drift.build(spec, { weights = "pair.safetensors" })
+    local x = drift.ones(2, 4)
+    local before = mapped(x):tostring_bytes()
+    write "-DFACTOR=3.0"
+    drift.reload "changing"
+    assert.not_equal(before, mapped(x):tostring_bytes())
+    assert.equal("f16", mapped:state_dict()["second.weight"].dtype)
+    write "-DFACTOR=2.0"
+    drift.reload "changing"
+    assert.equal(before, mapped(x):tostring_bytes())
+  end)
+
   it("keeps a Lua function that was given as a parameter", function()
     begin "-DFACTOR=2.0"
     local decay = drift.build(drift.decay.changing_decay { curve = function(t) return t + 1 end })

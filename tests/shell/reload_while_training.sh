@@ -18,7 +18,12 @@ export DRIFT_PLUGINS="$PWD/my"
 cat >train.lua <<'END'
 -- Question: does a training notice that its plugins are reloaded?
 local drift = require "drift"
-local run = drift.experiment { epochs = 100, batch = 250, steps = 0, pause = 0.0, reload_after = 0 }
+local run = drift.experiment { epochs = 40, batch = 100, steps = 0, pause = 0.0, reload_after = 0 }
+-- The times of always, but each of them slowly, until there is a file "done".
+local slow = drift.define.time_sampling { name = "slow", doc = "evenly, with pauses", draw = function(_, _, u)
+  if run.pause > 0 and not drift.exists "done" then drift.sleep(run.pause) end
+  return u
+end }
 local net = drift.net { name = "net", children = {
     a = drift.block.linear { in_features = 784, out_features = 4 }, c = drift.block.changing { features = 4 },
     b = drift.block.linear { in_features = 4, out_features = 784 } },
@@ -27,9 +32,8 @@ local net = drift.net { name = "net", children = {
   end }
 drift.train {
   run = run, data = drift.dataset.mnist {}, model = net, process = drift.process.changing_process {},
-  optim = drift.optim.changing_optim { lr = 0.01 },
+  optim = drift.optim.changing_optim { lr = 0.01 }, time_sampling = slow {},
   after_epoch = function(_, epoch)
-    if not drift.exists "done" then drift.sleep(run.pause) end
     if epoch == run.reload_after then
       drift.write_file("my/changing.c", "#define FACTOR 1.5\n" .. drift.read_file "my/changing.c")
       drift.reload "changing"
@@ -53,12 +57,11 @@ print([(r["step"], r["plugin"], len(r["sha256"])) for r in json.load(open(sys.ar
 "$DRIFT" run train.lua --threads 1 --out whole >stdout 2>stderr || { cat stderr >&2; fail "the training failed"; }
 [ "$(reloads whole)" = "[]" ] || fail "reloads where there were none: $(reloads whole)"
 
-"$DRIFT" run train.lua pause=0.3 --threads 1 --watch --out watched >stdout 2>stderr &
+"$DRIFT" run train.lua pause=0.001 --threads 1 --watch --out watched >stdout 2>stderr &
 child=$!
-wait_for "epoch 1/100: mean loss"
+wait_for "epoch 1/40: mean loss"
 touch my/changing.c
 wait_for "reloaded plugin changing"
-[ -e watched/checkpoint.safetensors ] || fail "no checkpoint before the exchange"
 cp my/changing.c kept
 echo "this is no C" >>my/changing.c
 wait_for "plugin changing is not reloaded, the earlier one goes on: it does not build"
@@ -72,13 +75,34 @@ case "$(reloads watched)" in
 *) fail "config.json does not have the reload: $(reloads watched)" ;;
 esac
 
+# ---- one that loads, and fails in its first step: nothing is lost, and the run goes on from there ----
+rm done
+cp my/changing.c kept
+"$DRIFT" run train.lua pause=0.001 --threads 1 --watch --out stopped >stdout 2>stderr &
+child=$!
+wait_for "epoch 1/40: mean loss"
+{ echo "#define FORWARD_FAILS"; cat kept; } >new
+mv new my/changing.c
+wait_for "block changing: not like this"
+status=0
+wait $child || status=$?
+[ $status = 1 ] || { cat stderr >&2; fail "status $status where a step failed"; }
+step=$(python3 -c 'import json; print(json.load(open("stopped/config.json"))["reloads"][-1]["step"])')
+mv kept my/changing.c
+touch my/changing.c
+make -s -C my
+: >done
+"$DRIFT" run train.lua --threads 1 --resume stopped >stdout 2>stderr || { cat stderr >&2; fail "it cannot be resumed"; }
+grep -q "resumed from stopped: .* and $step steps done" stderr || { cat stderr >&2; fail "it does not go on at step $step"; }
+cmp whole/checkpoint.safetensors stopped/checkpoint.safetensors || fail "stopped by a failing version and resumed, it ends with other bits"
+
 # ---- a changed one: its step is recorded, and a run that is stopped and resumed after it ends with the same bits ----
 cp my/changing.c kept
 "$DRIFT" run train.lua epochs=6 reload_after=2 --threads 1 --out changed >stdout 2>stderr || { cat stderr >&2; fail "the training failed"; }
-[ "$(reloads changed)" = "[(8, 'changing', 64)]" ] || fail "the reload after step 8 is recorded as $(reloads changed)"
+[ "$(reloads changed)" = "[(20, 'changing', 64)]" ] || fail "the reload after step 20 is recorded as $(reloads changed)"
 cp kept my/changing.c
 make -s -C my
-"$DRIFT" run train.lua epochs=6 reload_after=2 steps=16 --threads 1 --out parts >stdout 2>stderr || { cat stderr >&2; fail "the training failed"; }
+"$DRIFT" run train.lua epochs=6 reload_after=2 steps=40 --threads 1 --out parts >stdout 2>stderr || { cat stderr >&2; fail "the training failed"; }
 python3 - <<'END' # a resumed run has the parameters of its own: the limit goes there
 import json
 config = json.load(open("parts/config.json"))
@@ -86,8 +110,8 @@ config["parameters"]["steps"] = 0
 json.dump(config, open("parts/config.json", "w"))
 END
 "$DRIFT" run train.lua --threads 1 --resume parts >stdout 2>stderr || { cat stderr >&2; fail "it cannot be resumed"; }
-grep -q "parts: plugins were reloaded on its way: changing after step 8" stderr || { cat stderr >&2; fail "resuming does not say that a plugin was reloaded"; }
-[ "$(reloads parts)" = "[(8, 'changing', 64)]" ] || fail "after resuming the reloads are $(reloads parts)"
+grep -q "parts: plugins were reloaded on its way: changing after step 20" stderr || { cat stderr >&2; fail "resuming does not say that a plugin was reloaded"; }
+[ "$(reloads parts)" = "[(20, 'changing', 64)]" ] || fail "after resuming the reloads are $(reloads parts)"
 cmp changed/checkpoint.safetensors parts/checkpoint.safetensors || fail "resumed after a reload, it ends with other bits"
 
 # ---- another version at resuming is noted ----
