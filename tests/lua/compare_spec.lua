@@ -202,6 +202,8 @@ describe("a comparison", function()
     has(passes "run --threads 1 whole.lua --resume two seeds=1,2,3", "two: 4 of 6 done", "scale, seed 3 done (6 of 6 done)")
     assert.are.equal(before, drift.sha256_file(cell("two", "add", 1, "cell.json")))
     assert.are.equal(3, #read_json "two/comparison.json".metrics[1].values.add)
+    passes "run --threads 1 whole.lua --resume two"                    -- three seeds are the comparison's own now
+    assert.are.equal(3, #read_json "two/comparison.json".seeds)
     local text, status = run "run --threads 1 whole.lua --resume two hidden=3"
     assert.are.equal(1, status)
     has(text, "variant add is another now than when its seed 1 was trained", "model.hidden: 3, then 2")
@@ -230,6 +232,11 @@ describe("a cell that fails", function()
     drift.write_file("mended", "")
     passes "run failing.lua --resume runs/failing"
     assert.are.same({ "add 1 done", "error 1 done", "exit 1 done", "killed 1 done" }, statuses "runs/failing")
+    os.remove "mended"                                                 -- what is done stays, though its variant is broken now
+    local before = drift.sha256_file(cell("runs/failing", "exit", 1, "cell.json"))
+    passes "run failing.lua --resume runs/failing"
+    assert.are.same({ "add 1 done", "error 1 done", "exit 1 done", "killed 1 done" }, statuses "runs/failing")
+    assert.are.equal(before, drift.sha256_file(cell("runs/failing", "exit", 1, "cell.json")))
   end)
 end)
 
@@ -317,6 +324,18 @@ describe("drift.compare refuses", function()
     fails('variants = { ["a b"] = unet "add" }, baseline = "a b"', "a variant's name is made of letters")
     fails('variants = { add = unet "add", wide = drift.models.cs180_unet { hidden = 3, time = "add", class = "add" } }, '
       .. 'match = { params = 0.1 }', "params: wide has", "add 2,")
+  end)
+
+  it("to go on where every cell has failed, and a second comparison", function()
+    script("nothing.lua", 'variants = { add = function() error("by design", 0) end }')
+    local text, status = run "run nothing.lua seeds=1"
+    assert.are.equal(1, status)
+    has(text, "all 1 cells of the comparison failed: ", "by design")
+    script("second.lua", 'variants = { add = unet "add" }')
+    drift.write_file("second.lua", drift.read_file "second.lua" .. '\ndrift.compare { variants = { a = unet "add" }, baseline = "a" }')
+    text, status = run "run second.lua seeds=1"
+    assert.are.equal(1, status)
+    has(text, "second.lua:", "a script has one comparison")
   end)
 
   it("a variant with a field that there is not, in its own process", function()

@@ -9,6 +9,7 @@ local cells = require "drift.dashboard.cells"
 local folder = require "drift.compare.folder"
 local processes = require "drift.compare.processes"
 local budget = require "drift.compare.budget"
+local results = require "drift.compare.results"
 local pictures = require "drift.compare.pictures"
 
 local engine = {}
@@ -23,8 +24,8 @@ local function clear(dir)
   for _, list in ipairs { drift.files(dir), drift.hidden_files(dir) } do
     for _, name in ipairs(list) do
       local path = dir .. "/" .. name
-      if name ~= "." and name ~= ".." then
-        if drift.is_folder(path) then clear(path) end
+      if name ~= "." and name ~= ".." and not os.remove(path) and drift.is_folder(path) then   -- a link is removed, not followed
+        clear(path)
         os.remove(path)
       end
     end
@@ -66,11 +67,6 @@ local function save_status(plan, cell, more)
   cell.seconds = about.seconds
 end
 
-function engine.fail(plan, cell, message)
-  cell.status, cell.error = "failed", message
-  save_status(plan, cell)
-end
-
 -- What of match can only be measured: texts for those that lie outside.
 function engine.unmatched(plan)
   if not plan.match then return nil end
@@ -78,12 +74,10 @@ function engine.unmatched(plan)
   for _, variant in ipairs(plan.variants) do
     local sum, n = 0, 0
     for _, cell in ipairs(plan.cells) do
-      local about = cell.variant == variant.name and cell.status == "done" and engine.read(folder.path_of(plan, cell) .. "/cell.json")
-      local seconds = about and type(about.train) == "table" and about.train.seconds
-      if seconds then sum, n = sum + seconds, n + 1 end
+      local found = cell.variant == variant.name and cell.status == "done" and results.read(folder.path_of(plan, cell))
+      if found and found.train.seconds then sum, n = sum + found.train.seconds, n + 1 end
     end
-    if n > 0 then costs[#costs + 1] = { name = variant.name, seconds = sum / n } end
-    if n == 0 and variant.name == plan.baseline then return nil end
+    if n > 0 or variant.name == plan.baseline then costs[#costs + 1] = { name = variant.name, seconds = n > 0 and sum / n or nil } end
   end
   return budget.unmatched(costs, plan.match, { baseline = plan.baseline, of = "measured" })
 end
@@ -100,11 +94,11 @@ local function items_of(plan, o)
   for _, cell in ipairs(plan.cells) do
     local dir = folder.path_of(plan, cell)
     local state, about = state_of(dir)
-    if cell.status == "failed" then                               -- before it began: its variant cannot be described
-      save_status(plan, cell)
-    elseif state == "done" then
-      cell.status, cell.seconds = "done", about.seconds
+    if state == "done" then
+      cell.status, cell.error, cell.seconds = "done", nil, about.seconds
       if o.says_done then pictures(dir) end
+    elseif cell.status == "failed" then                           -- before it began: its variant cannot be described
+      if state == "new" then save_status(plan, cell) end          -- else what it has stays, for when that is mended
     else
       if state == "new" then fresh_folder(dir, "cell.json") end
       cell.status = "waiting"
@@ -130,8 +124,8 @@ local function ended_how(plan, item, ended, o)
   end
   cell.status, cell.error = message and "failed" or "done", message
   local train = type(about.train) == "table" and about.train or {}
-  train.peak_bytes = math.max(train.peak_bytes or 0, ended.peak_bytes or 0)
-  save_status(plan, cell, { signal = ended.signal, train = train })
+  train.peak_bytes = train.peak_bytes or ended.peak_bytes
+  save_status(plan, cell, { signal = ended.signal, train = train, seconds = about.seconds or drift.clock() - item.since })
 end
 
 local function progress_text(plan)
@@ -244,9 +238,20 @@ end
 -- For cell_environment.lua.
 function engine.environment(here) return { DRIFT_COMPARE_CELL = drift.json.encode(here) } end
 
+local function has_threads(device)                                -- "cuda:1,deterministic=false" has none
+  local name = device:match "^[%w_]+"
+  for _, backend in ipairs(drift.components "backend") do
+    for _, row in ipairs(backend.name == name and backend.params or {}) do
+      if row.name == "threads" then return true end
+    end
+  end
+  return false
+end
+
 function engine.argv(script, seed, threads, where)
   local o = drift.options
-  local argv = { drift.program(), "run", script, "--seed", tostring(seed), "--threads", tostring(threads) }
+  local argv = { drift.program(), "run", script, "--seed", tostring(seed) }
+  if has_threads(o.device) then argv[#argv + 1], argv[#argv + 2] = "--threads", tostring(threads) end
   for _, name in ipairs { "device", "precision" } do
     if o[name] then
       argv[#argv + 1] = "--" .. name

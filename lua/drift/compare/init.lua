@@ -77,7 +77,11 @@ local function check_unchanged(plan)
   end
 end
 
+local begun = false
+
 local function compare(o)
+  if begun then drift.fail "compare: a script has one comparison: its cells are this script again, up to drift.compare" end
+  begun = true
   if not drift.options.script then drift.fail "compare: there is no script; drift.compare is for drift run SCRIPT" end
   if drift.options.seed then
     drift.fail "compare: --seed is one seed; those of a comparison are seeds = { ... } in the script"
@@ -94,6 +98,7 @@ local function compare(o)
   if plan.budget then engine.equal_flops(plan) end
   check_unchanged(plan)
   engine.check_match(plan)
+  run:save_config()                                               -- of parameters that are others than before --resume
   engine.run(plan, { jobs = jobs, says_done = true, process_of = function(c, resumed)
     return process(plan, "cell", c.variant, c.seed, { resumed and "--resume" or "--out", ("%s/%s"):format(plan.dir, c.dir) })
   end })

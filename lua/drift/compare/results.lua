@@ -37,21 +37,21 @@ local function add_evaluation(list, folder)
   end
 end
 
--- The mean loss of the last whole epoch, and images a second: the median epoch's.
+-- The mean loss of the last whole epoch, images a second (the median epoch's), and seconds of all epochs.
 local function training_of(folder, batch)
   if not drift.exists(folder .. "/metrics.jsonl") then return nil end
-  local records, loss, rates, steps = drift.read_metrics(folder), nil, {}, 0
+  local records, loss, rates, steps, total = drift.read_metrics(folder), nil, {}, 0, 0
   for _, record in ipairs(records) do
     if record.epoch_loss then
       loss = record.epoch_loss
       if number(record.seconds) and record.seconds > 0 and batch then
         rates[#rates + 1] = (record.step - steps) * batch / record.seconds
       end
-      steps = record.step
+      steps, total = record.step, total + (number(record.seconds) or 0)
     end
   end
   table.sort(rates)
-  return loss, rates[(#rates + 1) // 2]
+  return loss, rates[(#rates + 1) // 2], total > 0 and total or nil
 end
 
 function results.read(folder)
@@ -62,8 +62,8 @@ function results.read(folder)
               params = cell.params or (type(about.network) == "table" and about.network.weights or nil),
               train = type(cell.train) == "table" and cell.train or {}, flops_per_image = cell.flops_per_image,
               plan_bytes = cell.plan_bytes, script = type(about.script) == "table" and about.script.path or nil }
-  local loss, rate = training_of(folder, number(training.batch))
-  r.train.images_per_second = r.train.images_per_second or rate
+  local loss, rate, seconds = training_of(folder, number(training.batch))
+  r.train.images_per_second, r.train.seconds = r.train.images_per_second or rate, r.train.seconds or seconds
   add_evaluation(r.metrics, folder)
   local held_out = cell.held_out_loss
   if type(held_out) == "table" then
