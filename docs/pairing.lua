@@ -2,8 +2,8 @@
 -- pairing.lua: docs/pairing.md, from a comparison of its own: small networks, ten seeds, a large and a small change.
 --   ./drift run docs/pairing.lua                          makes the runs (minutes on two cores), then the page
 --   ./drift run docs/pairing.lua --resume runs/pairing    only writes the page again
--- Paired: variant - baseline with the same seed. Unpaired: with seeds that have nothing in common, so that the variance of
--- a difference is var(a) + var(b), both estimated from the same runs.
+-- Paired: variant - baseline with the same seed. Unpaired: with seeds that have nothing in common, so that the variance
+-- of a difference is var(a) + var(b), both estimated from the same runs.
 local drift = require "drift"
 local statistics = require "drift.compare.statistics"
 local student_t = require "drift.compare.student_t"
@@ -21,10 +21,11 @@ local report = drift.compare {
   name = "pairing", title = "What pairing removes", baseline = "scale", seeds = seeds,
   variants = { scale = unet "scale", add = unet "add",
                slower = { model = unet "scale", optim = drift.optim.adam { lr = 0.8 * run.lr } } },
-  train = { data = drift.dataset.mnist {}, process = drift.process.flow_matching {}, optim = drift.optim.adam { lr = run.lr },
-            p_uncond = 0.1, epochs = 1, steps = run.steps, batch = run.batch },
+  train = { data = drift.dataset.mnist {}, process = drift.process.flow_matching {},
+            optim = drift.optim.adam { lr = run.lr }, p_uncond = 0.1, epochs = 1, steps = run.steps, batch = run.batch },
   sample = { sampler = drift.sampler.euler { steps = run.sampler_steps } },
-  metrics = { drift.metric.frechet {}, drift.metric.class_accuracy {} }, evaluate = { n = run.n, resamples = 100 }, held_out = 500,
+  metrics = { drift.metric.frechet {}, drift.metric.class_accuracy {} }, evaluate = { n = run.n, resamples = 100 },
+  held_out = 500,
 }
 
 -- ---- numbers --------------------------------------------------------------------------------------------------------
@@ -82,7 +83,8 @@ local function row_of(name)
 end
 
 local function table_of(name)
-  add("| | %s - scale | variance, unpaired | variance, paired | removed by pairing | seeds to decide, unpaired | paired |", name)
+  add("| | %s - scale | variance, unpaired | variance, paired | removed by pairing | seeds to decide, unpaired "
+    .. "| paired |", name)
   add "|---|---|---|---|---|---|---|"
   for _, row in ipairs(order) do
     local v = numbers_of(row_of(row[1]), name)
