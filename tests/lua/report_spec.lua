@@ -214,6 +214,28 @@ describe("drift.report", function()
     assert.equal(2, data.cost_quality.series[#data.cost_quality.series].points[1].n)
   end)
 
+  it("has a level's own interval where there is one seed, whether it stands in the row or with the value", function()
+    make("levels", { seeds = 1, variants = 1, failed = false })
+    drift.write_file("levels/variant_1/seed_1/noise_levels.json",
+      [=[[ { "t": 0.5, "ratio": 1, "loss": 0.5, "low": 0.25, "high": 0.75, "n": 9, "eps": { "value": 2, "low": 1, "high": 3 } },
+           { "t": 0.9, "ratio": 0.1, "loss": null, "eps": 1.5 } ]]=])
+    local levels = data_of("levels").noise_levels
+    assert.same({ "loss", "eps" }, { table.unpack(levels.quantities) })
+    assert.same({ { x = 1, mean = 0.5, low = 0.25, high = 0.75, n = 1 } }, { table.unpack(levels.series[2].points) })
+    assert.same({ { x = 0.1, mean = 1.5, n = 1 }, { x = 1, mean = 2, low = 1, high = 3, n = 1 } },
+      { table.unpack(levels.series[1].points) })
+  end)
+
+  it("says first what is decided, and each line as a sentence", function()
+    local value = drift.json.decode(drift.read_file "whole/comparison.json")
+    value.verdict = "On frechet it is open.\nOn class_accuracy FiLM wins.\nOn final_loss_b nothing.\nA word on all."
+    value.metrics[3].paired = {}
+    drift.mkdir "said"
+    drift.write_file("said/comparison.json", drift.json.encode(value))
+    assert.same({ "On class_accuracy FiLM wins.", "On frechet it is open.", "On final_loss_b nothing.", "A word on all." },
+      { table.unpack(data_of("said").verdict) })
+  end)
+
   it("shows changed lines only, of the configuration and of the network", function()
     assert.same({ { op = "-", text = "b" }, { op = "+", text = "x" }, { op = " ", text = "… 1 equal line" }, { op = "+", text = "d" } },
       line_diff({ "a", "b", "c" }, { "a", "x", "c", "d" }))

@@ -31,17 +31,19 @@ drift.write_file("broken/variant_2/seed_1/noise_levels.json", "[ 1, 2, { \"t\": 
 drift.write_file("broken/variant_2/seed_1/samples.safetensors", "short")
 drift.write_file("broken/variant_3/seed_1/cost_quality.json", "{ \"steps\": 3 }")
 
--- A run's folder.
-drift.mkdir "run"
-for _, file in ipairs { "metrics.jsonl", "samples.safetensors", "trajectory.safetensors", "noise_levels.json" } do
-  drift.write_file("run/" .. file, drift.read_file("full/variant_1/seed_1/" .. file))
+-- Two runs' folders, which report_page.sh also compares.
+for i, dir in ipairs { "run", "other_run" } do
+  drift.mkdir(dir)
+  for _, file in ipairs { "metrics.jsonl", "samples.safetensors", "trajectory.safetensors", "noise_levels.json" } do
+    drift.write_file(dir .. "/" .. file, drift.read_file(("full/variant_%d/seed_1/%s"):format(i, file)))
+  end
+  drift.write_file(dir .. "/config.json", drift.json.encode {
+    name = "a run", seed = 1, drift = drift.version, parameters = { hidden = 8 * i }, network = { weights = 11203 },
+    training = { batch = 64 }, results = { seconds = 61 }, script = { path = "experiments/mnist_flow.lua" } })
+  drift.write_file(dir .. "/evaluation.json", drift.json.encode { n = 100, metrics = {
+    { name = "class_accuracy", value = 0.8732, low = 0.8511, high = 0.8904, better = "higher" },
+    { name = "frechet", value = 12.3456789 / i, low = 11.9 / i, high = 12.9 / i, better = "lower" } } })
 end
-drift.write_file("run/config.json", drift.json.encode {
-  name = "a run", seed = 1, drift = drift.version, parameters = { hidden = 8 }, network = { weights = 11203 },
-  training = { batch = 64 }, results = { seconds = 61 }, script = { path = "experiments/mnist_flow.lua" } })
-drift.write_file("run/evaluation.json", drift.json.encode { n = 100, metrics = {
-  { name = "class_accuracy", value = 0.8732, low = 0.8511, high = 0.8904, better = "higher" },
-  { name = "frechet", value = 12.3456789, low = 11.9, high = 12.9, better = "lower" } } })
 
 for _, dir in ipairs { "full", "plain_colours", "one_variant", "nothing_kept", "twelve", "begun", "broken", "run" } do
   drift.report(dir, { quiet = true })

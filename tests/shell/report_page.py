@@ -324,7 +324,7 @@ def check_run(browser):
 def check_others(browser):
     """Where pieces are missing there is a line that says so in their place, and no error."""
     missing = {"one_variant": ["noise-levels", "samples", "trajectories", "cost-quality"], "begun": SECTIONS[:-1], "broken": [],
-               "nothing_kept": ["noise-levels", "samples", "trajectories", "cost-quality"], "twelve": [], "plain_colours": []}
+               "nothing_kept": ["noise-levels", "samples", "trajectories", "cost-quality"], "twelve": [], "plain_colours": [], "compared": ["cost-quality"]}
     for name, sections in missing.items():
         page = open_report(browser, name)
         for section in SECTIONS:
@@ -334,6 +334,8 @@ def check_others(browser):
             equal(says, section in sections, f"{name}, {section}: a line says that it is missing")
         no_overflow(page, name)
         quiet(page, name)
+        if name == "compared":  # by a command that opens no device
+            equal(page.evaluate("document.querySelectorAll('#samples canvas').length"), 2, "samples of two runs")
         if name == "broken":
             equal(page.evaluate("document.querySelectorAll('#made .failed li').length"), 2, "problems that are told")
         if name == "twelve":

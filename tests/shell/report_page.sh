@@ -8,4 +8,5 @@ for name in chromium chromium-browser google-chrome-stable google-chrome; do
 done
 [ -n "$browser" ] || { echo "report_page: there is no Chromium here (apt-get install chromium): not tested" >&2; exit 77; }
 LUA_PATH="$DRIFT_HOME/tests/lua/?.lua;;" "$DRIFT" run "$DRIFT_HOME/tests/shell/report_page.lua"
+"$DRIFT" compare run other_run --out compared >compared.log 2>&1 || { cat compared.log >&2; exit 1; }
 exec timeout 60 python3 "$DRIFT_HOME/tests/shell/report_page.py" "$browser"

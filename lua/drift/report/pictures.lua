@@ -32,7 +32,9 @@ local function check(path, name, tensor, rank)
   return tensor
 end
 
+-- Commands that only read (drift compare RUN RUN, drift watch) open no device: the reference's is enough to lay pictures out.
 local function in_scope(fn, ...)
+  if not pcall(core.device) then core.use "ref" end
   return core.scope(function(...) return core.no_grad(fn, ...) end, ...)
 end
 
