@@ -159,12 +159,15 @@ describe("drift.report", function()
     local losses = require "drift.report.losses"
     local long = {}
     for i = 1, 2500 do long[i] = { step = i, loss = i } end
-    local binned = losses { { variant = 0, seed = 1, status = "done", records = long } }
+    local function curves(records)
+      return losses.curves { { variant = 0, seed = 1, status = "done", points = losses.points(records) } }
+    end
+    local binned = curves(long)
     assert.equal(3, binned.every)
     assert.equal("2 5 8 11 ", binned.curves[1].values:sub(1, 9))
     assert.equal(834, select(2, binned.curves[1].values:gsub("%S+", "")))
     assert.truthy(binned.curves[1].values:find " 2500$")
-    local epochs = losses { { variant = 0, seed = 1, status = "done", records = { { epoch = 1, epoch_loss = 0.5 }, { epoch = 2, epoch_loss = 0.25 } } } }
+    local epochs = curves { { epoch = 1, epoch_loss = 0.5 }, { epoch = 2, epoch_loss = 0.25 } }
     assert.same({ "epoch", "0.5 0.25" }, { epochs.unit, epochs.curves[1].values })
   end)
 
@@ -320,16 +323,19 @@ describe("drift.report", function()
     end
   end)
 
-  it("does not read pictures of cells that are done again where it is given a cache", function()
-    local cache = {}
-    local first = data_of("whole", { cache = cache })
-    local path = "whole/variant_1/seed_1/samples.safetensors"
-    local bytes = drift.read_file(path)
-    drift.write_file(path, "gone")
-    local second = data_of("whole", { cache = cache })
-    drift.write_file(path, bytes)
-    assert.same(first.samples, second.samples)
+  it("does not read losses and pictures of cells that are done again where it is given a cache", function()
+    local cache, value = {}, make("cached", { seeds = 1, variants = 2, failed = false })
+    local first = data_of("cached", { cache = cache })
+    for _, file in ipairs { "samples.safetensors", "metrics.jsonl" } do
+      drift.write_file("cached/variant_1/seed_1/" .. file, "gone\n")
+    end
+    local second = data_of("cached", { cache = cache })
+    assert.same({ first.samples, first.losses }, { second.samples, second.losses })
     assert.same({}, { table.unpack(second.problems) })
+    value.variants[1].cells[1].status = "running"                  -- it is made again: what was kept is not
+    drift.write_file("cached/comparison.json", drift.json.encode(value))
+    local third = data_of("cached", { cache = cache })
+    assert.same({ 2, 1, 1 }, { #third.problems, #third.samples, #third.losses.curves })
   end)
 end)
 

@@ -3,7 +3,7 @@
 -- dir: a comparison's folder (comparison.json), or a run's. What is missing or cannot be read is left out, and said in
 -- `problems`; a folder that is neither is an error. Texts are as they are in the files: who shows them escapes them.
 -- Variants are numbered from 0, as the page's JavaScript counts. cache: a table kept between calls, for a page that is
--- asked for again and again: pictures of cells that are done are taken from it.
+-- asked for again and again: losses and pictures of cells that are done are taken from it.
 --
 -- The table: format, name, title, question, verdict (sentences), seeds, baseline, confidence, done (no cell waits or
 --   runs), variants { { name, label } }, tables (see tables.lua), trees { { variant, lines } }, losses (losses.lua),
@@ -33,7 +33,17 @@ local function part(problems, path, read, ...)
   problems[#problems + 1] = tostring(value):gsub("^.-%.lua:%d+: ", "")   -- the file matters, not the script's line
 end
 
-local function metrics_of(path) return read_metrics((path:gsub("/metrics%.jsonl$", "")), { unfinished = true }) end
+-- The same for what takes long to read: of a cell that is done it is read once, and then taken from `cache`.
+local function once(cache, cell, problems, path, read, ...)
+  if cell.status ~= "done" then cache[path] = nil end
+  local value = cache[path] or part(problems, path, read, ...)
+  if cell.status == "done" then cache[path] = value end
+  return value
+end
+
+local function points_of(path)
+  return losses.points(read_metrics((path:gsub("/metrics%.jsonl$", "")), { unfinished = true }))
+end
 
 -- A cell's folder: below the comparison's, or, where runs that were there before are compared, anywhere.
 local function folder_of(dir, cell)
@@ -41,7 +51,7 @@ local function folder_of(dir, cell)
   return cell.dir:find "^/" and cell.dir or dir .. "/" .. cell.dir
 end
 
-local function cells_of(dir, c, problems)
+local function cells_of(dir, c, problems, cache)
   local cells = {}
   for i, v in ipairs(c.variants) do
     for k = 1, #c.seeds do
@@ -51,7 +61,7 @@ local function cells_of(dir, c, problems)
         local done = cell.status ~= "failed"
         cells[#cells + 1] = {
           variant = i - 1, seed = cell.seed, status = cell.status, folder = folder,
-          records = part(problems, folder .. "/metrics.jsonl", metrics_of) or {},
+          points = once(cache, cell, problems, folder .. "/metrics.jsonl", points_of) or losses.points {},
           levels = done and part(problems, folder .. "/noise_levels.json", read_json) or nil,
           costs = done and part(problems, folder .. "/cost_quality.json", read_json) or nil,
         }
@@ -61,16 +71,11 @@ local function cells_of(dir, c, problems)
   return cells
 end
 
--- The pictures of cells that have such a file; `cache` keeps those of cells that are done.
+-- The pictures of cells that have such a file.
 local function pictures_of(cells, file, read, o, problems, cache)
   local list = core.json.array {}
   for _, cell in ipairs(cells) do
-    local path = cell.folder .. "/" .. file
-    local kept = cache[path]
-    if not kept and cell.status ~= "failed" then
-      kept = part(problems, path, read, o)
-      if cell.status == "done" then cache[path] = kept end
-    end
+    local kept = cell.status ~= "failed" and once(cache, cell, problems, cell.folder .. "/" .. file, read, o)
     if kept then
       local picture = { variant = cell.variant, seed = cell.seed }
       for key, value in pairs(kept) do picture[key] = value end
@@ -194,7 +199,7 @@ local function read(dir, o)
   local plain = not core.exists(path)
   local c = comparison(plain and plain_run(dir) or read_json(path), path)
   local problems = core.json.array {}
-  local cells = cells_of(dir, c, problems)
+  local cells = cells_of(dir, c, problems, cache)
   local finished = {}
   for _, cell in ipairs(cells) do
     if cell.status ~= "failed" then finished[#finished + 1] = cell end
@@ -204,7 +209,7 @@ local function read(dir, o)
                 made = made_of(dir, c), problems = problems }
   out.variants, out.metrics = variants_of(c)
   out.cells, out.done = state_of(c)
-  out.tables, out.trees, out.losses = tables(c), trees_of(c), losses(cells)
+  out.tables, out.trees, out.losses = tables(c), trees_of(c), losses.curves(cells)
   out.noise_levels = over_seeds.noise_levels(finished, c.confidence)
   out.cost_quality = over_seeds.cost_quality(finished, c.confidence)
   out.samples = pictures_of(cells, "samples.safetensors", pictures.samples, nil, problems, cache)

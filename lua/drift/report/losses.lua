@@ -1,60 +1,67 @@
 -- losses.lua: the losses of cells' steps for the page, in bins of equal numbers of steps: at most 1200 points a curve.
---   losses(cells) -> { every = k, unit = "step", curves = { { variant, seed, status, values = "0.5 0.25 nan ..." }, ... } }
--- cells: { { variant =, seed =, status =, records = metrics.jsonl's } }. Value i (from 0) is the mean of the losses of
--- steps i k + 1 .. (i + 1) k that are numbers; with k = 1 it is the step's loss. Runs that only have epochs' means
--- have those. Values are text with 6 digits: a tenth of what JSON with all digits would take.
+--   points = losses.points(records)     of metrics.jsonl's: what a curve is made of, a tenth of the records' size
+--   losses.curves(cells) -> { every = k, unit = "step", last = number of the last step,
+--                             curves = { { variant, seed, status, values = "0.5 0.25 nan ..." }, ... } }
+-- cells: { { variant =, seed =, status =, points = }, ... }. Value i (from 0) is the mean of the losses of steps
+-- i k + 1 .. (i + 1) k that are numbers; with k = 1 it is the step's loss. Runs that only have epochs' means have those.
+-- Values are text with 6 digits: a tenth of what JSON with all digits would take.
 local core = require "drift.core"
 
+local losses = {}
 local MOST <const> = 1200
 
 local function is_number(x) return type(x) == "number" and x == x and math.abs(x) < math.huge end
 
-local function points_of(records, x, y)
-  local points, last = {}, 0
+-- Two lists: numbers of steps, and losses, NaN where there is none.
+local function pairs_of(records, x, y)
+  local at, values, last = {}, {}, 0
   for _, r in ipairs(records) do
-    local at, value = r[x], r[y]
-    if math.type(at) == "integer" and at >= 1 and value ~= nil then
-      points[#points + 1] = { at, is_number(value) and value or nil }
-      last = math.max(last, at)
+    if math.type(r[x]) == "integer" and r[x] >= 1 and r[y] ~= nil then
+      at[#at + 1], values[#values + 1] = r[x], is_number(r[y]) and r[y] or 0 / 0
+      last = math.max(last, r[x])
     end
   end
-  return points, last
+  return { at = at, values = values, last = last }
 end
 
-local function in_bins(points, last, every)
+function losses.points(records)
+  return { step = pairs_of(records, "step", "loss"), epoch = pairs_of(records, "epoch", "epoch_loss") }
+end
+
+local function in_bins(points, every)
   local sum, count = {}, {}
-  for _, p in ipairs(points) do
-    if p[2] then
-      local bin = (p[1] - 1) // every
-      sum[bin], count[bin] = (sum[bin] or 0) + p[2], (count[bin] or 0) + 1
+  for i, at in ipairs(points.at) do
+    local value = points.values[i]
+    if value == value then
+      local bin = (at - 1) // every
+      sum[bin], count[bin] = (sum[bin] or 0) + value, (count[bin] or 0) + 1
     end
   end
   local texts = {}
-  for bin = 0, (last + every - 1) // every - 1 do
+  for bin = 0, (points.last + every - 1) // every - 1 do
     texts[bin + 1] = count[bin] and ("%.6g"):format(sum[bin] / count[bin]) or "nan"
   end
   return table.concat(texts, " ")
 end
 
-return function(cells)
-  local list, longest, x, y = {}, 0, "step", "loss"
-  local function gather()
-    list, longest = {}, 0
-    for _, cell in ipairs(cells) do
-      local points, last = points_of(cell.records, x, y)
-      longest = math.max(longest, last)
-      if last > 0 then list[#list + 1] = { cell = cell, points = points, last = last } end
+local function longest(cells, unit)
+  local last = 0
+  for _, cell in ipairs(cells) do last = math.max(last, cell.points[unit].last) end
+  return last
+end
+
+function losses.curves(cells)
+  local unit = longest(cells, "step") > 0 and "step" or "epoch"
+  local last, curves = longest(cells, unit), core.json.array {}
+  local every = math.max(1, (last + MOST - 1) // MOST)
+  for _, cell in ipairs(cells) do
+    local points = cell.points[unit]
+    if points.last > 0 then
+      curves[#curves + 1] = { variant = cell.variant, seed = cell.seed, status = cell.status,
+                              values = in_bins(points, every) }
     end
   end
-  gather()
-  if #list == 0 then
-    x, y = "epoch", "epoch_loss"
-    gather()
-  end
-  local every, curves = math.max(1, (longest + MOST - 1) // MOST), core.json.array {}
-  for i, c in ipairs(list) do
-    curves[i] = { variant = c.cell.variant, seed = c.cell.seed, status = c.cell.status,
-                  values = in_bins(c.points, c.last, every) }
-  end
-  return { every = every, unit = x, last = longest, curves = curves }
+  return { every = every, unit = unit, last = last, curves = curves }
 end
+
+return losses
