@@ -218,7 +218,7 @@ describe("drift.report", function()
   end)
 
   it("has a level's own interval where there is one seed, whether it stands in the row or with the value", function()
-    make("levels", { seeds = 1, variants = 1, failed = false })
+    make("levels", { seeds = 1, variants = 1, failed = false, steps = 20, pictures = 2 })
     drift.write_file("levels/variant_1/seed_1/noise_levels.json",
       [=[[ { "t": 0.5, "ratio": 1, "loss": 0.5, "low": 0.25, "high": 0.75, "n": 9, "eps": { "value": 2, "low": 1, "high": 3 } },
            { "t": 0.9, "ratio": 0.1, "loss": null, "eps": 1.5 } ]]=])
@@ -275,7 +275,7 @@ describe("drift.report", function()
   end)
 
   it("makes a report of whatever is there, and says what could not be read", function()
-    make("half", { seeds = 2 })
+    make("half", { seeds = 2, steps = 20, pictures = 2 })
     drift.write_file("half/variant_1/seed_1/samples.safetensors", "nonsense")
     drift.write_file("half/variant_1/seed_2/metrics.jsonl", "[1\n{}\n")
     drift.write_file("half/variant_2/seed_1/cost_quality.json", "{}")
@@ -286,6 +286,7 @@ describe("drift.report", function()
     assert.truthy(half.problems[3]:find("'frames'", 1, true))
     for _, options in ipairs { { variants = 1, seeds = 1, statistics = false }, { seeds = 1 }, { variants = 12, seeds = 1, statistics = false },
                                { samples = false, trajectories = false, noise_levels = false, cost_quality = false } } do
+      options.steps, options.pictures = 20, 2
       make("some", options)
       drift.report("some", { quiet = true })
     end
@@ -324,7 +325,7 @@ describe("drift.report", function()
   end)
 
   it("does not read losses and pictures of cells that are done again where it is given a cache", function()
-    local cache, value = {}, make("cached", { seeds = 1, variants = 2, failed = false })
+    local cache, value = {}, make("cached", { seeds = 1, variants = 2, failed = false, pictures = 2 })
     local first = data_of("cached", { cache = cache })
     for _, file in ipairs { "samples.safetensors", "metrics.jsonl" } do
       drift.write_file("cached/variant_1/seed_1/" .. file, "gone\n")
@@ -336,6 +337,15 @@ describe("drift.report", function()
     drift.write_file("cached/comparison.json", drift.json.encode(value))
     local third = data_of("cached", { cache = cache })
     assert.same({ 2, 1, 1 }, { #third.problems, #third.samples, #third.losses.curves })
+
+    drift.mkdir "resumed"                                          -- nor of a run that is resumed after its end
+    drift.write_file("resumed/config.json", drift.json.encode { name = "resumed", seed = 1, results = { seconds = 1 } })
+    for n = 1, 2 do
+      local lines = {}
+      for step = 1, n do lines[step] = drift.json.encode { step = step, epoch = 1, loss = 1 / step } .. "\n" end
+      drift.write_file("resumed/metrics.jsonl", table.concat(lines))
+      assert.equal(n, data_of("resumed", { cache = cache }).losses.last)
+    end
   end)
 end)
 

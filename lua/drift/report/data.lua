@@ -195,8 +195,9 @@ local function verdict_of(c)
 end
 
 local function read(dir, o)
-  local path, cache = dir .. "/comparison.json", o and o.cache or {}
+  local path = dir .. "/comparison.json"
   local plain = not core.exists(path)
+  local cache = not plain and o and o.cache or {}                 -- a run that is done may be resumed, and says nothing of it
   local c = comparison(plain and plain_run(dir) or read_json(path), path)
   local problems = core.json.array {}
   local cells = cells_of(dir, c, problems, cache)
