@@ -15,6 +15,7 @@ end
 make("full")
 make("plain_colours", { hostile = false, failed = false, seeds = 2, channels = 3 })
 make("one_variant", with(none, { variants = 1, seeds = 1, statistics = false, failed = false }))
+make("one_step", with(none, { variants = 2, seeds = 1, steps = 1, failed = false }))
 make("nothing_kept", with(none, { steps = 30 }))
 make("twelve", { variants = 12, seeds = 2, pictures = 12, steps = 5000 })
 
@@ -45,7 +46,7 @@ for i, dir in ipairs { "run", "other_run" } do
     { name = "frechet", value = 12.3456789 / i, low = 11.9 / i, high = 12.9 / i, better = "lower" } } })
 end
 
-for _, dir in ipairs { "full", "plain_colours", "one_variant", "nothing_kept", "twelve", "begun", "broken", "run" } do
+for _, dir in ipairs { "full", "plain_colours", "one_variant", "one_step", "nothing_kept", "twelve", "begun", "broken", "run" } do
   drift.report(dir, { quiet = true })
 end
 

@@ -323,7 +323,8 @@ def check_run(browser):
 
 def check_others(browser):
     """Where pieces are missing there is a line that says so in their place, and no error."""
-    missing = {"one_variant": ["noise-levels", "samples", "trajectories", "cost-quality"], "begun": SECTIONS[:-1], "broken": [],
+    missing = {"one_variant": ["noise-levels", "samples", "trajectories", "cost-quality"],
+               "one_step": ["noise-levels", "samples", "trajectories", "cost-quality"], "begun": SECTIONS[:-1], "broken": [],
                "nothing_kept": ["noise-levels", "samples", "trajectories", "cost-quality"], "twelve": [], "plain_colours": [], "compared": ["cost-quality"]}
     for name, sections in missing.items():
         page = open_report(browser, name)
@@ -334,6 +335,10 @@ def check_others(browser):
             equal(says, section in sections, f"{name}, {section}: a line says that it is missing")
         no_overflow(page, name)
         quiet(page, name)
+        if name == "one_step":
+            equal(page.evaluate("document.querySelectorAll('#losses-chart .dot').length"), 2, "dots of runs with one step")
+        if name == "twelve":
+            equal(page.evaluate("document.querySelectorAll('#differences details .diff').length"), 11, "networks, folded away")
         if name == "compared":  # by a command that opens no device
             equal(page.evaluate("document.querySelectorAll('#samples canvas').length"), 2, "samples of two runs")
         if name == "broken":

@@ -88,6 +88,13 @@ function axes(spec, x, y, box) {
   return parts;
 }
 
+// A run that has taken one step has no line yet, but is there.
+function loneDot(points, x, y, colour) {
+  const there = points.filter((p) => !Number.isNaN(x(p[0])) && !Number.isNaN(y(p[1])));
+  if (there.length !== 1) return null;
+  return drawn("circle", { class: "dot", cx: x(there[0][0]), cy: y(there[0][1]), r: 3, fill: colour });
+}
+
 function lines(spec, shown, x, y) {
   const parts = [];
   for (const s of shown) {
@@ -107,7 +114,10 @@ function lines(spec, shown, x, y) {
       }
     }
     parts.push(drawn("path", { class: "line", "data-key": s.key, d: linePath(s.points, x.place, y.place), ...pen }));
-    if (s.mark === undefined) continue;
+    if (s.mark === undefined) {
+      parts.push([s.points, ...(s.thin || []).map((t) => t.points)].map((points) => loneDot(points, x.place, y.place, s.colour)));
+      continue;
+    }
     for (const p of s.points) {
       const [cx, cy] = [x.place(p[0]), y.place(p[1])];
       if (!Number.isNaN(cx) && !Number.isNaN(cy)) parts.push(marker(s.mark, cx, cy, 3.4, s.colour));

@@ -12,6 +12,12 @@ function treeDiff(data, tree) {
         `${l.op === "-" ? "\u2212" : l.op} ${l.text}\n`)))));
 }
 
+function treeDiffs(data, trees) {
+  const baseline = data.variants[data.baseline].label;
+  return [element("p", { class: "caption" }, `Networks, changed lines only, from ${baseline}'s:`),
+    element("div", { class: "diffs" }, trees.map((tree) => treeDiff(data, tree)))];
+}
+
 function differencesSection(data) {
   if (data.variants.length < 2) return null;
   const rows = list(data.tables.config.rows), trees = list(data.trees);
@@ -19,8 +25,6 @@ function differencesSection(data) {
     rows.length ? [caption("Table", "Keys of the configuration that are not equal in all variants; values equal to the ",
       "baseline's are dim."), table("config-table", data.tables.config, "Configuration")]
       : missing("No key of the configuration differs."),
-    trees.length ? [
-      element("p", { class: "caption" }, `Networks, changed lines only, from ${data.variants[data.baseline].label}'s:`),
-      element("div", { class: "diffs" }, trees.map((tree) => treeDiff(data, tree)))]
-      : missing("The networks' trees were not recorded."));
+    trees.length > 4 ? foldable("trees", `Networks of ${trees.length} variants`, treeDiffs(data, trees))
+      : trees.length ? treeDiffs(data, trees) : missing("The networks' trees were not recorded."));
 }
