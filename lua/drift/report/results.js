@@ -1,14 +1,14 @@
 // results.js: the table of results, the paired differences with their intervals drawn, and every seed's numbers.
 function forest(row, range) {
-  const cell = row[2];
+  const cell = row[2], variant = row[1].variant;
   if (!isNumber(cell.low) || !isNumber(cell.high)) return null;
   const place = (v) => 4 + ((v + range) / (2 * range)) * 112, middle = (place(cell.low) + place(cell.high)) / 2;
   const at = cell.value === undefined ? middle : place(Number(cell.value));
   return drawn("svg", { class: "forest", width: 120, height: 16, viewBox: "0 0 120 16", role: "img",
     "aria-label": `interval ${cell.interval}, zero in the middle` },
   drawn("line", { class: "zero", x1: 60, x2: 60, y1: 0, y2: 16 }),
-    drawn("line", { class: "span", x1: place(cell.low), x2: place(cell.high), y1: 8, y2: 8 }),
-    drawn("circle", { cx: at, cy: 8, r: 3 }));
+    drawn("line", { class: "span", x1: place(cell.low), x2: place(cell.high), y1: 8, y2: 8, stroke: colourOf(variant) }),
+    marker(variant, at, 8, 3.2, colourOf(variant)));
 }
 
 // Of each metric, what the widest of its intervals reaches
