@@ -22,7 +22,7 @@ function classOf(column, cell) {
 
 // A row's first cell, once for all rows below each other that begin with the same text
 function rowHead(rows, r, grouped) {
-  const text = (k) => rows[k] && rows[k][0].text;
+  const text = (k) => rows[k] && `${rows[k][0].variant} ${rows[k][0].text}`; // two variants may have one label
   if (grouped && text(r - 1) === text(r)) return null;
   let span = 1;
   while (grouped && text(r + span) === text(r)) span++;
