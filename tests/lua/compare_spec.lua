@@ -25,7 +25,7 @@ end
 local function read_json(path) return drift.json.decode(drift.read_file(path)) end
 
 -- A script with a tiny network; `more` are further lines of drift.compare's table.
-local function script(path, more, before)
+local function script(path, more, before, after)
   drift.write_file(path, ([[
     local drift = require "drift"
     local run = drift.experiment { hidden = 2, steps = 4, batch = 8, epochs = 1, seeds = { 1, 2 } }
@@ -36,7 +36,8 @@ local function script(path, more, before)
       train = { data = %s, process = drift.process.flow_matching {}, optim = drift.optim.adam {}, p_uncond = 0.3 },
       %s }
     print(report.verdict)
-  ]]):format(before or "", data, more))
+    %s
+  ]]):format(before or "", data, more, after or ""))
 end
 
 local function cell(dir, variant, seed, file) return ("%s/%s/seed_%d/%s"):format(dir, variant, seed, file) end
@@ -127,8 +128,16 @@ describe("a comparison", function()
     cost_quality = { samplers = { drift.sampler.euler {}, drift.sampler.heun {} }, steps = { 1, 2 } },]]
 
   it("leaves what the report is made of", function()
-    script("whole.lua", variants)
+    script("whole.lua", variants, nil, [[
+      report:save "saved"
+      print(report.paired.frechet.scale.n, report.metrics.frechet.values.add[1] == report.comparison.metrics[1].values.add[1])]])
     local text = passes "run --threads 1 whole.lua"
+    has(text, "2\ttrue")
+    for _, dir in ipairs { "saved", "runs/whole" } do
+      for _, file in ipairs { "comparison.json", "report.html", "report.md", "results.csv" } do
+        assert.is_true(drift.exists(dir .. "/" .. file), file)
+      end
+    end
     has(text, "everything is in runs/whole", "On frechet (lower is better)", "2 paired seeds", "model.class")
     local c = read_json "runs/whole/comparison.json"
     assert.are.equal("drift.comparison/1", c.format)
@@ -238,6 +247,28 @@ describe("a cell that fails", function()
     assert.are.same({ "add 1 done", "error 1 done", "exit 1 done", "killed 1 done" }, statuses "runs/failing")
     assert.are.equal(before, drift.sha256_file(cell("runs/failing", "exit", 1, "cell.json")))
   end)
+end)
+
+it("judging that fails is done again without the training, unless the variant has changed", function()
+  script("judged.lua", [[variants = { add = unet "add" }, sample = { sampler = drift.sampler.euler { steps = 2 }, n = 10 },
+    metrics = { drift.metric.frechet {} }, evaluate = { n = 10, real = drift.exists "mended" and 20 or 1, resamples = 0 },]])
+  os.remove "mended"
+  local text, status = run "run judged.lua seeds=1"
+  assert.are.equal(1, status, text)
+  has(text, "frechet")
+  local _, weights = outcome("runs/judged", "add", 1)
+  drift.write_file("mended", "")
+  has(passes "run judged.lua --resume runs/judged", "resumed from runs/judged/add/seed_1: 0 epochs and 4 steps done")
+  assert.are.same({ "add 1 done" }, statuses "runs/judged")
+  assert.are.equal(weights, select(2, outcome("runs/judged", "add", 1)))
+
+  os.remove "mended"
+  run "run judged.lua seeds=1 --out changed"
+  drift.write_file("mended", "")
+  text = passes "run judged.lua hidden=3 --resume changed"
+  assert.is_nil(text:find("resumed from", 1, true), text)
+  assert.are.equal(3, read_json "changed/comparison.json".variants[1].config["model.hidden"])
+  os.remove "mended"
 end)
 
 describe("a comparison that is stopped", function()

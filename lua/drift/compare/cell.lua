@@ -138,13 +138,13 @@ function cell.run(o, variant)
                                        model = drift.build(setup.train.model, { seed = drift.seed() }) })
   local net, averages = drift.train(training)
   about.train = measured_training(run, before, drift.clock() - start) or earlier.train
-  about.params = net:count()
+  about.params, about.config, about.trained = net:count(), config.of_setup(setup, run.parameters), true
+  cell.write(file, about)                                         -- what follows may fail, and need not be trained for again
   local function judged() return judge(o, run, setup, net) end
   local results = #averages > 0 and averages[1]:with(judged) or judged()
   for key, value in pairs(results) do about[key] = value end
   pictures(run.dir)
   about.status, about.seconds = "done", drift.clock() - start + (earlier.seconds or 0)
-  about.config = config.of_setup(setup, run.parameters)
   cell.write(file, about)
 end
 

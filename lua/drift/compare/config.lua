@@ -30,7 +30,7 @@ local function flatten_table(prefix, t, into)
     return
   end
   local plain = true
-  for _, value in ipairs(t) do plain = plain and type(value) ~= "table" end
+  for _, value in ipairs(t) do plain = plain and type(value) ~= "table" and type(value) ~= "userdata" end
   if #t > 0 and plain or next(t) == nil then
     into[prefix] = drift.json.encode(t)
     return

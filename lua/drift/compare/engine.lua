@@ -3,13 +3,14 @@
 --     says_done: a cell's process says in cell.json that it is done; to end with status 0 is not enough
 -- A cell that fails in whatever way loses no other: its error stands in the comparison. In a folder that has cells
 -- already (--resume), those that are done are kept, those that were killed go on from their checkpoints, and those that
--- failed begin anew. At Ctrl-C the cells that run save what they have, and we end, saying how to go on.
+-- failed begin anew, or with their judging where that failed. At Ctrl-C the cells that run save what they have, and we end, saying how to go on.
 local drift = require "drift"
 local cells = require "drift.dashboard.cells"
 local folder = require "drift.compare.folder"
 local processes = require "drift.compare.processes"
 local budget = require "drift.compare.budget"
 local results = require "drift.compare.results"
+local config = require "drift.compare.config"
 local pictures = require "drift.compare.pictures"
 
 local engine = {}
@@ -48,12 +49,18 @@ function engine.remove(dir)
   os.remove(dir)
 end
 
+-- Its training is done, and is still the variant's: only what came after it failed.
+local function is_trained(about, described)
+  return about.trained and described and type(about.config) == "table"
+    and #config.differences { { name = "then", config = about.config }, { name = "now", config = described.config } } == 0
+end
+
 -- What is there of a cell: "done", "kept" (to be gone on with) or "new".
-local function state_of(dir)
+local function state_of(dir, described)
   local about = engine.read(dir .. "/cell.json")
   if not about then return "new" end
   if about.status == "done" then return "done", about end
-  if about.status == "failed" and not about.signal then return "new", about end
+  if about.status == "failed" and not about.signal and not is_trained(about, described) then return "new", about end
   return drift.exists(dir .. "/config.json") and "kept" or "new", about
 end
 
@@ -93,7 +100,7 @@ local function items_of(plan, o)
   local items = {}
   for _, cell in ipairs(plan.cells) do
     local dir = folder.path_of(plan, cell)
-    local state, about = state_of(dir)
+    local state, about = state_of(dir, plan.described[cell.variant])
     if state == "done" then
       cell.status, cell.error, cell.seconds = "done", nil, about.seconds
       if o.says_done then pictures(dir) end

@@ -70,11 +70,14 @@ local function metric_rows(c, metric)
   return rows
 end
 
+local MOST = 24                                                   -- lines of differences; the report has all
+
 local function differences(c, lines)
   if #c.differences == 0 then return end
   local rows = { { "differs" } }
   for _, v in ipairs(c.variants) do rows[1][#rows[1] + 1] = v.label end
-  for _, d in ipairs(c.differences) do
+  for i, d in ipairs(c.differences) do
+    if i > MOST then break end
     local row = { "  " .. d.key }
     for _, v in ipairs(c.variants) do
       local value = d.values[v.name]
@@ -83,6 +86,7 @@ local function differences(c, lines)
     rows[#rows + 1] = row
   end
   for _, line in ipairs(columns(rows)) do lines[#lines + 1] = line end
+  if #c.differences > MOST then lines[#lines + 1] = ("  and %d more"):format(#c.differences - MOST) end
   lines[#lines + 1] = ""
 end
 
