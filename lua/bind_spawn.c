@@ -67,7 +67,7 @@ static void free_forgotten(void)
     }
 }
 
-/* ---- the child's side of fork: only what a process of several threads may do there -------------------------------- */
+/* ---- the child's side of fork: only what a process of several threads may do there ------------------------------ */
 typedef struct order {
     char **argv, **env;
     const char *out, *err; /* NULL: ours */
@@ -127,7 +127,7 @@ static int start(const order *what, child *c)
     return error;
 }
 
-/* ---- Lua ---------------------------------------------------------------------------------------------------------- */
+/* ---- Lua --------------------------------------------------------------------------------------------------------- */
 /* The list of strings `key` as argv; NULL-ended, in a userdata that is pushed, with its strings kept by the table. */
 static char **read_argv(lua_State *L, int table)
 {

@@ -6,7 +6,7 @@
 --                                                    folders of earlier comparisons are taken, too
 --   --baseline NAME   with which the others are compared (default: the first)
 --   --match params=0.1,flops=0.05    budgets that must agree, else nothing is run: steps, params, flops, memory
---   --jobs N          so many scripts at once     --out DIR     --resume DIR: goes on with it, without further arguments
+--   --jobs N          so many scripts at once     --out DIR     --resume DIR: goes on, without further arguments
 -- docs/comparing.md says what is paired, and what a report holds.
 local drift = require "drift"
 local scripts = require "drift.compare.scripts"
@@ -49,7 +49,8 @@ return function(...)
     list[#list + 1] = argument
   end
   if #folders > 0 and #files > 0 then
-    drift.fail("%s is a script, and %s the folder of a run: compare scripts, which are run, or runs that exist", files[1],
+    drift.fail("%s is a script, and %s the folder of a run: compare scripts, which are run, or runs that exist",
+      files[1],
       folders[1])
   end
   if #files > 0 then return compare_scripts(files) end

@@ -28,7 +28,8 @@ return function(...)
   local name = script:gsub("^.*/", ""):gsub("%.lua$", "") .. "_sweep"
   local o = { command = "sweep", name = name, script = script, variants = variants, question = options.question(script),
               seeds = scripts.seeds(drift.set.seed or drift.options.seed and tostring(drift.options.seed)),
-              match = scripts.match(drift.options.sweep.match), baseline = scripts.baseline(variants, drift.options.sweep.baseline) }
+              match = scripts.match(drift.options.sweep.match),
+              baseline = scripts.baseline(variants, drift.options.sweep.baseline) }
   o.dir, o.is_new = scripts.folder("sweep", name, arguments)
   drift.note("%d points, %d seed%s: %d runs", #variants, #o.seeds, #o.seeds == 1 and "" or "s", #variants * #o.seeds)
   scripts.compare(o)

@@ -43,7 +43,8 @@ local function script(path, time)
 -- Question: is it %s?
     local drift = require "drift"
     local run = drift.experiment { hidden = 2, steps = 2, batch = 8, epochs = 1, lr = 1e-3, marks = { 1 } }
-    drift.train { run = run, data = %s, process = drift.process.flow_matching {}, optim = drift.optim.adam { lr = run.lr },
+    drift.train { run = run, data = %s, process = drift.process.flow_matching {},
+                  optim = drift.optim.adam { lr = run.lr },
                   model = drift.models.cs180_unet { hidden = run.hidden, time = "%s" } }
     run:finish()
   ]]):format(time, data, time))
@@ -79,7 +80,8 @@ describe("a grid", function()
   end)
 
   it("refuses values that are missing, twice there, or too many", function()
-    for text, message in pairs { ["1,,2"] = "a value is missing", ["1,1"] = "1 is there twice", ["{1,2"] = "braces do not match",
+    for text, message in pairs { ["1,,2"] = "a value is missing", ["1,1"] = "1 is there twice",
+                                 ["{1,2"] = "braces do not match",
                                  ["1}"] = "braces do not match", ["1..2000"] = "more than 1000 points" } do
       assert.error_matches(function() grid({ "a" }, { a = text }) end, message)
     end
@@ -126,7 +128,8 @@ describe("drift sweep", function()
   end)
 
   it("refuses before anything is run what cannot be", function()
-    fails("sweep added.lua lrr=1e-3,1e-2 --out none", "--set 'lrr' is not a parameter of this script: did you mean 'lr'?")
+    fails("sweep added.lua lrr=1e-3,1e-2 --out none",
+      "--set 'lrr' is not a parameter of this script: did you mean 'lr'?")
     fails("sweep added.lua lr=1e-3,fast --out none", "lr = fast: expected a number")
     fails("sweep added.lua hidden=2,4 --match params=0.1 --out none", "params: hidden_4 has", "282.9%")
     assert.is_false(drift.exists "none")
@@ -143,7 +146,8 @@ describe("drift sweep", function()
   end)
 
   it("says so where a script is a comparison itself", function()
-    drift.write_file("inner.lua", 'local drift = require "drift"\ndrift.compare { variants = { a = function() end }, baseline = "a" }')
+    drift.write_file("inner.lua",
+      'local drift = require "drift"\ndrift.compare { variants = { a = function() end }, baseline = "a" }')
     fails("sweep inner.lua --out inner", "this script is itself a comparison")
   end)
 end)

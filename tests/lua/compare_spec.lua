@@ -1,6 +1,6 @@
 -- compare_spec.lua: drift.compare: what variants of a comparison have in common to the bit, that a cell which fails in
--- whatever way loses no other, that what was stopped or killed goes on to the same bytes, and that cells at once are the
--- same as one after another.
+-- whatever way loses no other, that what was stopped or killed goes on to the same bytes, and that cells at once are
+-- the same as one after another.
 local drift = require "drift"
 local program = assert(os.getenv "DRIFT")
 local data = ('drift.dataset.mnist { path = "%s/mnist" }'):format(os.getenv "DRIFT_TEST_DATA")
@@ -130,7 +130,8 @@ describe("a comparison", function()
   it("leaves what the report is made of", function()
     script("whole.lua", variants, nil, [[
       report:save "saved"
-      print(report.paired.frechet.scale.n, report.metrics.frechet.values.add[1] == report.comparison.metrics[1].values.add[1])]])
+      print(report.paired.frechet.scale.n,
+        report.metrics.frechet.values.add[1] == report.comparison.metrics[1].values.add[1])]])
     local text = passes "run --threads 1 whole.lua"
     has(text, "2\ttrue")
     for _, dir in ipairs { "saved", "runs/whole" } do
@@ -176,7 +177,8 @@ describe("a comparison", function()
     assert.is_true(#levels > 5 and levels[1].loss > 0 and levels[1].t ~= levels[2].t)
     local rows = read_json(cell("runs/whole", "add", 1, "cost_quality.json"))
     local costs = {}
-    for i, row in ipairs(rows) do costs[i] = ("%s %d %d %s"):format(row.sampler, row.steps, row.nfe, row.metrics[1].name) end
+    for i, row in ipairs(rows) do costs[i] = ("%s %d %d %s"):format(row.sampler, row.steps, row.nfe,
+      row.metrics[1].name) end
     assert.are.same({ "euler 1 1 frechet", "euler 2 2 frechet", "heun 1 2 frechet", "heun 2 4 frechet" }, costs)
   end)
 
@@ -199,7 +201,8 @@ describe("a comparison", function()
     drift.write_file("alone.lua", ([[
       local drift = require "drift"
       local run = drift.experiment { hidden = 2, steps = 4, batch = 8, epochs = 1 }
-      drift.train { run = run, data = %s, process = drift.process.flow_matching {}, optim = drift.optim.adam {}, p_uncond = 0.3,
+      drift.train { run = run, data = %s, process = drift.process.flow_matching {}, optim = drift.optim.adam {},
+                    p_uncond = 0.3,
                     model = drift.models.cs180_unet { hidden = 2, time = "add", class = "scale" } }
     ]]):format(data))
     passes "run --threads 1 --seed 2 alone.lua --out alone/scale/seed_2"
@@ -208,7 +211,8 @@ describe("a comparison", function()
 
   it("keeps what is done, and adds seeds and variants on resuming", function()
     local before = drift.sha256_file(cell("two", "add", 1, "cell.json"))
-    has(passes "run --threads 1 whole.lua --resume two seeds=1,2,3", "two: 4 of 6 done", "scale, seed 3 done (6 of 6 done)")
+    has(passes "run --threads 1 whole.lua --resume two seeds=1,2,3", "two: 4 of 6 done",
+      "scale, seed 3 done (6 of 6 done)")
     assert.are.equal(before, drift.sha256_file(cell("two", "add", 1, "cell.json")))
     assert.are.equal(3, #read_json "two/comparison.json".metrics[1].values.add)
     passes "run --threads 1 whole.lua --resume two"                    -- three seeds are the comparison's own now
@@ -241,7 +245,8 @@ describe("a cell that fails", function()
     drift.write_file("mended", "")
     passes "run failing.lua --resume runs/failing"
     assert.are.same({ "add 1 done", "error 1 done", "exit 1 done", "killed 1 done" }, statuses "runs/failing")
-    os.remove "mended"                                                 -- what is done stays, though its variant is broken now
+    -- what is done stays, though its variant is broken now
+    os.remove "mended"
     local before = drift.sha256_file(cell("runs/failing", "exit", 1, "cell.json"))
     passes "run failing.lua --resume runs/failing"
     assert.are.same({ "add 1 done", "error 1 done", "exit 1 done", "killed 1 done" }, statuses "runs/failing")
@@ -251,7 +256,8 @@ end)
 
 it("judging that fails is done again without the training, unless the variant has changed", function()
   script("judged.lua", [[variants = { add = unet "add" }, sample = { sampler = drift.sampler.euler { steps = 2 }, n = 10 },
-    metrics = { drift.metric.frechet {} }, evaluate = { n = 10, real = drift.exists "mended" and 20 or 1, resamples = 0 },]])
+    metrics = { drift.metric.frechet {} }, evaluate = { n = 10, real = drift.exists "mended" and 20 or 1,
+                                                        resamples = 0 },]])
   os.remove "mended"
   local text, status = run "run judged.lua seeds=1"
   assert.are.equal(1, status, text)
@@ -290,7 +296,8 @@ describe("a comparison that is stopped", function()
   local function start(dir)
     script("stopped.lua", slow, wait)
     os.remove "reached"
-    local p = drift.spawn { argv = { program, "run", "--threads", "1", "stopped.lua", "checkpoint_every=1", "--out", dir },
+    local p = drift.spawn { argv = { program, "run", "--threads", "1", "stopped.lua", "checkpoint_every=1", "--out",
+                                     dir },
                             env = { WAIT = "1" }, out = dir .. ".log", err = dir .. ".log" }
     local limit = drift.clock() + 30
     while not drift.exists "reached" do
@@ -353,7 +360,7 @@ describe("drift.compare refuses", function()
     fails('variants = { add = unet "add" }, metrics = {}', "give sample = { sampler = ... }")
     fails('variants = { add = 3 }', "variant add is a network's spec, a table of what differs, or a function")
     fails('variants = { ["a b"] = unet "add" }, baseline = "a b"', "a variant's name is made of letters")
-    fails('variants = { add = unet "add", wide = drift.models.cs180_unet { hidden = 3, time = "add", class = "add" } }, '
+    fails('variants = { add = unet "add", wide = drift.models.cs180_unet { hidden = 3, time = "add", class = "add" } },'
       .. 'match = { params = 0.1 }', "params: wide has", "add 2,")
   end)
 
@@ -363,7 +370,8 @@ describe("drift.compare refuses", function()
     assert.are.equal(1, status)
     has(text, "all 1 cells of the comparison failed: ", "by design")
     script("second.lua", 'variants = { add = unet "add" }')
-    drift.write_file("second.lua", drift.read_file "second.lua" .. '\ndrift.compare { variants = { a = unet "add" }, baseline = "a" }')
+    drift.write_file("second.lua", drift.read_file "second.lua"
+      .. '\ndrift.compare { variants = { a = unet "add" }, baseline = "a" }')
     text, status = run "run second.lua seeds=1"
     assert.are.equal(1, status)
     has(text, "second.lua:", "a script has one comparison")

@@ -52,7 +52,8 @@ function cell.describe(o, variant)
   local lines, weights = tree(net), net:count()
   local train, parameters = setup.train, run.parameters
   local costs = costs_of(with(train, {
-    batch = train.batch or parameters.batch, epochs = train.epochs or parameters.epochs, steps = train.steps or parameters.steps,
+    batch = train.batch or parameters.batch, epochs = train.epochs or parameters.epochs,
+    steps = train.steps or parameters.steps,
     shape = setup.sample.shape, classes = setup.classes }))
   cell.write(run:path "variant.json", with(costs, {
     name = variant.name, label = variant.label, config = config.of_setup(setup, run.parameters), tree = lines,
@@ -71,7 +72,8 @@ end
 local function samples(run, sample, setup)
   local n = setup.sample.n or GRID * (setup.classes or SHOWN)
   local images, labels = drift.sample(with(sample, with(counted(setup, n), { quiet = true })))
-  drift.save_tensors(run:path "samples.safetensors", { images = images:clamp(0, 1), labels = labels and labels:cast "i64" })
+  drift.save_tensors(run:path "samples.safetensors", { images = images:clamp(0, 1),
+                                                       labels = labels and labels:cast "i64" })
 end
 
 local function trajectory(run, sample, setup)
@@ -91,7 +93,8 @@ end
 local function judge(o, run, setup, net)
   local train, seed = setup.train, drift.seed()
   local measured = { model = net, process = train.process, data = train.data, n = o.held_out, loss = train.loss,
-                     time_sampling = train.time_sampling, weighting = train.weighting, seed = 0, confidence = o.confidence }
+                     time_sampling = train.time_sampling, weighting = train.weighting, seed = 0,
+                     confidence = o.confidence }
   local results = { held_out_loss = held_out_loss.measure(measured) }
   if train.process then cell.write(run:path "noise_levels.json", held_out_loss.levels(measured)) end
   if not setup.sample.sampler then return results end
@@ -139,7 +142,8 @@ function cell.run(o, variant)
   local net, averages = drift.train(training)
   about.train = measured_training(run, before, drift.clock() - start) or earlier.train
   about.params, about.config, about.trained = net:count(), config.of_setup(setup, run.parameters), true
-  cell.write(file, about)                                         -- what follows may fail, and need not be trained for again
+  -- What follows may fail, and need not be trained for again.
+  cell.write(file, about)
   local function judged() return judge(o, run, setup, net) end
   local results = #averages > 0 and averages[1]:with(judged) or judged()
   for key, value in pairs(results) do about[key] = value end

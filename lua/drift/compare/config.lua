@@ -7,7 +7,9 @@ local drift = require "drift"
 
 local config = {}
 
-local function is_component(t) return type(t.kind) == "string" and type(t.name) == "string" and type(t.params) == "table" end
+local function is_component(t)
+  return type(t.kind) == "string" and type(t.name) == "string" and type(t.params) == "table"
+end
 
 -- "function:4f1c.." is cut: that it is another one can be seen in few digits.
 local function scalar(value)
@@ -24,7 +26,8 @@ local function flatten_table(prefix, t, into)
     for name, child in pairs(t.children or {}) do                 -- of a network: what its own parameters do not say
       if child.kind == "conditioning" then
         flatten(prefix .. "." .. name, child, into)
-        into[prefix .. "." .. name .. ".channels"] = nil          -- the widths of the network's places: they follow from it
+        -- The widths of the network's places follow from it.
+        into[prefix .. "." .. name .. ".channels"] = nil
       end
     end
     return
@@ -35,7 +38,9 @@ local function flatten_table(prefix, t, into)
     into[prefix] = drift.json.encode(t)
     return
   end
-  for key, value in pairs(t) do flatten(math.type(key) and ("%s[%d]"):format(prefix, key) or prefix .. "." .. key, value, into) end
+  for key, value in pairs(t) do
+    flatten(math.type(key) and ("%s[%d]"):format(prefix, key) or prefix .. "." .. key, value, into)
+  end
 end
 
 function flatten(prefix, value, into)
@@ -52,14 +57,16 @@ local LEFT_OUT = { after_epoch = true, checkpoint_every = true, shape = true }  
 function config.of_setup(setup, parameters)
   local flat = {}
   for key, value in pairs(parameters or {}) do
-    if key == "precision" then flatten(key, value, flat) end      -- others are in the script's hands: what they do shows
+    -- Others are in the script's hands: what they do shows.
+    if key == "precision" then flatten(key, value, flat) end
   end
   for _, part in ipairs { setup.train, setup.sample } do
     for key, value in pairs(part) do
       if not LEFT_OUT[key] then flatten(key, value, flat) end
     end
   end
-  for _, key in ipairs { "epochs", "batch", "steps" } do          -- drift.train takes them from the run where it has them
+  -- drift.train takes them from the run, where that has them.
+  for _, key in ipairs { "epochs", "batch", "steps" } do
     if flat[key] == nil and parameters and parameters[key] ~= nil then flatten(key, parameters[key], flat) end
   end
   return flat
@@ -76,6 +83,11 @@ function config.of_run(c)
   end
   flatten("data", type(c.data) == "table" and c.data.sha256 or nil, flat)
   return flat
+end
+
+-- Of two: "then" and "now" in the values.
+function config.between(before, now)
+  return config.differences { { name = "then", config = before }, { name = "now", config = now } }
 end
 
 -- variants: list of { name =, config = }; those without a configuration (their process failed) are left out.

@@ -1,7 +1,8 @@
 -- cost_quality.lua: what sampling costs against how good its images are: each sampler at each number of steps.
 --   local rows = cost_quality(o, sample, evaluate)
---     o = { samplers = { drift.sampler.euler {}, drift.sampler.heun {} }, steps = { 4, 8, 16 }, n = 500, metrics = {...} }
---   rows[i] = { sampler = "heun", steps = 8, nfe = 15, images_per_second =, metrics = { { name, value, low, high }, ... } }
+--     o = { samplers = { drift.sampler.euler {}, drift.sampler.heun {} }, steps = { 4, 8 }, n = 500, metrics = {...} }
+--   rows[i] = { sampler = "heun", steps = 8, nfe = 16, images_per_second =,
+--               metrics = { { name, value, low, high }, ... } }
 -- nfe: evaluations of the model by the sampler; one with guidance counts once, though it may ask the network twice.
 local drift = require "drift"
 

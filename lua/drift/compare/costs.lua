@@ -1,8 +1,8 @@
 -- costs.lua: what a variant's training costs, counted before it begins, as budget.lua compares it.
 --   local costs = costs_of { model =, data =, optim =, ..., shape =, classes =, epochs = 1, batch = 128, steps = 0 }
---   costs.flops_per_image (a step's, forward and backward), .flops_forward, .plan_bytes, .memory, .batch, .steps (in all),
---     .epoch_steps;  where a step cannot be counted (it reads a file, ...) the former are nil and .not_counted says why: the
---     variant can be trained all the same, and only a match that asks for them is refused
+--   costs.flops_per_image (a step's, forward and backward), .flops_forward, .plan_bytes, .memory; .batch, .steps (in
+--     all), .epoch_steps. Where a step cannot be counted (it reads a file, ...) the former are nil and .not_counted says
+--     why: the variant can be trained all the same, and only a match that asks for them is refused.
 local drift = require "drift"
 
 return function(o)

@@ -3,7 +3,8 @@
 --     says_done: a cell's process says in cell.json that it is done; to end with status 0 is not enough
 -- A cell that fails in whatever way loses no other: its error stands in the comparison. In a folder that has cells
 -- already (--resume), those that are done are kept, those that were killed go on from their checkpoints, and those that
--- failed begin anew, or with their judging where that failed. At Ctrl-C the cells that run save what they have, and we end, saying how to go on.
+-- failed begin anew, or with their judging where that failed. At Ctrl-C the cells that run save what they have, and we
+-- end, saying how to go on.
 local drift = require "drift"
 local cells = require "drift.dashboard.cells"
 local folder = require "drift.compare.folder"
@@ -25,7 +26,8 @@ local function clear(dir)
   for _, list in ipairs { drift.files(dir), drift.hidden_files(dir) } do
     for _, name in ipairs(list) do
       local path = dir .. "/" .. name
-      if name ~= "." and name ~= ".." and not os.remove(path) and drift.is_folder(path) then   -- a link is removed, not followed
+      -- A link is removed, not followed.
+      if name ~= "." and name ~= ".." and not os.remove(path) and drift.is_folder(path) then
         clear(path)
         os.remove(path)
       end
@@ -52,7 +54,7 @@ end
 -- Its training is done, and is still the variant's: only what came after it failed.
 local function is_trained(about, described)
   return about.trained and described and type(about.config) == "table"
-    and #config.differences { { name = "then", config = about.config }, { name = "now", config = described.config } } == 0
+    and #config.between(about.config, described.config) == 0
 end
 
 -- What is there of a cell: "done", "kept" (to be gone on with) or "new".
@@ -67,7 +69,8 @@ end
 local function save_status(plan, cell, more)
   local path = folder.path_of(plan, cell) .. "/cell.json"
   local about = engine.read(path) or {}
-  about.variant, about.seed, about.status, about.error, about.signal = cell.variant, cell.seed, cell.status, cell.error, nil
+  about.variant, about.seed = cell.variant, cell.seed
+  about.status, about.error, about.signal = cell.status, cell.error, nil
   for key, value in pairs(more or {}) do about[key] = value end
   drift.mkdir(folder.path_of(plan, cell))
   drift.write_file(path, drift.json.encode(about, { indent = 2 }) .. "\n")
@@ -84,7 +87,9 @@ function engine.unmatched(plan)
       local found = cell.variant == variant.name and cell.status == "done" and results.read(folder.path_of(plan, cell))
       if found and found.train.seconds then sum, n = sum + found.train.seconds, n + 1 end
     end
-    if n > 0 or variant.name == plan.baseline then costs[#costs + 1] = { name = variant.name, seconds = n > 0 and sum / n or nil } end
+    if n > 0 or variant.name == plan.baseline then
+      costs[#costs + 1] = { name = variant.name, seconds = n > 0 and sum / n or nil }
+    end
   end
   return budget.unmatched(costs, plan.match, { baseline = plan.baseline, of = "measured" })
 end
@@ -132,7 +137,8 @@ local function ended_how(plan, item, ended, o)
   cell.status, cell.error = message and "failed" or "done", message
   local train = type(about.train) == "table" and about.train or {}
   train.peak_bytes = train.peak_bytes or ended.peak_bytes
-  save_status(plan, cell, { signal = ended.signal, train = train, seconds = about.seconds or drift.clock() - item.since })
+  save_status(plan, cell, { signal = ended.signal, train = train,
+                            seconds = about.seconds or drift.clock() - item.since })
 end
 
 local function progress_text(plan)
@@ -149,8 +155,8 @@ function engine.stop(plan)
   os.exit(130, true)
 end
 
--- Configuration and costs of every variant, each in a process that leaves variant.json in its folder, VARIANT/description:
--- what fails there fails alone, and before any training. process_of(variant, dir) as above.
+-- Configuration and costs of every variant, each in a process that leaves variant.json in its folder,
+-- VARIANT/description: what fails there fails alone, and before any training. process_of(variant, dir) as above.
 function engine.describe(plan, o)
   local items = {}
   for i, variant in ipairs(plan.variants) do
@@ -162,7 +168,8 @@ function engine.describe(plan, o)
   end
   local stopped = processes.run(items, { jobs = o.jobs, on_end = function(item, ended)
     local about = engine.read(item.dir .. "/variant.json")
-    local message = ended.error or o.says_done and not about and "the process ended before the variant was described" or nil
+    local message = ended.error or o.says_done and not about
+      and "the process ended before the variant was described" or nil
     if not message then
       plan.described[item.variant.name] = about
       return
@@ -182,7 +189,9 @@ function engine.equal_flops(plan)
   for _, variant in ipairs(plan.variants) do
     local about = plan.described[variant.name]
     if about and about ~= base then
-      if not base then drift.fail("the baseline %s could not be described, so there are no FLOPs to be equal to", plan.baseline) end
+      if not base then
+        drift.fail("the baseline %s could not be described, so there are no FLOPs to be equal to", plan.baseline)
+      end
       about.steps = budget.steps_for(about, base, base.steps * base.batch / about.batch)
       about.epochs = (about.steps + about.epoch_steps - 1) // about.epoch_steps
       about.config.steps, about.config.epochs = about.steps, about.epochs
@@ -234,8 +243,8 @@ function engine.jobs(text)
   return jobs
 end
 
--- Threads of each cell: --threads, as the folder's cells had it before, or the processors divided. The number is part of
--- the results' last bits, so one comparison keeps to it.
+-- Threads of each cell: --threads, as the folder's cells had it before, or the processors divided. The number is part
+-- of the results' last bits, so one comparison keeps to it.
 function engine.threads(dir, jobs)
   local before = engine.read(dir .. "/comparison.json")
   local made = before and type(before.made) == "table" and before.made or {}

@@ -2,7 +2,7 @@
 --   local comparison = folder.gather(plan)         the table; a list of values has NaN (null) where there is none
 --   folder.write(plan) -> comparison               and its file in plan.dir
 --   plan: dir, name, title, question, script, baseline, seeds, confidence, match, made,
---         variants = { { name =, label = }, ... }, cells = { { variant =, seed =, dir (relative), status, error }, ... },
+--         variants = { { name =, label = }, ... }, cells = { { variant =, seed =, dir (relative), status, error } },
 --         described = { NAME = { config, tree, params, ... } } or nil
 local drift = require "drift"
 local results = require "drift.compare.results"
@@ -66,7 +66,8 @@ local function variant_of(plan, variant, done)
   for _, seed in ipairs(seeds) do
     local cell = cells[seed]
     if cell then
-      list[#list + 1] = { seed = seed, dir = cell.dir, status = cell.status, error = cell.error, seconds = cell.seconds }
+      list[#list + 1] = { seed = seed, dir = cell.dir, status = cell.status, error = cell.error,
+                          seconds = cell.seconds }
     end
   end
   return {
@@ -74,7 +75,8 @@ local function variant_of(plan, variant, done)
     params = described.params or first(cells, done, seeds, function(r) return r.params end),
     flops_per_image = described.flops_per_image or first(cells, done, seeds, function(r) return r.flops_per_image end),
     plan_bytes = described.plan_bytes or first(cells, done, seeds, function(r) return r.plan_bytes end),
-    images_per_second = rates.mean and { mean = rates.mean, low = rates.low and math.max(0, rates.low), high = rates.high } or nil,
+    images_per_second = rates.mean and { mean = rates.mean, low = rates.low and math.max(0, rates.low),
+                                         high = rates.high } or nil,
     peak_bytes = largest(all_of(cells, done, seeds, function(r) return r.train.peak_bytes end)),
     config = described.config or first(cells, done, seeds, function(r) return r.config end) or {},
     tree = drift.json.array(described.tree or {}),
@@ -114,7 +116,8 @@ function folder.gather(plan)
   local comparison = {
     format = "drift.comparison/1", name = plan.name, title = plan.title or plan.name, question = plan.question,
     script = plan.script, baseline = plan.baseline, seeds = plan.seeds, made = plan.made, confidence = plan.confidence,
-    match = plan.match, unmatched = plan.unmatched and drift.json.array(plan.unmatched), variants = drift.json.array {}, metrics = metrics_of(plan, done),
+    match = plan.match, unmatched = plan.unmatched and drift.json.array(plan.unmatched), variants = drift.json.array {},
+    metrics = metrics_of(plan, done),
   }
   for i, variant in ipairs(plan.variants) do comparison.variants[i] = variant_of(plan, variant, done) end
   comparison.differences = drift.json.array(config.differences(comparison.variants))

@@ -1,8 +1,9 @@
 -- grid.lua: the points of a grid over a script's parameters, from key=value texts.
 --   local points = grid(order, { lr = "1e-3,3e-4", hidden = "32,64", at_epochs = "{1,5}" })
---   points[i] = { name = "lr_1e-3_hidden_32", label = "lr=1e-3 hidden=32", set = { "lr=1e-3", "hidden=32", "at_epochs={1,5}" } }
--- Commas divide, a..b counts; what stands in braces is one value, a list: at_epochs={1,5},{2,4}. Keys with one value are
--- in every point, and in no name.
+--   points[i] = { name = "lr_1e-3_hidden_32", label = "lr=1e-3 hidden=32",
+--                 set = { "lr=1e-3", "hidden=32", "at_epochs={1,5}" } }
+-- Commas divide, a..b counts; what stands in braces is one value, a list: at_epochs={1,5},{2,4}. Keys with one value
+-- are in every point, and in no name.
 local drift = require "drift"
 
 local function values_of(key, text)

@@ -1,9 +1,9 @@
 -- held_out_loss.lua: the training's own loss on images that it has not seen, the same for every variant: test images,
 -- times and noise of streams of their own, no dropout of conditions, the network in evaluation mode.
 --   local loss = held_out_loss { model =, process =, data =, n = 500, time_sampling =, weighting =, seed = 0 }
---   loss = { value =, low =, high =, n = }                        a bootstrap over images; the weighted mean, as trained
+--   loss = { value =, low =, high =, n = }        a bootstrap over images; the weighted mean, as trained
 -- Also of a loss of one's own, loss = function(net, batch): then low and high are of batches, and may be nil.
---   held_out_loss.levels {...} -> list of { t =, ratio =, loss =, low =, high =, n = }: the same, unweighted, at given levels
+--   held_out_loss.levels {...} -> list of { t =, ratio =, loss =, low =, high =, n = }: unweighted, at given levels
 -- At one t the error of the target is that of x0 times (p - q alpha/sigma)^2, since x_t is known:
 --   target = p x0 + q eps,  alpha dx0 + sigma deps = 0
 local drift = require "drift"
@@ -24,7 +24,8 @@ local function by_process(o, images, labels, errors)
   each_batch(images.shape[1], function(first, count)
     local x0 = images:narrow(0, first, count)
     local eps = drift.randn { purpose = "held-out noise", seed = o.seed, sample = first, table.unpack(x0.shape) }
-    local t = drift.draw_times(o.process, { purpose = "held-out time", seed = o.seed, sample = first }, count, o.time_sampling)
+    local t = drift.draw_times(o.process, { purpose = "held-out time", seed = o.seed, sample = first }, count,
+      o.time_sampling)
     local levels = drift.batch_levels(o.process, x0, t, { weighting = o.weighting })
     local noised = drift.noise_batch(o.process, x0, eps, levels)
     local label = labels and labels:narrow(0, first, count)
@@ -37,7 +38,8 @@ end
 
 local function by_loss(o, images, labels, errors)
   each_batch(images.shape[1], function(first, count)
-    local batch = { image = images:narrow(0, first, count), label = labels and labels:narrow(0, first, count), size = count,
+    local batch = { image = images:narrow(0, first, count), size = count,
+                    label = labels and labels:narrow(0, first, count),
                     first = first, sample = first }
     errors[#errors + 1] = o.loss(o.model, batch):item()
   end)

@@ -7,7 +7,8 @@ local drift = require "drift"
 
 local options = {}
 
-options.TRAIN = { "data", "model", "process", "loss", "optim", "decay", "p_uncond", "time_sampling", "weighting", "coupling",
+options.TRAIN = { "data", "model", "process", "loss", "optim", "decay", "p_uncond", "time_sampling", "weighting",
+                  "coupling",
                   "ema", "ema_every", "epochs", "batch", "steps", "seconds", "checkpoint_every", "after_epoch" }
 options.SAMPLE = { "sampler", "guidance", "networks", "clip", "shape", "classes", "n" }
 
@@ -50,7 +51,8 @@ local function named(given, baseline)
   end
   table.sort(names)
   if baseline == nil then
-    drift.fail("compare: baseline is missing: with which variant are the others compared? %s", table.concat(names, ", "))
+    drift.fail("compare: baseline is missing: with which variant are the others compared? %s",
+      table.concat(names, ", "))
   end
   table.sort(list, function(a, b)                                 -- the baseline first, then by name
     if (a.name == baseline) ~= (b.name == baseline) then return a.name == baseline end
@@ -60,7 +62,9 @@ local function named(given, baseline)
 end
 
 local function variants_of(o)
-  if type(o.variants) ~= "table" or next(o.variants) == nil then drift.fail "compare: variants is a table of at least one" end
+  if type(o.variants) ~= "table" or next(o.variants) == nil then
+    drift.fail "compare: variants is a table of at least one"
+  end
   local list = #o.variants > 0 and listed(o.variants) or named(o.variants, o.baseline)
   local names, seen = {}, {}
   for i, variant in ipairs(list) do
@@ -78,7 +82,9 @@ local function variants_of(o)
 end
 
 function options.seeds(seeds)
-  if type(seeds) ~= "table" or #seeds == 0 then drift.fail "compare: seeds is a list of whole numbers, such as { 1, 2, 3 }" end
+  if type(seeds) ~= "table" or #seeds == 0 then
+    drift.fail "compare: seeds is a list of whole numbers, such as { 1, 2, 3 }"
+  end
   local seen = {}
   for _, seed in ipairs(seeds) do
     if math.type(seed) ~= "integer" then drift.fail("compare: seed %s is not a whole number", tostring(seed)) end
@@ -112,11 +118,13 @@ function options.question(script)
 end
 
 function options.read(given)
-  drift.accept("compare", given, { "variants" }, { "train", "name", "title", "question", "baseline", "seeds", "sample", "metrics",
+  drift.accept("compare", given, { "variants" }, { "train", "name", "title", "question", "baseline", "seeds", "sample",
+                                                   "metrics",
     "evaluate", "held_out", "cost_quality", "match", "budget", "confidence", "run" })
   drift.accept("compare: train", given.train or {}, {}, options.TRAIN)
   drift.accept("compare: sample", given.sample or {}, {}, options.SAMPLE)
-  drift.accept("compare: evaluate", given.evaluate or {}, {}, { "n", "real", "train", "batch", "classifier", "resamples" })
+  drift.accept("compare: evaluate", given.evaluate or {}, {},
+    { "n", "real", "train", "batch", "classifier", "resamples" })
   drift.accept("compare: cost_quality", given.cost_quality or { samplers = {}, steps = {} }, { "samplers", "steps" },
     { "n", "metrics" })
   if given.budget and (drift.accept("compare: budget", given.budget, { "flops" }).flops ~= "equal") then

@@ -1,5 +1,5 @@
 -- processes.lua: programs that run beside one another, each with a log, of which new lines are shown as they come.
---   local stopped = processes.run(list, { jobs = 1, on_start = function(item) end, on_end = function(item, ended) end })
+--   local stopped = processes.run(list, { jobs = 1, on_start = function(item) ..., on_end = function(item, ended) ... })
 --     view = a drift.dashboard.cells, or nil;  summary = function() return its last line end
 --     list[i] = { label = "add, seed 1", argv = {...}, env = {...}, log = path, quiet = bool }
 --     ended   = { code = or signal =, error = text or nil }          nil error: it ended with status 0

@@ -1,4 +1,4 @@
--- report.lua: the end of a comparison: the files for people, the table in the terminal, and the object that scripts get.
+-- report.lua: the end of a comparison: the files for people, the table in the terminal, and what scripts get.
 --   local report = finish(plan)
 --     report.text, .dir, .comparison; report.metrics.frechet.values.add[1]; report.paired.frechet.add.difference
 --     report:save(dir)        the report's files and comparison.json again, in another folder

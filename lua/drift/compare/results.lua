@@ -1,7 +1,8 @@
 -- results.lua: what a cell's folder holds, whoever made it: a cell of drift.compare, or a run of any script.
 --   local r = results.read(folder)
 --     r.config (flat), r.parameters, r.seed, r.params, r.train = { images_per_second, peak_bytes, seconds }
---     r.metrics = list of { name =, value =, low =, high =, better =, unit = }      evaluation.json's, held-out loss, final_loss
+--     r.metrics = list of { name =, value =, low =, high =, better =, unit = }
+--                 those of evaluation.json, held-out loss, final_loss
 local drift = require "drift"
 local config = require "drift.compare.config"
 
@@ -58,7 +59,8 @@ function results.read(folder)
   local about, cell = read(folder .. "/config.json"), read(folder .. "/cell.json") or {}
   if not about then return nil end
   local training = type(about.training) == "table" and about.training or {}
-  local r = { config = cell.config or config.of_run(about), parameters = about.parameters, seed = about.seed, metrics = {},
+  local r = { config = cell.config or config.of_run(about), parameters = about.parameters, seed = about.seed,
+              metrics = {},
               params = cell.params or (type(about.network) == "table" and about.network.weights or nil),
               train = type(cell.train) == "table" and cell.train or {}, flops_per_image = cell.flops_per_image,
               plan_bytes = cell.plan_bytes, script = type(about.script) == "table" and about.script.path or nil }

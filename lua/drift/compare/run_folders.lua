@@ -35,7 +35,9 @@ local function runs_in(folder)
   else
     seeds_of(folder)
   end
-  if #list == 0 then drift.fail("%s: no config.json there, so it is no run, and no run's folders of seeds below it", folder) end
+  if #list == 0 then
+    drift.fail("%s: no config.json there, so it is no run, and no run's folders of seeds below it", folder)
+  end
   return list
 end
 
@@ -79,13 +81,16 @@ local function variants_of(folders)
       seen[run.dir] = true
       local found = results.read(run.dir)
       run.seed, run.signature, run.found = math.tointeger(found.seed), signature(found.config), found
-      if not run.seed then drift.fail("%s/config.json: seed = %s is not a whole number", run.dir, tostring(found.seed)) end
+      if not run.seed then
+        drift.fail("%s/config.json: seed = %s is not a whole number", run.dir, tostring(found.seed))
+      end
       local described = run.dir:gsub("/[^/]*$", "") .. "/description/variant.json"    -- of a comparison's cell
       run.described = run.name and engine.read(described) or nil
       local variant = find(variants, run)
       if not variant then
         local name = free_name(variants, run.name or last_part(run.dir))
-        variant = { name = name, label = name, signature = run.signature, given = run.name, by_seed = {}, described = run.described,
+        variant = { name = name, label = name, signature = run.signature, given = run.name, by_seed = {},
+                    described = run.described,
                     script = found.script }
         variants[#variants + 1] = variant
       end
@@ -129,7 +134,8 @@ local function check_match(variants, match, baseline)
   for i, variant in ipairs(variants) do
     local _, run = next(variant.by_seed)
     local about = variant.described or {}
-    list[i] = { name = variant.name, params = run.found.params, flops_per_image = about.flops_per_image, memory = about.memory,
+    list[i] = { name = variant.name, params = run.found.params, flops_per_image = about.flops_per_image,
+                memory = about.memory,
                 steps = about.steps, batch = about.batch }
   end
   require "drift.compare.budget".check(list, match, { baseline = baseline })
@@ -144,7 +150,8 @@ return function(folders)
   local match = scripts.match(own.match)
   check_match(variants, match, baseline)
   local dir = scripts.folder("compare", name, folders)
-  local plan = { dir = dir, name = name, variants = variants, seeds = seeds_of(variants), baseline = baseline, cells = {},
+  local plan = { dir = dir, name = name, variants = variants, seeds = seeds_of(variants), baseline = baseline,
+                 cells = {},
                  described = {},
                  match = match, confidence = 0.95, question = options.question(variants[1].script),
                  made = { drift = drift.version, started = os.date "!%Y-%m-%dT%H:%M:%SZ" } }
@@ -155,7 +162,8 @@ return function(folders)
       if run then
         local any = #run.found.metrics > 0
         plan.cells[#plan.cells + 1] = { variant = variant.name, seed = seed, dir = relative(run.dir, dir),
-                                        status = any and "done" or "failed", error = not any and "the run has no results yet" or nil }
+                                        status = any and "done" or "failed",
+                                        error = not any and "the run has no results yet" or nil }
       end
     end
   end

@@ -1,7 +1,7 @@
--- scripts.lua: scripts as variants: each is run as it stands, with each seed, in a process of its own, and what its run's
--- folder then holds (evaluation.json, metrics.jsonl, samples.safetensors) is compared. What drift compare A.lua B.lua and
--- drift sweep have in common.
---   scripts.compare { command =, name =, title =, variants = { { name, label, script, set = { "lr=0.001", ... } }, ... },
+-- scripts.lua: scripts as variants: each is run as it stands, with each seed, in a process of its own, and what its
+-- run's folder then holds (evaluation.json, metrics.jsonl, samples.safetensors) is compared. What drift compare A.lua
+-- B.lua and drift sweep have in common.
+--   scripts.compare { command =, name =, title =, variants = { { name, label, script, set = { "lr=0.001", ... } } },
 --                     seeds =, baseline =, match =, arguments = of the command line, so that --resume alone goes on }
 -- Before anything is trained each variant is run up to its training: a parameter that the script does not have, or that
 -- fails there, ends all, and match is checked.
@@ -66,7 +66,8 @@ function scripts.folder(command, name, arguments)
   local is_new, set = not drift.exists(dir), drift.json.array {}
   for _, key in ipairs(drift.set_order) do set[#set + 1] = { key, drift.set[key] } end
   drift.mkdir(dir)
-  drift.write_file(dir .. "/arguments.json", drift.json.encode({ command = command, arguments = drift.json.array(arguments),
+  drift.write_file(dir .. "/arguments.json", drift.json.encode({
+    command = command, arguments = drift.json.array(arguments),
     set = set, baseline = o[command].baseline, match = o[command].match }, { indent = 2 }) .. "\n")
   return dir, is_new
 end
@@ -91,7 +92,8 @@ function scripts.recall(command, arguments)
 end
 
 local function plan_of(o)
-  local plan = { dir = o.dir, name = o.name, title = o.title, question = o.question, script = o.script, variants = o.variants,
+  local plan = { dir = o.dir, name = o.name, title = o.title, question = o.question, script = o.script,
+                 variants = o.variants,
                  seeds = o.seeds, baseline = o.baseline, confidence = 0.95, match = o.match, cells = {}, described = {},
                  resume = ("./drift %s --resume %s"):format(o.command, o.dir) }
   for _, seed in ipairs(o.seeds) do
@@ -133,7 +135,8 @@ function scripts.compare(o)
     error(message, 0)
   end
   engine.run(plan, { jobs = jobs, process_of = function(cell, resumed)
-    return process(plan, "script", cell.is, cell.seed, { resumed and "--resume" or "--out", ("%s/%s"):format(plan.dir, cell.dir) })
+    local dir = ("%s/%s"):format(plan.dir, cell.dir)
+    return process(plan, "script", cell.is, cell.seed, { resumed and "--resume" or "--out", dir })
   end })
   plan.made.seconds = drift.clock() - start
   local made = finish(plan)

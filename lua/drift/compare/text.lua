@@ -63,9 +63,11 @@ local function metric_rows(c, metric)
   local rows = { { metric.name .. direction, "mean", "minus " .. label_of(c, c.baseline), "" } }
   for _, v in ipairs(c.variants) do
     local s, p = metric.summary[v.name] or {}, metric.paired[v.name]
-    local seeds = p and finite(p.seeds_needed) and not p.decided and ("%d seeds would settle it"):format(p.seeds_needed) or ""
+    local seeds = p and finite(p.seeds_needed) and not p.decided
+      and ("%d seeds would settle it"):format(p.seeds_needed) or ""
     rows[#rows + 1] = { "  " .. v.label, interval(s.mean, s.low, s.high, short),
-                        p and interval(p.difference, p.low, p.high, signed) or "", p and p.decided and "decided" or seeds }
+                        p and interval(p.difference, p.low, p.high, signed) or "",
+                        p and p.decided and "decided" or seeds }
   end
   return rows
 end
@@ -103,7 +105,8 @@ end
 return function(c)
   local lines = { c.title ~= c.name and ("%s: %s"):format(c.name, c.title) or c.name }
   if c.question then lines[2] = c.question end
-  lines[#lines + 1] = ("%d variants, %d seed%s; * is the baseline; [%g%% intervals] over seeds"):format(#c.variants, #c.seeds,
+  lines[#lines + 1] = ("%d variants, %d seed%s; * is the baseline; [%g%% intervals] over seeds"):format(
+    #c.variants, #c.seeds,
     #c.seeds == 1 and "" or "s", 100 * c.confidence)
   lines[#lines + 1] = ""
   differences(c, lines)

@@ -1,5 +1,5 @@
--- tree.lua: a network's modules as lines of text, "d1.conv: block.conv2d{in_channels=1, out_channels=8}  80 weights", in
--- the order of the description, so that two networks can be laid side by side line by line.
+-- tree.lua: a network's modules as lines of text, "d1.conv: block.conv2d{in_channels=1, out_channels=8}  80 weights",
+-- in the order of the description, so that two networks can be laid side by side line by line.
 --   local lines = tree(net)            net: built
 local drift = require "drift"
 local core = require "drift.core"
