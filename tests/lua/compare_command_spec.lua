@@ -203,6 +203,14 @@ describe("drift compare", function()
     fails("compare added.lua scaled.lua --match params", "--match takes constraints")
   end)
 
+  it("says of a script that leaves nothing what is missing", function()
+    drift.write_file("empty.lua", 'local drift = require "drift"\ndrift.experiment { hidden = 2 }')
+    drift.write_file("bare.lua", 'print "nothing"')
+    local text = fails("compare added.lua empty.lua bare.lua seed=1 --out nothing", "1 of 3 done, 2 failed",
+      "its run has neither evaluation.json nor an epoch's loss", "the script made no run there")
+    has(text, "On final_loss")
+  end)
+
   it("a script that fails before it trains ends all at once", function()
     drift.write_file("broken.lua", 'local drift = require "drift"\nlocal run = drift.experiment { lr = 1 }\nerror "by design"')
     fails("compare added.lua broken.lua --out broken", "broken: broken.lua:3: by design")

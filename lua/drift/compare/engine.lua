@@ -122,6 +122,15 @@ local function items_of(plan, o)
   return items
 end
 
+-- Of a script that ended well: what is missing in its folder for it to be compared.
+local function nothing_to_compare(dir)
+  local found = results.read(dir)
+  if not found then return "the script made no run there (drift.experiment), so there is nothing to compare" end
+  if #found.metrics > 0 then return nil end
+  return "its run has neither evaluation.json nor an epoch's loss, so there is nothing to compare (an experiment that "
+    .. "trains more than once has those in the folders of its parts, which drift compare takes)"
+end
+
 local function ended_how(plan, item, ended, o)
   local cell = item.cell
   local about = engine.read(folder.path_of(plan, cell) .. "/cell.json") or {}
@@ -133,6 +142,8 @@ local function ended_how(plan, item, ended, o)
   local message = ended.error
   if not message and o.says_done and about.status ~= "done" then
     message = "the process ended with status 0 before the cell was done"
+  elseif not message and not o.says_done then
+    message = nothing_to_compare(folder.path_of(plan, cell))
   end
   cell.status, cell.error = message and "failed" or "done", message
   local train = type(about.train) == "table" and about.train or {}
