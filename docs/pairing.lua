@@ -38,10 +38,11 @@ local function variance_interval(variance, df)
 end
 
 -- The share removed is 2 cov / (var a + var b), a correlation where both variances are equal: Fisher's z.
-local function share_interval(share, n)
+local function share_text(share, n)
+  if not share then return "no variance" end
   local z, half = 0.5 * math.log((1 + share) / (1 - share)), Z / math.sqrt(n - 3)
   local function back(x) return (math.exp(2 * x) - 1) / (math.exp(2 * x) + 1) end
-  return back(z - half), back(z + half)
+  return ("%.0f%% [%.0f, %.0f]"):format(100 * share, 100 * back(z - half), 100 * back(z + half))
 end
 
 -- Runs of each variant at which an unpaired t interval, of 2n - 2 degrees of freedom, excludes 0.
@@ -88,13 +89,11 @@ local function table_of(name)
   add "|---|---|---|---|---|---|---|"
   for _, row in ipairs(order) do
     local v = numbers_of(row_of(row[1]), name)
-    local share = v.paired.variance_removed
-    local low, high = share_interval(share, v.n)
     local together_low, together_high = variance_interval(v.together, v.n - 1)
     local apart_low, apart_high = variance_interval(v.apart, v.df)
-    add("| %s | %s | %s | %s | %.0f%% [%.0f, %.0f] | %s | %s |", row[2],
+    add("| %s | %s | %s | %s | %s | %s | %s |", row[2],
       interval(v.paired.difference, v.paired.low, v.paired.high), interval(v.apart, apart_low, apart_high),
-      interval(v.together, together_low, together_high), 100 * share, 100 * low, 100 * high,
+      interval(v.together, together_low, together_high), share_text(v.paired.variance_removed, v.n),
       seeds_text(unpaired_seeds(v.paired.difference, v.apart)), seeds_text(v.paired.seeds_needed))
   end
 end
