@@ -99,7 +99,7 @@ check_outcome check_run(const check *what, const dr_component *c, char text[CHEC
     }
     in_check = false;
     dr_error_clear();
-    if (outcome == CHECK_OK) dr_scope_close(); /* else what a failed check has left open is not known */
+    if (outcome != CHECK_FAILED) dr_scope_close(); /* what a failed check has left open is not known */
     snprintf(text, CHECK_TEXT, "%s", why);
     return outcome;
 }

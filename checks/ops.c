@@ -1,8 +1,10 @@
 /* ops.c: every op that a plugin brings: its output has the shape that infer says, and in f64 its gradient is that of
  * finite differences for every input,   (f(x + h) - f(x - h)) / 2h,  f = sum of upstream y
+ * Kernels, where the plugin brings them, give what the composed form gives.
  * An op does not say which inputs it takes, so shapes are tried until infer accepts them; attributes are the defaults.
  * Drift's own ops have a table of cases for that, tests/ops/op_cases.c, and are held to much more there. */
 #include "kinds.h"
+#include "tensor.h"
 
 #include <math.h>
 
@@ -227,9 +229,57 @@ static void check_gradients(const dr_component *c)
     end(&t);
 }
 
+/* ---- kernels ----------------------------------------------------------------------------------------------------- */
+
+/* The largest difference, as a share of the largest number; -1: the device has no kernel of it. */
+static double kernel_error(const op_try *t, dr_device *d, dr_dtype dtype)
+{
+    if (!dr_device_kernel(d, t->c->name, dtype)) return -1.0;
+    dr_device *before = dr_device_current();
+    dr_device_use(d);
+    dr_scope_open();
+    dr_tensor *in[DR_OP_MAX_IN] = { NULL };
+    for (int i = 0; i < t->n; i++) in[i] = dr_cast(input(t, i), dtype);
+    dr_tensor *by_kernel = apply(t, in);
+    dr_force_compose(true);
+    dr_tensor *composed = apply(t, in);
+    dr_force_compose(false);
+    expect_shape_of(by_kernel, composed, "what its kernel gives");
+    const double size = dr_tensor_item(dr_amax(dr_abs(composed), 0, NULL, false));
+    const double error = max_difference(by_kernel, composed) / fmax(1e-6, size);
+    dr_scope_close();
+    dr_device_use(before);
+    expect_ok(dr_device_name(d));
+    return error;
+}
+
+static void check_kernels(const dr_component *c)
+{
+    static const dr_dtype types[] = { DR_F32, DR_F64 };
+    static const double allowed[] = { 1e-5, 1e-12 };
+    const dr_op *op = c->iface;
+    if (!op->compose || op->flags & (DR_OP_MUTATES | DR_OP_VIEW)) check_skip("it has no composed form");
+    op_try t = begun(c);
+    int kernels = 0;
+    dr_device *devices[] = { dr_device_current(), check_in_own_process ? dr_device_open("cpu", DR_NO_ARGS) : NULL };
+    dr_error_clear(); /* no such device: it is not needed */
+    for (int d = 0; d < 2; d++) {
+        for (int k = 0; k < 2 && devices[d]; k++) {
+            const double error = kernel_error(&t, devices[d], types[k]);
+            expect(error < allowed[k],
+                   "its kernel for %s on %s differs from its composed form by %.3g of the largest number",
+                   dr_dtype_name(types[k]), dr_device_name(devices[d]), error);
+            kernels += error >= 0.0;
+        }
+    }
+    end(&t);
+    if (kernels == 0) check_skip("it has no kernel on ref or cpu");
+}
+
 const check op_checks[] = {
     { "its output has the shape that infer says", check_shape },
     { "each gradient is that of finite differences", check_gradients },
+    { "its kernels agree with its composed form", check_kernels },
     { NULL, NULL },
 };
 

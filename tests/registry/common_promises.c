@@ -44,6 +44,7 @@ static void ops_are_what_they_say(void **state)
     (void)state;
     every("op", 60, "its output has the shape that infer says");
     every("op", 50, "each gradient is that of finite differences");
+    every("op", 5, "its kernels agree with its composed form");
 }
 
 static void data_is_whole(void **state)

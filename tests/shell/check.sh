@@ -48,6 +48,7 @@ guidance mixes_images: gives each image an estimate of its own|when it is alone 
 metric order_matters: the order of batches does not matter|in the other order
 metric order_matters: has an interval that shrinks with more samples|intervals have width
 op bad_gradient: each gradient is that of finite differences|gradient of input 1 at element 0 is
+op wrong_kernel: its kernels agree with its composed form|its kernel for f32 on ref differs from its composed form by
 optim keeps_count: goes on from a file|something that it keeps is in no slot
 process wrong_derivative: inverts itself, and its samples are the data|dsigma is 1.1, and sigma's slope 1
 sampler no_noise: samples have the data's moments|samples of data with mean 0.4 have mean
