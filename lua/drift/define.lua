@@ -1,10 +1,11 @@
--- define.lua: components written in Lua. drift.define.KIND { name, doc, params, ... functions ... } checks what is said and
--- registers a component, which from then on is like any plugin's: drift.KIND.NAME { ... }, `drift help NAME`, specs,
--- hashes (of its code too), checkpoints, plans.
+-- define.lua: components written in Lua. drift.define.KIND { name, doc, params, ... functions ... } checks what is said
+-- and registers a component, which from then on is like any plugin's: drift.KIND.NAME { ... }, `drift help NAME`, specs,
+-- hashes (of its code too), checkpoints, plans. See docs/components-in-lua.md.
 --   drift.define.schedule { name = "square", doc = "beta grows with the square of the step",
 --     params = { { "most", "real", default = 0.02, min = 0, max = 1, doc = "of the last step" } },
 --     beta = function(self, i, T) return self.most * ((i + 1) / T) ^ 2 end }
--- Functions have the C interface's names and order of arguments (core/include/drift/kinds.h); what C fills in is returned.
+-- Functions have the C interface's names and order of arguments (core/include/drift/kinds.h); what C fills in is
+-- returned.
 -- A row of params is { name, type, default =, required =, min =, max =, doc = } and, by type, choices = "a|b", kind =,
 -- signature =, dtype =.
 local core = require "drift.core"
@@ -14,7 +15,8 @@ local functions_of = core.define_kinds()      -- { sampler = { step = true, grid
 
 local everywhere = { name = "string", doc = "string", params = "table", replace = "boolean" }
 local fields_of = {                           -- what is no function
-  op = { inputs = "number", optional = "number", outputs = "number", nondiff = "boolean", save_inputs = "table", save_outputs = "table" },
+  op = { inputs = "number", optional = "number", outputs = "number", nondiff = "boolean", save_inputs = "table",
+         save_outputs = "table" },
   block = { example = "string", example_args = "table" },
   sampler = { order = "number", row_by_row = "boolean" },
   filter = { keeps_constants = "boolean" },
@@ -24,11 +26,14 @@ local fields_of = {                           -- what is no function
 
 -- ---- parameters -----------------------------------------------------------------------------------------------------
 local numeric = { int = true, real = true, ints = true, reals = true }
-local defaults = { int = "number", real = "number", bool = "boolean", string = "string", enum = "string", component = "string" }
-local types = { "int", "real", "bool", "string", "enum", "ints", "reals", "function", "component", "components", "tensor" }
+local defaults = { int = "number", real = "number", bool = "boolean", string = "string", enum = "string",
+                   component = "string" }
+local types = { "int", "real", "bool", "string", "enum", "ints", "reals", "function", "component", "components",
+                "tensor" }
 local is_type = {}
 for _, name in ipairs(types) do is_type[name] = true end
-local extra = { enum = { "choices" }, ["function"] = { "signature" }, component = { "kind" }, components = { "kind" }, tensor = { "dtype" } }
+local extra = { enum = { "choices" }, ["function"] = { "signature" }, component = { "kind" }, components = { "kind" },
+                tensor = { "dtype" } }
 
 local function hint(name, list)
   local near = core.nearest(tostring(name), list)
@@ -43,7 +48,9 @@ local function check_keys(where, row, type_name)
   local is_known = { [1] = true, [2] = true }
   for _, key in ipairs(known) do is_known[key] = true end
   for key in next, row do
-    if not is_known[key] then core.fail("%s: a parameter of type %s has no field '%s'%s", where, type_name, tostring(key), hint(key, known)) end
+    if not is_known[key] then
+      core.fail("%s: a parameter of type %s has no field '%s'%s", where, type_name, tostring(key), hint(key, known))
+    end
   end
 end
 
@@ -71,7 +78,9 @@ local function check_default(where, row, type_name, low, high)
     core.fail("%s: its default must be a %s, not a %s", where, defaults[type_name], core.type(default))
   end
   if not numeric[type_name] then return end
-  if type_name == "int" and not math.tointeger(default) then core.fail("%s: its default must be a whole number, not %s", where, default) end
+  if type_name == "int" and not math.tointeger(default) then
+    core.fail("%s: its default must be a whole number, not %s", where, default)
+  end
   if not (default >= low and default <= high) then
     core.fail("%s: its default %s is outside [%s, %s]", where, default, low, high)
   end
@@ -83,7 +92,9 @@ function readers.string(row, to) to.def_text = row.default end
 
 function readers.enum(row, to, where)
   to.choices = row.choices
-  if type(row.choices) ~= "string" or not row.choices:find "^[^|]+|" then core.fail("%s: an enum needs choices = \"a|b\"", where) end
+  if type(row.choices) ~= "string" or not row.choices:find "^[^|]+|" then
+    core.fail("%s: an enum needs choices = \"a|b\"", where)
+  end
   if row.default == nil then to.def = 0 return end
   to.def = index_of(row.choices, row.default)
   if not to.def then core.fail("%s: its default '%s' is not one of %s", where, row.default, row.choices) end
@@ -91,7 +102,9 @@ end
 
 readers["function"] = function(row, to, where)
   to.choices = row.signature
-  if type(row.signature) ~= "string" then core.fail("%s: a function needs its signature, such as \"real(real,int)\"", where) end
+  if type(row.signature) ~= "string" then
+    core.fail("%s: a function needs its signature, such as \"real(real,int)\"", where)
+  end
 end
 
 local function check_kind(row, where)
@@ -113,13 +126,20 @@ end
 
 function readers.tensor(row, to, where)
   to.choices = row.dtype
-  if row.dtype ~= "f32" and row.dtype ~= "i32" then core.fail("%s: a tensor needs dtype = \"f32\" or \"i32\"", where) end
+  if row.dtype ~= "f32" and row.dtype ~= "i32" then
+    core.fail("%s: a tensor needs dtype = \"f32\" or \"i32\"", where)
+  end
 end
 
 local function read_row(where, row, i, kind, seen)
-  if type(row) ~= "table" then core.fail("%s: params[%d] must be a row such as { \"width\", \"int\", default = 8, doc = \"...\" }, not a %s", where, i, core.type(row)) end
+  if type(row) ~= "table" then
+    core.fail("%s: params[%d] must be a row such as { \"width\", \"int\", default = 8, doc = \"...\" }, not a %s", where,
+              i, core.type(row))
+  end
   local name, type_name = row[1], row[2]
-  if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" then core.fail("%s: params[%d] has no name: { \"width\", \"int\", default = 8 }", where, i) end
+  if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" then
+    core.fail("%s: params[%d] has no name: { \"width\", \"int\", default = 8 }", where, i)
+  end
   where = ("%s: parameter %s"):format(where, name)
   if seen[name] then core.fail("%s is there twice", where) end
   if not is_type[type_name] then core.fail("%s: no type '%s'%s", where, tostring(type_name), hint(type_name, types)) end
@@ -129,7 +149,9 @@ local function read_row(where, row, i, kind, seen)
   seen[name] = true
   check_keys(where, row, type_name)
   local to = { name = name, type = type_name, required = row.required or false, doc = row.doc or "" }
-  if type(to.required) ~= "boolean" or type(to.doc) ~= "string" then core.fail("%s: required is true or false, doc a text", where) end
+  if type(to.required) ~= "boolean" or type(to.doc) ~= "string" then
+    core.fail("%s: required is true or false, doc a text", where)
+  end
   if numeric[type_name] then to.min, to.max = bounds(where, row, type_name) end
   if type_name == "bool" then to.max = 1 end
   local optional = type_name == "string" or type_name == "component"
@@ -148,7 +170,9 @@ end
 local function read_params(where, kind, params)
   local rows, seen, n = {}, {}, 0
   for key in next, params or {} do
-    if math.type(key) ~= "integer" then core.fail("%s: params is a list of rows; '%s' is no place in it", where, tostring(key)) end
+    if math.type(key) ~= "integer" then
+      core.fail("%s: params is a list of rows; '%s' is no place in it", where, tostring(key))
+    end
     n = n + 1
   end
   for i = 1, n do rows[i] = read_row(where, params[i], i, kind, seen) end
@@ -220,7 +244,9 @@ local function check_rows(where, kind, rows, given)
     end
     core.fail("%s needs a parameter { \"%s\", \"%s\", ... }: %s", where, name, type_name, why)
   end
-  if kind == "metric" and given.references and not given.reference then core.fail("%s says references, and needs the function reference", where) end
+  if kind == "metric" and given.references and not given.reference then
+    core.fail("%s says references, and needs the function reference", where)
+  end
   if kind == "optim" then needs("lr", "real", "the learning rate") end
   if kind == "conditioning" then needs("channels", "ints", "the sites' widths") end
 end
@@ -239,7 +265,9 @@ local function check_name(where, kind, name, replace)
   for _, c in ipairs(core.components(kind)) do
     if c.name == name then
       local mine = core.definition(kind, name)
-      if not mine then core.fail("%s: there is a %s of that name already, of plugin %s; choose another", where, kind, c.plugin) end
+      if not mine then
+        core.fail("%s: there is a %s of that name already, of plugin %s; choose another", where, kind, c.plugin)
+      end
       if not replace then
         core.fail("%s: it is defined already, in %s; replace = true lets the new one take its place", where, mine.path)
       end
@@ -248,7 +276,10 @@ local function check_name(where, kind, name, replace)
 end
 
 local function define_one(kind, given)
-  if type(given) ~= "table" then core.fail("drift.define.%s takes one table: { name = ..., doc = ..., params = { ... }, ... }, not a %s", kind, core.type(given)) end
+  if type(given) ~= "table" then
+    core.fail("drift.define.%s takes one table: { name = ..., doc = ..., params = { ... }, ... }, not a %s", kind,
+              core.type(given))
+  end
   if type(given.name) ~= "string" then core.fail("drift.define.%s needs a name", kind) end
   local where = ("%s %s"):format(kind, given.name)
   check_fields(where, kind, given)
@@ -256,8 +287,8 @@ local function define_one(kind, given)
   local path, line = defining_place()
   local replace = given.replace or pending ~= nil
   check_name(where, kind, given.name, replace)
-  local spec = { name = given.name, doc = given.doc, path = path, source = comment_at(path, line), functions = {}, given = {},
-                 id = path:match "([^/]*)%.lua$" or (path ~= "" and path:match "[^/]*$" or "script") }
+  local spec = { name = given.name, doc = given.doc, path = path, source = comment_at(path, line), functions = {},
+                 given = {}, id = path:match "([^/]*)%.lua$" or (path ~= "" and path:match "[^/]*$" or "script") }
   spec.params = read_params(where, kind, given.params)
   check_rows(where, kind, spec.params, given)
   for name in next, functions_of[kind] do spec.functions[name] = given[name] end
@@ -277,7 +308,8 @@ end
 
 -- Runs the file of a definition again, such as one that was edited. What it defines takes the place of what it defined
 -- before, and nets and other instances that exist run the new functions where their parameters are as they were; weights
--- stay. A file that fails changes nothing. -> list of { kind =, name =, swapped = } (swapped: existing ones run the new code)
+-- stay. A file that fails changes nothing. -> list of { kind =, name =, swapped = } (swapped: existing ones run the new
+-- code)
 local function rerun(path)
   local chunk, reason = loadfile(path, "t")
   if not chunk then error(reason, 0) end
@@ -310,7 +342,8 @@ for name, fn in next, define do define[name] = core.door(fn) end
 return setmetatable(define, {
   __index = function(self, kind)
     if kind == "backend" then
-      core.fail "a backend cannot be written in Lua: its kernels run on other threads and on devices, where no Lua runs; see plugins/backend_ref"
+      core.fail("a backend cannot be written in Lua: its kernels run on other threads and on devices, where no Lua "
+        .. "runs; see plugins/backend_ref")
     end
     if not functions_of[kind] then core.fail("drift.define has no kind '%s'%s", tostring(kind), hint(kind, kinds)) end
     local fn = core.door(function(given) return define_one(kind, given) end)
