@@ -311,6 +311,7 @@ static dr_kernel_memo *memo_slot(dr_kernel_memo *memo, int64_t capacity, const c
 void dr_device_forget_kernels(void)
 {
     for (dr_device *d = devices; d; d = d->next) {
+        if (d->api->sync) d->api->sync(d->self); /* a kernel of it may be at work */
         free(d->memo);
         d->memo = NULL;
         d->memo_count = d->memo_capacity = 0;

@@ -218,7 +218,7 @@ static void free_seconds(renewals *r)
 
 /* ---- the old library --------------------------------------------------------------------------------------------- */
 
-static dr_library **retired; /* in whose ops a graph that is still open may go back */
+static dr_library **retired; /* in whose ops an open graph may go back, or whose kernels a plan's graph on a device has */
 static int64_t retired_count;
 
 static void retire(dr_library *l)
@@ -246,7 +246,8 @@ static bool is_mapped(const char *file)
 /* Of a library that was linked with -z nodelete the code stays. */
 static bool let_go(dr_library *l)
 {
-    if (has_kind(l->info.plugin, "op")) {
+    const dr_plugin *p = l->info.plugin;
+    if (has_kind(p, "op") || (p->size >= sizeof *p && p->kernels_begin < p->kernels_end)) {
         retire(l);
         return false;
     }
@@ -266,16 +267,22 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The new library's components are registered and everything has its second one; or nothing is as it was not. */
-static dr_status prepare(dr_library *old, dr_library *fresh, renewals *r)
+/* The new library stands in the old one's place and everything has its second one; or all is as it was. */
+static dr_status prepare(int64_t i, dr_library *fresh, renewals *r)
 {
     dr_registry_copy *before = dr_registry_copy_new();
     if (!before) return dr_failed();
     const bool recording = dr_grad_mode(false);
+    dr_library *old = dr_library_exchange(i, fresh);
     dr_registry_remove_plugin(&old->info);
+    dr_device_forget_kernels();
     const bool ready = dr_library_start(fresh) == DR_OK && collect(r, old->info.plugin) == DR_OK && renew(r) == DR_OK;
     dr_grad_mode(recording);
-    if (!ready) dr_registry_copy_restore(before);
+    if (!ready) {
+        dr_registry_copy_restore(before);
+        dr_library_exchange(i, old);
+    }
+    dr_device_forget_kernels();
     dr_registry_copy_free(before);
     return ready ? DR_OK : dr_failed();
 }
@@ -311,11 +318,10 @@ dr_status dr_plugin_reload(int64_t i, dr_reloaded *out)
     if (copy_file(old->path, copy, out->sha256) != DR_OK) return fail_as(old->info.id);
     dr_library *fresh = dr_library_open(copy, old->path);
     unlink(copy);
-    const bool ready = fresh && !has_kind(fresh->info.plugin, "backend") && prepare(old, fresh, &r) == DR_OK;
+    const bool ready = fresh && !has_kind(fresh->info.plugin, "backend") && prepare(i, fresh, &r) == DR_OK;
     if (fresh && !ready && !dr_failed()) dr_fail(DR_EUNSUPPORTED, "its new version has a device in it");
     if (ready) exchange(&r);
     if (ready) describe(fresh, &r, out);
-    dr_device_forget_kernels();
     free_seconds(&r);
     if (!ready) {
         const dr_status status = fail_as(old->info.id);
@@ -324,7 +330,6 @@ dr_status dr_plugin_reload(int64_t i, dr_reloaded *out)
     }
     dr_error_clear(); /* of the old version's end: nobody can do anything about it */
     dr_plan_forget_all();
-    dr_library_exchange(i, fresh);
     out->unmapped = let_go(old);
     out->seconds = now() - start;
     return DR_OK;

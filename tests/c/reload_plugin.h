@@ -2,7 +2,7 @@
  * All that its components do is to multiply by FACTOR; the other macros say in what a version differs. */
 #ifndef DRIFT_TESTS_RELOAD_PLUGIN_H
 #define DRIFT_TESTS_RELOAD_PLUGIN_H
-#include <drift/plugin.h>
+#include <drift/kernel.h>
 #include <stdlib.h>
 
 #ifndef FACTOR
@@ -338,6 +338,16 @@ static dr_status op_backward(const dr_backward_args *b)
     b->din[0] = dr_scale(FACTOR, b->dout[0]);
     return dr_failed();
 }
+
+#ifdef WITH_KERNEL
+static void op_kernel(const dr_kargs *a)
+{
+    const float *x = a->in[0].data;
+    float *y = a->out[0].data;
+    for (int64_t i = 0; i < a->in[0].shape[0]; i++) y[i] = (float)FACTOR * x[i];
+}
+DR_DEVICE_KERNEL(ref, changing_op, DR_F32, op_kernel)
+#endif
 
 DR_OP_COMPONENT(changing_op, "changing_op(x) = x times a factor", NULL, .n_in = 1, .n_out = 1, .in_layout = { DR_LAYOUT_ANY },
                 .out_layout = { DR_LAYOUT_ANY }, .infer = op_infer, .compose = op_compose, .backward = op_backward)
