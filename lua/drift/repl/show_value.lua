@@ -42,7 +42,7 @@ local function show_tensor(t)
       print(head .. (t.rank > 0 and "\n" or " ") .. nested(t:totable(), ""))
     elseif t:numel() > 0 then
       local values = t:detach():cast "f32"
-      local low, high, mean = -(-values):amax():item(), values:amax():item(), values:mean():item()
+      local low, high, mean = 0 - (-values):amax():item(), values:amax():item(), values:mean():item()
       print(("%s  least %.4g, mean %.4g, largest %.4g"):format(head, low, mean, high))
       if is_image(t) and low == low and high - low < math.huge then picture(t, low, high) end
     else
