@@ -100,8 +100,8 @@ static void check_threads(const dr_component *c)
     on_threads(c, 1, &one);
     on_threads(c, 2, &two);
     const int64_t at = use_first_difference(&one, &two, 1e-4);
-    expect(at < 0, "on device cpu 1 thread gives %.9g where 2 give %.9g", one.v[at < one.n ? at : 0],
-           two.v[at < two.n ? at : 0]);
+    const double by_one = at >= 0 && at < one.n ? one.v[at] : NAN, by_two = at >= 0 && at < two.n ? two.v[at] : NAN;
+    expect(at < 0, "on device cpu 1 thread gives %.9g where 2 give %.9g", by_one, by_two);
     use_results_free(&one);
     use_results_free(&two);
 }
