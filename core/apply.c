@@ -274,6 +274,16 @@ static dr_status run(op_call *c)
     return dr_fail(DR_EUNSUPPORTED, "%s: device %s has no kernel for %s", c->component->name, c->device->name, dr_dtype_name(c->dtype));
 }
 
+/* A composed form that gives its input itself gives it under a name of its own: else a leaf would be what it leads to. */
+static void tell_apart(op_call *c, dr_tensor *const *in)
+{
+    for (int j = 0; j < c->op->n_out; j++) {
+        for (int i = 0; i < c->n_in && c->out[j]; i++) {
+            if (c->out[j] == in[i]) c->out[j] = dr_detach(c->out[j]);
+        }
+    }
+}
+
 /* Records the op itself if it has a backward; one without is recorded through the ops that compose it. */
 static dr_status run_recorded(op_call *c, dr_tensor *const *in)
 {
@@ -286,6 +296,7 @@ static dr_status run_recorded(op_call *c, dr_tensor *const *in)
     const bool recording = dr_grad_mode(false);
     dr_status status = run(c);
     if (status == DR_OK) status = dr_call_widen_picked(c);
+    if (status == DR_OK && wanted) tell_apart(c, in);
     dr_grad_mode(recording);
     if (status == DR_OK && wanted) dr_tape_record(c->component, c->attr, in, c->in, c->n_in, c->out, op->n_out);
     return dr_failed();
