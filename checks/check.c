@@ -1,5 +1,6 @@
 /* check.c: the running of one check, and how it says that a promise is broken, see check.h. */
 #include "check.h"
+#include "tensor.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -86,12 +87,20 @@ void check_note(const char *format, ...)
     if (check_note_sink) check_note_sink(line);
 }
 
+/* How many scopes are open: 0 where there is no device. */
+static int scope_depth(void)
+{
+    const dr_tensor *t = dr_device_current() ? dr_tensor_full(DR_F32, 0, NULL, 0.0) : NULL;
+    return t ? t->scope : 0;
+}
+
 check_outcome check_run(const check *what, const dr_component *c, char text[CHECK_TEXT])
 {
     text[0] = '\0';
     outcome = CHECK_OK;
     why[0] = '\0';
     in_check = true;
+    const int depth = scope_depth();
     dr_scope_open();
     if (setjmp(leave_check) == 0) {
         what->run(c);
@@ -99,7 +108,8 @@ check_outcome check_run(const check *what, const dr_component *c, char text[CHEC
     }
     in_check = false;
     dr_error_clear();
-    if (outcome != CHECK_FAILED) dr_scope_close(); /* what a failed check has left open is not known */
+    while (scope_depth() > depth) dr_scope_close(); /* also those that a check has left open */
+    dr_error_clear();
     snprintf(text, CHECK_TEXT, "%s", why);
     return outcome;
 }

@@ -30,7 +30,7 @@ enum { CHECK_TEXT = 2048 };
 /* Runs it in a scope of its own; an error that is left pending fails it. text: why it failed or was skipped. */
 check_outcome check_run(const check *what, const dr_component *c, char text[CHECK_TEXT]);
 
-/* Within a check: none of these returns but expect. check_skip is not called within a scope that the check has opened. */
+/* Within a check: none of these returns but expect. */
 void check_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 void check_skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 void expect(bool holds, const char *format, ...) __attribute__((format(printf, 2, 3))); /* else check_fail */

@@ -80,6 +80,7 @@ static void check_loader(const dr_component *c)
     dr_instance *d = opened(c);
     dr_dataset_info info = { 0 };
     ((const dr_dataset *)d->iface)->info(d->self, DR_TRAIN, &info);
+    if (info.n < 1) dr_instance_free(d);
     if (info.n < 1) check_skip("it has no images for training");
     dr_loader *l = expect_made(dr_loader_new(d, DR_TRAIN, info.n < 8 ? info.n : 8, true, false, 3, 0), "a loader");
     dr_batch b;

@@ -152,7 +152,7 @@ int exported_beside(const char *path, const char *expected, char *text, size_t b
                     ELF64_ST_BIND(sym->st_info) == STB_LOCAL || !*name;
         ours = ours || strncmp(name, "_ZNSt", 5) == 0 || strncmp(name, "_ZNKSt", 6) == 0 ||
                strncmp(name, "_ZSt", 4) == 0; /* C++'s own */
-        ours = ours || strncmp(name, "__start_dr_", 11) == 0 ||
+        ours = ours || strncmp(name, "__odr_asan", 10) == 0 || strncmp(name, "__start_dr_", 11) == 0 ||
                strncmp(name, "__stop_dr_", 10) == 0; /* the linker makes them */
         for (size_t k = 0; k < sizeof linkers / sizeof *linkers; k++) ours = ours || strcmp(name, linkers[k]) == 0;
         if (ours) continue;

@@ -65,7 +65,7 @@ weighting by_prediction: the prediction does not change what counts|what counts 
 END
 seconds=2
 if grep -qa __asan_init "$check"; then # it has a malloc of its own, and takes its time
-    grep -v '|malloc$' expected >counted
+    grep -v '|malloc$' expected | sed 's/|crashed: signal 11.*/|/' >counted # and ends a process in its own way
     mv counted expected
     seconds=10
 fi
@@ -87,7 +87,7 @@ tail -n 1 report | grep -q " ok, $(wc -l <expected) failed, " || fail "it counts
 status=0
 "$check" "$DRIFT_TEST_PLUGIN_DIR/crashes_at_load.so" "$DRIFT_TEST_PLUGIN_DIR/no_entry.so" >report || status=$?
 [ $status = 1 ] || fail "what cannot be loaded ends with status $status"
-grep -A1 'crashes_at_load.so: loads' report | grep -q 'crashed: signal 11' || fail "$(cat report)"
+grep -A1 'crashes_at_load.so: loads' report | grep -q 'crashed: signal 11\|ended the process' || fail "$(cat report)"
 grep -A1 'no_entry.so: loads' report | grep -q 'no symbol dr_plugin_entry' || fail "$(cat report)"
 
 # ---- kept promises: a template; those of all kinds are checked in plugin_new.sh ----------------------------------------------
