@@ -17,7 +17,7 @@ int64_t (*check_collected_bytes)(void);
 
 const char *check_file(const char *name)
 {
-    static char path[256];
+    static char path[4096 + 64];
     snprintf(path, sizeof path, "%s/%s", check_folder, name);
     return path;
 }

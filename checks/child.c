@@ -6,6 +6,7 @@
 
 #include "symbols.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
@@ -28,12 +29,26 @@ typedef struct record {
 
 static int pipe_to_parent = -1;
 static pid_t this_child;
+static const char *own_file; /* which only this child has loaded: it looks its functions up itself */
+
+/* The innermost function of that file on the stack. A handler should not do this; but the process ends here anyway, and one
+ * that hangs in it is killed. */
+static void name_own(record *r)
+{
+    Dl_info info;
+    for (int i = 0; i < r->frames && own_file && !r->text[0]; i++) {
+        const char *at = (const char *)r->frame[i] - (i > 0);
+        if (dladdr(at, &info) && info.dli_fname && strcmp(info.dli_fname, own_file) == 0)
+            symbol_at(at, r->text, sizeof r->text);
+    }
+}
 
 static void send_stack(int number)
 {
     static record r; /* the stack may be all used up */
     r.signal = number;
     r.frames = backtrace(r.frame, FRAMES);
+    name_own(&r);
     if (write(pipe_to_parent, &r, sizeof r) < 0) return;
 }
 
@@ -63,13 +78,14 @@ static void catch_signals(void)
     }
 }
 
-static _Noreturn void be_child(child_work work, void *ctx, int to_parent, double seconds)
+static _Noreturn void be_child(child_work work, void *ctx, int to_parent, double seconds, const char *file)
 {
     const rlim_t whole = (rlim_t)ceil(seconds);
     static record r;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0); /* what it starts ends with it */
     pipe_to_parent = to_parent;
+    own_file = file;
     this_child = getpid();
     const int nothing = open("/dev/null", O_RDWR);
     dup2(nothing, STDIN_FILENO);
@@ -92,7 +108,8 @@ static void where(const record *r, const void *code, char *text, size_t bytes)
     const void *from = NULL, *to = NULL;
     char name[128];
     text[0] = '\0';
-    if (!code || !code_around(code, &from, &to)) return;
+    if (r->text[0]) snprintf(text, bytes, " in %.120s", r->text);
+    if (r->text[0] || !code || !code_around(code, &from, &to)) return;
     for (int i = 0; i < r->frames && i < FRAMES; i++) {
         const char *at = r->frame[i];
         if (at < (const char *)from || at >= (const char *)to) continue;
@@ -132,7 +149,8 @@ static bool read_record(int from, record *r, double seconds)
     return true;
 }
 
-check_outcome child_run(child_work work, void *ctx, double seconds, const void *code, char text[CHECK_TEXT])
+check_outcome child_run(child_work work, void *ctx, double seconds, const void *code, const char *file,
+                        char text[CHECK_TEXT])
 {
     static record r;
     int ends[2], status = 0;
@@ -141,7 +159,7 @@ check_outcome child_run(child_work work, void *ctx, double seconds, const void *
     if (pipe2(ends, O_CLOEXEC) != 0) return snprintf(text, CHECK_TEXT, "no pipe: %s", strerror(errno)), CHECK_FAILED;
     const pid_t child = fork();
     if (child < 0) return snprintf(text, CHECK_TEXT, "no process: %s", strerror(errno)), CHECK_FAILED;
-    if (child == 0) be_child(work, ctx, ends[1], seconds);
+    if (child == 0) be_child(work, ctx, ends[1], seconds, file);
     close(ends[1]);
     const bool late = !read_record(ends[0], &r, BY_THE_CLOCK * seconds);
     if (late) { /* where is it? */

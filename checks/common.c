@@ -94,6 +94,7 @@ static void on_threads(const dr_component *c, int64_t threads, use_results *out)
 static void check_threads(const dr_component *c)
 {
     if (!check_in_own_process) check_skip("devices stay open here");
+    if (!dr_component_find("backend", "cpu")) check_skip("there is no device cpu");
     dr_error_clear();
     use_results one, two;
     dr_device_close_all();

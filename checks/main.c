@@ -196,7 +196,7 @@ static void check_component(const arguments *a, report *r, const dr_component *c
         if (t->v == common_checks && !component_has_use(c)) continue; /* a backend */
         for (const check *k = t->v; k->promise; k++) {
             job j = { k, c };
-            const check_outcome outcome = child_run(run_job, &j, a->seconds, code, text);
+            const check_outcome outcome = child_run(run_job, &j, a->seconds, code, NULL, text);
             report_line(r, outcome, what, k->promise, text);
         }
     }
@@ -215,7 +215,7 @@ static bool load_file(const arguments *a, report *r, int i)
     const char *path = a->path[i];
     const bool is_there = plugin_of(path) != NULL; /* backend_ref, on which checks compute */
     const check_outcome loads =
-        is_there ? CHECK_OK : child_run(try_loading, (void *)(uintptr_t)path, a->seconds, NULL, text);
+        is_there ? CHECK_OK : child_run(try_loading, (void *)(uintptr_t)path, a->seconds, NULL, path, text);
     report_line(r, loads, a->given[i], "loads", loads == CHECK_OK ? NULL : text);
     if (loads != CHECK_OK) return false;
     if (!is_there && load(path) != DR_OK) {
@@ -252,7 +252,15 @@ static void check_files(const arguments *a, report *r)
 
 /* ---- the program ------------------------------------------------------------------------------------------------- */
 
-static char folder[] = "/tmp/drift-check-XXXXXX"; /* checks write files */
+static char folder[PATH_MAX]; /* checks write files */
+
+static bool make_folder(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/drift-check-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    check_folder = folder;
+    return mkdtemp(folder) != NULL;
+}
 
 static void remove_folder(void)
 {
@@ -279,8 +287,7 @@ int main(int argc, char **argv)
     dr_find_installation(DRIFT_HOME_DIR, DRIFT_PLUGIN_DIR);
     load_others(&a);
     if (dr_failed() || open_ref(&a) != DR_OK) return stop(dr_error_message(), NULL);
-    if (!mkdtemp(folder)) return stop("no folder for files can be made in /tmp: ", strerror(errno));
-    check_folder = folder;
+    if (!make_folder()) return stop("no folder for files can be made in TMPDIR or /tmp: ", strerror(errno));
     check_in_own_process = true;
     report_open(&r, a.json);
     check_files(&a, &r);

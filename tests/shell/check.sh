@@ -38,6 +38,10 @@ filter ignores_alloc_failure: running out of memory is an error|crashed: signal 
 filter keeps_tensors: nothing is left behind|a dr_keep without its dr_release
 filter keeps_tensors: running out of memory is an error|tensors are left behind
 filter leaks: nothing is left behind|77 bytes that leaks_apply asked for|malloc
+filter leaves_files_open: nothing is left behind|each use leaves files open
+filter moves_away: leaves the process as it was|it changes the working directory from
+filter sets_locale: leaves the process as it was|it changes the locale from C to C.UTF-8
+filter takes_signals: leaves the process as it was|it changes the handler of signal 2
 filter no_doc: is named and documented, and its parameters' rows make sense|parameter size has no doc
 filter not_linear: is linear and keeps the mean where it claims so|it is not linear
 filter prints: leaves the process as it was|it prints: "a filter is applied"
@@ -87,7 +91,7 @@ tail -n 1 report | grep -q " ok, $(wc -l <expected) failed, " || fail "it counts
 status=0
 "$check" "$DRIFT_TEST_PLUGIN_DIR/crashes_at_load.so" "$DRIFT_TEST_PLUGIN_DIR/no_entry.so" >report || status=$?
 [ $status = 1 ] || fail "what cannot be loaded ends with status $status"
-grep -A1 'crashes_at_load.so: loads' report | grep -q 'crashed: signal 11\|ended the process' || fail "$(cat report)"
+grep -A1 'crashes_at_load.so: loads' report | grep -q 'crashed: signal 11 (Segmentation fault) in start\|ended the process' || fail "$(cat report)"
 grep -A1 'no_entry.so: loads' report | grep -q 'no symbol dr_plugin_entry' || fail "$(cat report)"
 
 # ---- kept promises: a template; those of all kinds are checked in plugin_new.sh ----------------------------------------------

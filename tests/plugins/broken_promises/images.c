@@ -1,9 +1,13 @@
 /* images.c: clips, filters and views that break a promise. */
 #include <drift/plugin.h>
+#include <fcntl.h>
 #include <fenv.h>
+#include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static dr_tensor *half(dr_tensor *x) { return dr_scale(0.5, x); }
 
@@ -147,6 +151,56 @@ static dr_tensor *rounds_apply(void *self, dr_tensor *x)
 }
 
 DR_FILTER(rounds_down, "half of it, and all rounds downwards from then on", NULL, .apply = rounds_apply)
+
+typedef struct {
+    int64_t nothing;
+} moves_away;
+
+static dr_tensor *moves_apply(void *self, dr_tensor *x)
+{
+    (void)self;
+    return chdir("/") == 0 ? half(x) : NULL;
+}
+
+DR_FILTER(moves_away, "half of it, and another working directory", NULL, .apply = moves_apply)
+
+typedef struct {
+    int64_t nothing;
+} sets_locale;
+
+static dr_tensor *sets_apply(void *self, dr_tensor *x)
+{
+    (void)self;
+    setlocale(LC_ALL, "C.UTF-8");
+    return half(x);
+}
+
+DR_FILTER(sets_locale, "half of it, and another locale", NULL, .apply = sets_apply)
+
+typedef struct {
+    int64_t nothing;
+} takes_signals;
+
+static dr_tensor *takes_apply(void *self, dr_tensor *x)
+{
+    (void)self;
+    signal(SIGINT, SIG_IGN);
+    return half(x);
+}
+
+DR_FILTER(takes_signals, "half of it, and nobody can stop it", NULL, .apply = takes_apply)
+
+typedef struct {
+    int64_t nothing;
+} leaves_files_open;
+
+static dr_tensor *opens_apply(void *self, dr_tensor *x)
+{
+    (void)self;
+    return open("/dev/null", O_RDONLY) >= 0 ? half(x) : NULL;
+}
+
+DR_FILTER(leaves_files_open, "half of it, and one more open file", NULL, .apply = opens_apply)
 
 /* ---- not linear -------------------------------------------------------------------------------------------------- */
 typedef struct {

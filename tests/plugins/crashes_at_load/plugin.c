@@ -3,7 +3,7 @@
 
 static int *volatile nowhere;
 
-static dr_status start(void)
+__attribute__((noinline)) static dr_status start(void)
 {
     *nowhere = 1;
     return DR_OK;
