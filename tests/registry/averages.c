@@ -1,4 +1,4 @@
-/* Averages of weights: every rule's decay is a share that never falls (checks/averages.c). */
+/* Averages of weights: every rule's decay is a share that never falls (tests/checks/averages.c). */
 #include "walk.h"
 
 static void all_rules(void **state)

@@ -1,4 +1,4 @@
-/* Every block keeps what checks/blocks.c promises: gradients, shapes, rows that do not see each other, files. */
+/* Every block keeps what tests/checks/blocks.c promises: gradients, shapes, rows that do not see each other, files. */
 #include "walk.h"
 
 static void gradients_reach_every_weight(void **state)

@@ -1,4 +1,4 @@
-/* What holds for components of every kind (checks/common.c), and what is new in a few kinds: guidance, ops, data sets,
+/* What holds for components of every kind (tests/checks/every_kind.c), and what is new in a few kinds: guidance, ops, data sets,
  * tokenizers. `drift check` runs all of it in processes of their own, with more: tests/shell/check_own.sh. */
 #include "walk.h"
 

@@ -1,5 +1,5 @@
 /* Every component of the registry: it can be built with its defaults, every parameter takes its bounds and refuses what
- * lies just past them with a message that names it (checks/parameters.c), and what is required is missed. */
+ * lies just past them with a message that names it (tests/checks/parameters.c), and what is required is missed. */
 #include "walk.h"
 
 static void every_parameter_holds_its_bounds(void **state)

@@ -1,4 +1,4 @@
-/* walk.h: what is promised of a kind of component (checks/check.h), held over all components of the registry. */
+/* walk.h: what is promised of a kind of component (tests/checks/check.h), held over all components of the registry. */
 #ifndef DRIFT_TESTS_WALK_H
 #define DRIFT_TESTS_WALK_H
 

@@ -59,9 +59,9 @@ says '2 none'
 [ -e build/CMakeFiles/drift_core.dir/core/other.c.o ] || fail "an added file is not built"
 
 # drift-check is built where `./drift check` asks for it, and then found to be up to date.
-mkdir checks
-echo 'int found(void); int found(void) { return 1; }' >checks/kinds.c
-echo 'int main(void) { return 0; }' >checks/main.c
+mkdir tests/checks
+echo 'int found(void); int found(void) { return 1; }' >tests/checks/kinds.c
+echo 'int main(void) { return 0; }' >tests/checks/main.c
 echo 'int bound(void); int bound(void) { return 1; }' >lua/bound.c
 touch CMakeLists.txt
 says '2 none'

@@ -1,4 +1,4 @@
-/* common.c: what holds for components of every kind, shown by one use of each (use.c): it can be made with its
+/* every_kind.c: what holds for components of every kind, shown by one use of each (use.c): it can be made with its
  * defaults; the same use gives the same bits whatever ran between; 1 and 2 threads agree; and the process is as it was
  * before. Of memory: memory.c. */
 #include "kinds.h"
