@@ -31,6 +31,7 @@ function drift.experiment(parameters) end
 ---@field epochs? integer # default: the run's parameter
 ---@field batch? integer # default: the run's parameter
 ---@field steps? integer # a limit; 0: none (default: the run's parameter)
+---@field seconds? number # a limit on the time of its steps, resumed ones included; 0: none
 ---@field after_epoch? fun(net: drift.module, epoch: integer, averages: any)
 ---@field label? string
 ---@field time_sampling? drift.spec.time_sampling
@@ -357,3 +358,43 @@ function drift.scope(fn, ...) end
 ---@param ... any
 ---@return any
 function drift.no_grad(fn, ...) end
+
+---Variants side by side, paired by seed: docs/comparing.md
+---@class drift.compare.arguments
+---@field variants table # { NAME = net spec, table of what differs, or function }, or a list with name and label
+---@field train? table # as drift.train takes it
+---@field sample? table # as drift.sample takes it
+---@field run? drift.run # where the script has parameters
+---@field baseline? string # with which the others are compared; of a list the first
+---@field seeds? integer[]
+---@field metrics? drift.spec[]
+---@field evaluate? table # n, real, train, classifier, resamples, batch of drift.evaluate
+---@field held_out? integer # test images on which the training's own loss is measured (500)
+---@field cost_quality? table # samplers, steps, n, metrics: quality against evaluations of the model
+---@field match? table<string, number> # steps, params, flops, memory, time: how far from the baseline
+---@field budget? table # { flops = "equal" }
+---@field name? string
+---@field title? string
+---@field question? string
+---@field confidence? number # 0.95
+
+---@param arguments drift.compare.arguments
+---@return table # text, verdict, metrics, paired, comparison, dir, save(dir)
+function drift.compare(arguments) end
+
+---report.html, report.md, results.csv and summary.csv of a comparison's folder or a run's.
+---@param folder string
+---@param options? { out: string?, quiet: boolean? }
+---@return string path # of report.html
+function drift.report(folder, options) end
+
+---What a training step costs, counted from its plan.
+---@param arguments table # model, shape, classes, batch, process, loss, optim, p_uncond, ema, device
+---@return table # params, flops_forward, flops_step, plan_bytes, memory, ops, text, ...
+function drift.cost(arguments) end
+
+---A plugin's or component's new version takes the old one's place, between steps.
+---@param name string # "heun", "sampler.heun", or a file
+---@param options? { build: boolean? }
+---@return table # plugin, version, sha256, instances, modules, unmapped, seconds, total
+function drift.reload(name, options) end

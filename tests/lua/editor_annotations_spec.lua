@@ -106,10 +106,10 @@ describe("docs/editor/by_hand.lua", function()
     for name in pairs(fields) do assert.truthy(drift[name] ~= nil, name) end
   end)
 
-  it("knows the arguments of train, sample and grid, and which of them must be given", function()
-    for _, name in ipairs { "train", "sample", "grid" } do
-      local source = drift.read_file(("%s/lua/drift/%s.lua"):format(drift.home, name))
-      local required, optional = source:match(('drift%%.accept%%("%s", o, (%%b{}),%%s*(%%b{})'):format(name))
+  it("knows the arguments of train, sample, grid and compare, and which of them must be given", function()
+    for name, file in pairs { train = "train", sample = "sample", grid = "grid", compare = "compare/options" } do
+      local source = drift.read_file(("%s/lua/drift/%s.lua"):format(drift.home, file))
+      local required, optional = source:match(('drift%%.accept%%("%s", %%w+, (%%b{}),%%s*(%%b{})'):format(name))
       local fields, count = fields_of(text, ("drift.%s.arguments"):format(name)), 0
       for is_optional, list in pairs { [false] = required, [true] = optional } do
         for word in list:gmatch '"([%w_]+)"' do
