@@ -234,6 +234,7 @@ void define_op_constants(lua_State *L, int table, definition *d)
                    "and 1 to %d outputs",
                    d->component.name, op->n_in, op->n_optional, op->n_out, DR_OP_MAX_IN, DR_OP_MAX_OUT);
     for (int i = 0; i < op->n_in; i++) op->in_layout[i] = DR_LAYOUT_ANY;
+    op->example = define_text(bind_option_string(L, table, "example", NULL));
     if (bind_option_bool(L, table, "nondiff", false)) op->flags |= DR_OP_NONDIFF;
     if (op->backward) {
         op->save_in = saved(L, table, "save_inputs", op->n_in);

@@ -16,7 +16,7 @@ local functions_of = core.define_kinds()      -- { sampler = { step = true, grid
 local everywhere = { name = "string", doc = "string", params = "table", replace = "boolean" }
 local fields_of = {                           -- what is no function
   op = { inputs = "number", optional = "number", outputs = "number", nondiff = "boolean", save_inputs = "table",
-         save_outputs = "table" },
+         save_outputs = "table", example = "string" },
   block = { example = "string", example_args = "table" },
   sampler = { order = "number", row_by_row = "boolean" },
   filter = { keeps_constants = "boolean" },

@@ -6,6 +6,19 @@
 
 #include <math.h>
 
+const char *example_shape(const char *text, int64_t size[DR_MAX_RANK], int *rank)
+{
+    *rank = 0;
+    for (char *end = NULL; !end || *end == ','; text = *end ? end + 1 : end) {
+        expect(*rank < DR_MAX_RANK, "its .example has more than %d axes", DR_MAX_RANK);
+        size[*rank] = strtoll(text, &end, 10);
+        expect(end != text && size[*rank] > 0, "its .example is no list of sizes: \"%s\"", text);
+        expect(!*end || *end == ',' || *end == ';', "its .example is no list of sizes: \"%s\"", text);
+        (*rank)++;
+    }
+    return text;
+}
+
 block_inputs block_input(const dr_component *c, dr_dtype dtype)
 {
     const char *text = ((const dr_block *)c->iface)->example;
@@ -13,14 +26,9 @@ block_inputs block_input(const dr_component *c, dr_dtype dtype)
     expect(text && *text, "it has no .example: the shape of an input, such as \"2,4,8,8\"");
     while (*text) {
         int64_t size[DR_MAX_RANK];
-        int rank = 0;
+        int rank;
         expect(in.n < MOST_INPUTS, "its .example has more than %d inputs", MOST_INPUTS);
-        for (char *end = NULL; !end || *end == ','; text = *end ? end + 1 : end) {
-            expect(rank < DR_MAX_RANK, "its .example has more than %d axes", DR_MAX_RANK);
-            size[rank] = strtoll(text, &end, 10);
-            expect(end != text && size[rank] > 0, "its .example is no list of sizes: \"%s\"", text);
-            rank++;
-        }
+        text = example_shape(text, size, &rank);
         in.t[in.n] = noise(dtype, rank, size, (uint32_t)(1 + 2 * in.n));
         in.n++;
     }

@@ -37,6 +37,8 @@ typedef struct block_inputs { /* x, and what the block is given beside it */
     dr_tensor *t[MOST_INPUTS];
     int n;
 } block_inputs;
+/* One shape of an example, whose size[rank] is filled in; what follows it. */
+const char *example_shape(const char *text, int64_t size[DR_MAX_RANK], int *rank);
 block_inputs block_input(const dr_component *c, dr_dtype dtype); /* normal, of the example's shapes: "2,4,8,8;2,6" */
 dr_module *block_build(const dr_component *c, uint64_t seed);    /* a group with it as its child */
 dr_tensor *block_run(dr_module *root, bool training, const block_inputs *in); /* NULL after an error */

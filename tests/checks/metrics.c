@@ -85,9 +85,9 @@ static void check_counts(const dr_component *c)
     expect_ok("reset");
     expect(dr_metric_samples(m) == 0, "after reset it counts %lld samples", (long long)dr_metric_samples(m));
     if (api_of(m)->references) {
-        update(m, rows_for(m, ROWS, 3), labels_for(ROWS));
         const dr_resampling how = { .resamples = 0, .confidence = 0.95 };
-        expect(dr_metric_result(m, &how, out) != DR_OK, "reset does not forget the real images");
+        const bool refused = dr_metric_update(m, rows_for(m, ROWS, 3), labels_for(ROWS)) != DR_OK; /* or later: */
+        expect(refused || dr_metric_result(m, &how, out) != DR_OK, "reset does not forget the real images");
         expect_error("real images");
     }
     dr_instance_free(m);

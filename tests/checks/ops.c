@@ -1,7 +1,7 @@
 /* ops.c: every op that a plugin brings: its output has the shape that infer says, and in f64 its gradient is that of
  * finite differences for every input,   (f(x + h) - f(x - h)) / 2h,  f = sum of upstream y
  * Kernels, where the plugin brings them, give what the composed form gives.
- * An op does not say which inputs it takes, so shapes are tried until infer accepts them; attributes are the defaults.
+ * Shapes are those of its .example; where it has none, some are tried until infer accepts them. Attributes are the defaults.
  * Drift's own ops have a table of cases for that, tests/ops/op_cases.c, and are held to much more there. */
 #include "kinds.h"
 #include "tensor.h"
@@ -10,7 +10,7 @@
 
 typedef struct op_in {
     int rank;
-    int64_t shape[4];
+    int64_t shape[DR_MAX_RANK];
 } op_in;
 typedef struct op_try { /* an op with attributes and inputs that it takes */
     const dr_component *c;
@@ -81,6 +81,21 @@ static bool shapes_found(op_try *t)
     return false;
 }
 
+static void take_example(op_try *t, const char *text)
+{
+    for (t->n = 0; *text; t->n++) {
+        expect(t->n < DR_OP_MAX_IN, "its .example has more than %d inputs", DR_OP_MAX_IN);
+        text = example_shape(text, t->in[t->n].shape, &t->in[t->n].rank);
+    }
+    expect(t->n >= t->op->n_in - t->op->n_optional && (t->n <= t->op->n_in || t->op->flags & DR_OP_VARIADIC),
+           "its .example has %d inputs, and it takes %d", t->n, t->op->n_in);
+}
+
+static const char *example_of(const dr_op *op) /* NULL: none, or compiled before the field was */
+{
+    return op->size >= offsetof(dr_op, example) + sizeof op->example ? op->example : NULL;
+}
+
 /* false: an error is pending, or there are no shapes for it. */
 static bool begin(const dr_component *c, op_try *t)
 {
@@ -92,8 +107,12 @@ static bool begin(const dr_component *c, op_try *t)
     if (t->n > DR_OP_MAX_IN) t->n = DR_OP_MAX_IN;
     t->attr = calloc(1, c->self_size + 1);
     if (!t->attr || dr_schema_fill(c, a.args, t->attr, &t->keeper) != DR_OK) return false;
+    if (example_of(t->op)) {
+        take_example(t, example_of(t->op));
+        return true;
+    }
     if (t->n == 0 || shapes_found(t)) return true;
-    dr_fail(DR_EUNSUPPORTED, "no shapes that it takes were found by trying: test it yourself");
+    dr_fail(DR_EUNSUPPORTED, "no shapes that it takes were found by trying: name some, .example = \"2,4,6,6;4,1,3,3\"");
     return false;
 }
 

@@ -52,6 +52,7 @@ guidance mixes_images: gives each image an estimate of its own|when it is alone 
 metric order_matters: the order of batches does not matter|in the other order
 metric order_matters: has an interval that shrinks with more samples|intervals have width
 op bad_gradient: each gradient is that of finite differences|gradient of input 1 at element 0 is
+op bad_share: each gradient is that of finite differences|gradient of input 2 at element 0 is
 op wrong_kernel: its kernels agree with its composed form|its kernel for f32 on ref differs from its composed form by
 optim keeps_count: goes on from a file|something that it keeps is in no slot
 process wrong_derivative: inverts itself, and its samples are the data|dsigma is 1.1, and sigma's slope 1
@@ -100,6 +101,15 @@ ${CC:-cc} -std=gnu11 -O1 -shared -fPIC -fvisibility=hidden -I "$DRIFT_HOME/core/
 "$DRIFT" check template.so >report || fail "$(cat report)"
 grep -q '^ok       sampler my_sampler: converges at the order that it declares' report || fail "$(cat report)"
 tail -n 1 report | grep -q '^[0-9]* ok, 0 failed, 0 skipped$' || fail "the template: $(cat report)"
+
+# A metric may refuse samples for which real images are missing, at once or when it is asked for its value.
+mkdir strict
+cp "$DRIFT_HOME"/plugins/template/plugin.c strict/
+sed '/^    (void)label;/a\    if (((my_metric *)self)->real.n == 0) return dr_fail(DR_EINVAL, "metric my_metric: needs real images first");' \
+    "$DRIFT_HOME"/plugins/template/metric/my_metric.c >strict/my_metric.c
+[ "$(grep -c 'needs real images first' strict/my_metric.c)" = 2 ] || fail "the template of a metric is another one"
+${CC:-cc} -std=gnu11 -O1 -shared -fPIC -fvisibility=hidden -I "$DRIFT_HOME/core/include" strict/*.c -lm -o strict.so
+"$DRIFT" check strict.so >report || fail "$(cat report)"
 
 # ---- Lua ---------------------------------------------------------------------------------------------------------------------
 cat >mine.lua <<'END'

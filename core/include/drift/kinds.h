@@ -71,6 +71,7 @@ typedef struct dr_op {
     /* Output 0 once more from what backward keeps (dout, need and din are NULL): the same bits, by little work beside
      * the memory that keeping it takes. Then ops that save this output do not hold it: it is made again. NULL: no. */
     dr_tensor *(*again)(const dr_backward_args *b);
+    const char *example; /* shapes of the inputs for the registry's test, "2,4,6,6;4,1,3,3"; NULL: it looks for some */
 } dr_op;
 
 /* ---- backend/1: a device's memory and its kernels ------------------------------------------------------------------ */

@@ -109,6 +109,37 @@ DR_OP_COMPONENT(bad_gradient, "x^2, whose gradient lacks the 2", NULL, .n_in = 1
                 .in_layout = { DR_LAYOUT_DENSE }, .out_layout = { DR_LAYOUT_DENSE }, .infer = bad_infer,
                 .compose = bad_compose, .backward = bad_backward, .save_in = 1)
 
+/* ---- the same of an op with inputs that only its example tells ------------------------------------------- */
+typedef dr_none_attr dr_bad_share_attr;
+
+static dr_status share_infer(const dr_view *in, int n_in, const void *attr, dr_view *out, int64_t *offset)
+{
+    (void)n_in, (void)attr, (void)offset;
+    if (in[0].rank != 2 || in[1].rank != 2 || in[1].shape[0] != in[0].shape[1] || in[1].shape[1] != 7)
+        return dr_fail(DR_ESHAPE, "bad_share: x [B,D] and w [D,7]");
+    out[0].dtype = in[0].dtype, out[0].rank = 2;
+    out[0].shape[0] = in[0].shape[0], out[0].shape[1] = 7;
+    return DR_OK;
+}
+
+static dr_status share_compose(dr_tensor *const *in, int n_in, const void *attr, dr_tensor **out)
+{
+    (void)n_in, (void)attr;
+    out[0] = dr_matmul(in[0], in[1], 0, 0);
+    return dr_failed();
+}
+
+static dr_status share_backward(const dr_backward_args *b)
+{
+    if (b->need[0]) b->din[0] = dr_matmul(b->dout[0], b->in[1], 0, 1);
+    if (b->need[1]) b->din[1] = dr_scale(0.5, dr_matmul(b->in[0], b->dout[0], 1, 0)); /* half of it is missing */
+    return dr_failed();
+}
+
+DR_OP_COMPONENT(bad_share, "x w, whose gradient lacks half of w's", NULL, .n_in = 2, .n_out = 1,
+                .in_layout = { DR_LAYOUT_ROW, DR_LAYOUT_ROW }, .out_layout = { DR_LAYOUT_ROW }, .infer = share_infer,
+                .compose = share_compose, .backward = share_backward, .save_in = 3, .example = "2,3;3,7")
+
 /* ---- a network that does not see its time ------------------------------------------------------------------------ */
 typedef struct {
     dr_ints channels;
