@@ -5,8 +5,8 @@
  *   3. beside the script: its folder, and plugins/ in it   a note; whoever asks for its component is told why it is missing
  *   4. $XDG_DATA_HOME/drift/plugins (~/.local/share/...)   the same
  * In a folder of 2 to 4 these are plugins: *.so, and NAME/NAME.so, as `drift new` leaves them. A file that is reached twice
- * is loaded once. In 3 and 4 a plugin of the id of one that was found before is left out, with a note: so one may go on
- * with a plugin that is installed. One component from plugins of different ids is an error, which names both files. */
+ * is loaded once. In 3 and 4 a plugin of the id of one that was found before is left out, with a note unless it is a copy:
+ * so one may go on with a plugin that is installed. One component from plugins of different ids is an error, which names both files. */
 #define _GNU_SOURCE /* memmem */
 #include "registry.h"
 
@@ -110,6 +110,17 @@ static bool is_loaded(const struct stat *file)
     return false;
 }
 
+/* A copy of it, as `make install` leaves one. */
+static bool same_content(const char *a, const char *b)
+{
+    size_t bytes_a, bytes_b;
+    const unsigned char *map_a = map_file(a, &bytes_a), *map_b = map_file(b, &bytes_b);
+    const bool same = map_a && map_b && bytes_a == bytes_b && memcmp(map_a, map_b, bytes_a) == 0;
+    if (map_a) munmap((void *)(uintptr_t)map_a, bytes_a);
+    if (map_b) munmap((void *)(uintptr_t)map_b, bytes_b);
+    return same;
+}
+
 /* ---- one file ------------------------------------------------------------------------------------------------------ */
 
 /* The loaded plugin that has a component of the file's, and its id; NULL: none. Its table is known to be sound. */
@@ -144,7 +155,7 @@ static dr_status leave_out(const place *p, const char *path, dr_status status)
     const size_t n = strlen(path);
     const char *reason = why;
     if (strncmp(why, "plugin ", 7) == 0 && strncmp(why + 7, path, n) == 0 && why[7 + n] == ':') reason += 7 + n + 2;
-    dr_note("plugin %s (%s) is left out: %s", path, p->origin, reason);
+    if (!rival || !same_content(path, rival->path)) dr_note("plugin %s (%s) is left out: %s", path, p->origin, reason);
     return note_file(p, path, reason);
 }
 

@@ -45,6 +45,9 @@ rm project/linked.so
 cp "$built/sampler.so" "$user/installed.so"
 cp "$built/sampler.so" project/newer.so
 good run project/uses.lua
+quiet # a copy, as `make install` leaves it
+echo >>project/newer.so
+good run project/uses.lua
 says "installed.so (the user's plugins) is left out: project/newer.so is the same plugin, my_plugin" err
 rm project/newer.so
 with_id other_one project/other.so
