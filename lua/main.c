@@ -241,6 +241,14 @@ static int print_help(const char *command)
     return 0;
 }
 
+static bool is_component(const char *name)
+{
+    for (int64_t i = 0; i < dr_component_count(); i++) {
+        if (strcmp(dr_component_at(i)->name, name) == 0) return true;
+    }
+    return false;
+}
+
 /* ---- --profile --------------------------------------------------------------------------------------------------- */
 /* At the end of the process, however it ends: a script may call os.exit, as training does where it was interrupted. */
 static void end_profile(void)
@@ -289,6 +297,7 @@ static int run_command(const struct command *c, settings *s)
     if (check_arguments(c, s) != 0) return 1;
     const char *script = c->flags & SCRIPT ? s->rest[0] : NULL;
     if ((c->flags & PLUGINS ? dr_plugins_find(dr_plugin_dir(), script) : dr_registry_open()) != DR_OK) return report();
+    if (strcmp(c->name, "help") == 0 && find_command(s->rest[0]) && !is_component(s->rest[0])) return print_help(s->rest[0]);
     if (strcmp(c->name, "doctor") == 0 && !bind_doctor_has_home()) return 1;
     if (strcmp(c->name, "devices") == 0) return bind_list_devices();
     if (diff && !(s->out = bind_diff_begin(&reference, s->steps > 0 ? s->steps : 2))) return report();
@@ -327,8 +336,6 @@ int main(int argc, char **argv)
     const int options = command_line_read(argc - before, argv + before, &s);
     if (options != 0) return options < 0 ? flush_output(print_help(name)) : 1;
     if (strcmp(name, "help") == 0 && s.n_rest == 0) return flush_output(fputs(command_line_usage, stdout) < 0);
-    if (strcmp(name, "help") == 0 && strcmp(s.rest[0], "sample") == 0)
-        return flush_output(print_help(s.rest[0]));
     const int status = run_command(command, &s);
     dr_scope_close(); /* tensors give their memory back to devices that are still open */
     dr_device_close_all();

@@ -132,7 +132,7 @@ return function(kind, name)
   local files, head, manual = (in_lua and lua_files or plugin_files)(kind, name)
   check_free(kind, name)
   local folder = template .. "/" .. kind
-  files["test.lua"] = head .. core.read_file(folder .. "/test.lua")
+  files["test.lua"] = head .. core.read_file(folder .. "/test.lua"):gsub("make test", in_lua and "drift run test.lua" or "make test")
   files["README.md"] = core.read_file(folder .. "/README.md") .. core.read_file(template .. "/" .. manual)
 
   local new = { ["my_" .. kind] = name, my_plugin = name, my_kind = kind, my_drift = program() }

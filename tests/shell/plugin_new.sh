@@ -50,6 +50,10 @@ for each in sampler:own_sampler block:own_part op:own_op2 metric:a; do
 done
 make -s -C own_sampler check >log 2>&1 || { cat log; fail "make check"; }
 grep -q '^ok  *sampler own_sampler' log || { cat log; fail "make check checks nothing"; }
+"$DRIFT" check own_sampler >log 2>&1 || { cat log; fail "drift check of a folder"; }
+grep -q '^ok  *sampler own_sampler' log || { cat log; fail "drift check of a folder checks nothing"; }
+"$DRIFT" check lua_weighting/ >log 2>&1 || { cat log; fail "drift check of a folder in Lua"; }
+grep -q '^ok  *weighting lua_weighting' log || { cat log; fail "drift check of a folder in Lua checks nothing"; }
 make -s -C own_sampler install
 [ -e "$XDG_DATA_HOME/drift/plugins/own_sampler.so" ] || fail "make install"
 mkdir elsewhere
@@ -60,6 +64,24 @@ make -s -C own_part clean && [ ! -e own_part/own_part.so ] || fail "make clean"
 # What the launcher makes is built by the launcher, which builds what a command lacks.
 DRIFT_CALLED_AS=/there/drift "$DRIFT" new clip launched >said
 grep -q '^DRIFT ?= /there/drift$' launched/Makefile || fail "the launcher is not in the Makefile"
+
+# What C would only warn of: a function that is not there. And a folder that is not built is no crash of the checks.
+sed -i 's/dr_axpy(w/dr_axpyy(w/' own_sampler/own_sampler.c
+if make -s -C own_sampler >log 2>&1; then fail "a function that does not exist was built"; fi
+grep -q "error: .*dr_axpyy" log || { cat log; fail "the compiler's own line is no error"; }
+make -s -C own_sampler clean
+if "$DRIFT" check own_sampler >log 2>&1; then fail "nothing was there to check"; fi
+grep -q 'own_sampler is a folder without a plugin: build it (make) first' log || { cat log; fail "what is missing is not said"; }
+sed -i 's/dr_axpyy(w/dr_axpy(w/' own_sampler/own_sampler.c
+make -s -C own_sampler
+
+# Help of a command is its own text, unless a component is called so.
+"$DRIFT" help new | grep -q '^drift new KIND NAME' || fail "drift help new"
+"$DRIFT" help check | grep -q '^ *drift check my_sampler.so' || fail "drift help check"
+"$DRIFT" help list | grep -q '^drift check PLUGIN' || fail "drift help list"
+"$DRIFT" new decay watch >said
+make -s -C watch
+"$DRIFT" help watch | grep -q '^decay watch: ' || fail "a component is hidden by a command"
 
 # Without the program there is one clear line.
 if make -s -C own_part DRIFT=/no/such/drift >log 2>&1; then fail "it built without headers"; fi

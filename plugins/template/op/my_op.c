@@ -56,7 +56,8 @@ static void my_op_f32(const dr_kargs *a)
 
 DR_DEVICE_KERNEL(cpu, my_op, DR_F32, my_op_f32)
 
-/* DENSE: kernels and compose take any order of axes in memory; the output has the input's. From C the op is
+/* `make check` looks for shapes that infer takes; where it finds none, .example = "2,4,6,6;4,1,3,3" names them.
+ * DENSE: kernels and compose take any order of axes in memory; the output has the input's. From C the op is
  * dr_apply1("my_op", &x, 1, &(dr_my_op_attr){ .k = 2 }). */
 DR_OP_COMPONENT(my_op, "my_op(x) = x / (1 + k |x|)", params, .n_in = 1, .n_out = 1, .in_layout = { DR_LAYOUT_DENSE },
                 .out_layout = { DR_LAYOUT_DENSE }, .infer = infer, .compose = compose, .backward = backward, .save_in = 1)
