@@ -10,6 +10,7 @@
 -- the data set's test split and, where a metric asks for them, its training split: all, or the first `real` (`train`).
 -- classes = K draws with the labels 0..K-1 in turn. With run=, the table is said and saved as evaluation.json.
 local drift = require "drift"
+local hot_reload = require "drift.hot_reload"
 
 local BATCH = 500
 
@@ -174,4 +175,7 @@ local function evaluate(o)
   return report
 end
 
-return function(o) return drift.trace("evaluate", evaluate, o) end
+return function(o)
+  hot_reload.between_calls()
+  return drift.trace("evaluate", evaluate, o)
+end

@@ -65,7 +65,7 @@ local function note(done)
   if done.modules > 0 then made[#made + 1] = ("%d module%s"):format(done.modules, done.modules > 1 and "s" or "") end
   if done.instances > 0 then made[#made + 1] = ("%d other component%s"):format(done.instances, done.instances > 1 and "s" or "") end
   core.note("reloaded plugin %s (%s): %s made anew, %.0f ms to exchange, %.1f s in all; %s", done.plugin, done.sha256:sub(1, 12),
-    #made > 0 and table.concat(made, " and ") or "nothing of it was in use, so nothing", 1000 * done.seconds, done.total,
+    #made > 0 and table.concat(made, " and ") or "nothing had to be", 1000 * done.seconds, done.total,
     done.unmapped and "the earlier one is gone" or "the earlier one stays in memory, since something may refer to it")
 end
 
@@ -195,6 +195,20 @@ local function earlier(run, step)
     end
   end
   return list
+end
+
+-- Outside of trainings, for drift.sample and drift.evaluate, before they begin: a script that only samples, in a loop, is
+-- served as well. Within one its steps decide, since they save the run first.
+local elsewhere, training
+function hot_reload.between_calls()
+  local options = require "drift".options.run
+  if not (options and options.watch) or training then return end
+  elsewhere = elsewhere or hot_reload.watcher()
+  elsewhere()
+end
+
+function hot_reload.in_training(yes)
+  training, elsewhere = yes, nil               -- what has changed by its end, the training has reloaded
 end
 
 -- For a training: a function to be called between steps with the number of steps done and what is to be done before an

@@ -16,6 +16,7 @@
 --               tensor that it returns goes on in place of x. first: number of x's first image, counted from 1
 --   networks    { weak = other }: further networks, which guidance asks by name
 local drift = require "drift"
+local hot_reload = require "drift.hot_reload"
 local run_directory = require "drift.run"
 
 local function positive(name, value)
@@ -122,6 +123,7 @@ end
 
 return function(o)
   check(o)
+  hot_reload.between_calls()
   local net = drift.instance(o.model, "net")
   local conditions = conditions_of(o)
   local n = count_of(o, conditions)

@@ -238,6 +238,8 @@ return function(options)
     drift.note("resumed from %s: %d epochs and %d steps done", run.dir, at.epoch, at.step)
   end
   local between_steps = hot_reload.between_steps(run, at.step)
+  hot_reload.in_training(true)
+  local _ <close> = setmetatable({}, { __close = function() hot_reload.in_training(false) end })
   run:describe("data", { source = info.source, sha256 = info.sha256, images = info.n })
   run:describe("network", { name = net.name, weights = net:count(), config = net.config, hash = net.spec:hash() })
   run:describe("training", { process = drift.is_spec(options.process) and options.process:table() or nil,

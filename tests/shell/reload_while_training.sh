@@ -57,6 +57,7 @@ print([(r["step"], r["plugin"], len(r["sha256"])) for r in json.load(open(sys.ar
 "$DRIFT" run train.lua --threads 1 --out whole >stdout 2>stderr || { cat stderr >&2; fail "the training failed"; }
 [ "$(reloads whole)" = "[]" ] || fail "reloads where there were none: $(reloads whole)"
 
+: >stderr # an earlier one must not be taken for its own
 "$DRIFT" run train.lua pause=0.001 --threads 1 --watch --out watched >stdout 2>stderr &
 child=$!
 wait_for "epoch 1/40: mean loss"
@@ -78,6 +79,7 @@ esac
 # ---- one that loads, and fails in its first step: nothing is lost, and the run goes on from there ----
 rm done
 cp my/changing.c kept
+: >stderr # an earlier one must not be taken for its own
 "$DRIFT" run train.lua pause=0.001 --threads 1 --watch --out stopped >stdout 2>stderr &
 child=$!
 wait_for "epoch 1/40: mean loss"
@@ -119,3 +121,28 @@ cp kept my/changing.c
 make -s -C my
 "$DRIFT" run train.lua --threads 1 --resume parts >stdout 2>stderr || { cat stderr >&2; fail "it cannot be resumed"; }
 grep -q "parts: plugin changing is another version now" stderr || { cat stderr >&2; fail "another version is not noted"; }
+
+# ---- outside of a training: before a drift.sample or drift.evaluate, and not by a second watcher within one ----
+rm -f done
+cat >sample.lua <<'END'
+-- Question: is a plugin that changes swapped in between two samplings?
+local drift = require "drift"
+local net = drift.build(drift.net { name = "net", children = { c = drift.block.changing { features = 4 } },
+  forward = function(self, x) return self.c(x:reshape { x.shape[1], 4 }):reshape { x.shape[1], 1, 2, 2 } end })
+local sampled
+while not drift.exists "done" do
+  drift.sample { model = net, process = drift.process.flow_matching {}, sampler = drift.sampler.euler { steps = 2 },
+                 shape = { 1, 2, 2 }, n = 1, quiet = true }
+  if not sampled then drift.note "sampled once" end
+  sampled = true
+  drift.sleep(0.05)
+end
+END
+: >stderr
+"$DRIFT" run sample.lua --threads 1 --watch >stdout 2>stderr &
+child=$!
+wait_for "sampled once"
+touch my/changing.c
+wait_for "reloaded plugin changing"
+: >done
+wait $child || { cat stderr >&2; fail "sampling did not go on"; }
