@@ -120,6 +120,19 @@ function run.open(o)
   return begin(self)
 end
 
+-- Of a script that failed: a run in which nothing was done yet leaves no folder behind, so that the corrected script may
+-- take it, with the same --out.
+function run.discard_untouched()
+  local self = run.current
+  if not self or self.resumed or #self.records > 0 then return end
+  for _, name in ipairs(drift.files(self.dir)) do
+    if name ~= "config.json" and name ~= "metrics.jsonl" then return end
+  end
+  os.remove(self:path "metrics.jsonl")
+  os.remove(self:path "config.json")
+  os.remove(self.dir)                                             -- where it is empty now
+end
+
 -- A run in the folder `dir`, whatever the command line says, that goes on where it was by itself: of something that is
 -- trained once and kept, for scripts to come.
 function run.at(dir, o)

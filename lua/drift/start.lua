@@ -97,6 +97,9 @@ local command = {}
 function command.run(script)
     local chunk, reason = load_text(script)
     if not chunk then error(reason, 0) end
+    local _ <close> = setmetatable({}, { __close = function(_, problem)
+        if problem ~= nil and package.loaded["drift.run"] then package.loaded["drift.run"].discard_untouched() end
+    end })
     chunk()
 end
 

@@ -112,6 +112,19 @@ for file in config.json metrics.jsonl checkpoint.safetensors samples.safetensors
 done
 refuses 'good holds a run already' run "$mnist" preset=smoke --out good
 
+# A script that fails before anything was done leaves its folder to the corrected one, and keeps what was there before.
+script late.lua <<'END'
+local drift = require "drift"
+local run = drift.experiment { epochs = 1 }
+if #run.dir > 0 then drift.optim.adam { lr = -1 } end
+END
+refuses 'lr = -1.*outside' run late.lua --out late
+refuses 'lr = -1.*outside' run late.lua --out late
+[ ! -e late ] || fail "a script that failed at once left its folder"
+mkdir late && echo mine >late/note
+refuses 'lr = -1.*outside' run late.lua --out late
+[ -s late/note ] && [ -e late/config.json ] || fail "a folder with other files in it was touched"
+
 cp -r good cut
 head -c 5000 good/checkpoint.safetensors >cut/checkpoint.safetensors
 refuses 'cut/checkpoint\.safetensors' run "$mnist" --resume cut --set epochs=2
