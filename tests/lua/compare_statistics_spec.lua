@@ -248,7 +248,7 @@ describe("a verdict", function()
     says(comparison({ { name = "m", better = "lower", values = clear } }, { "scale", "add", "film" }, { 1, 2, 3, 4 }),
       "film is the best of the 3 (Holm's correction over 3 pairs)")
     -- Each is decided by itself (p = 0.03), but not among three pairs.
-    local loose = { scale = { 10, 11, 12, 13 }, add = { 9, 10.5, 11.2, 11.6 }, film = { 9.1, 10.2, 11.3, 11.7 } }
+    local loose = { scale = { 10, 11, 12, 13 }, add = { 9, 10.5, 11.2, 11.6 }, film = { 9.1, 10.2, 11.3, 11.5 } }
     local c = comparison({ { name = "m", better = "lower", values = loose } }, { "scale", "add", "film" }, { 1, 2, 3, 4 })
     says(c, "not the best beyond chance: with Holm's correction over 3 pairs it is not apart from")
   end)
@@ -259,11 +259,29 @@ describe("a verdict", function()
     values = { scale = { 1 }, add = { 1.5 } }
     says(comparison({ { name = "m", better = "lower", values = values } }, { "scale", "add" }, { 1 }),
       "add - scale is 0.5 from one seed, which says nothing about chance")
+    says(comparison({ { name = "m", better = "lower", values = { scale = { 1, drift.json.null },
+      add = { drift.json.null, 2 } } } }, { "scale", "add" }, { 1, 2 }), "add has no seed in common with scale")
     says(comparison({ { name = "m", better = "lower", values = { scale = { 1 }, add = { drift.json.null } } } },
-      { "scale", "add" }, { 1 }), "add has no seed in common with scale")
+      { "scale", "add" }, { 1 }), "Nothing was compared yet.\nadd has no result: nothing is said of it.")
     says(comparison({ { name = "m", better = "lower", values = { scale = { 1, 2, 3 }, add = { 1, 2, 3 } } } },
       { "scale", "add" }), "add and scale are equal (3 paired seeds)")
     says(comparison({}, { "scale" }), "Nothing was compared yet")
+  end)
+
+  it("does not call best, nor not apart from it, what failed or has fewer seeds; nor anything of equal means", function()
+    local values = { scale = { 3, 4, 5 }, add = { 3.1, 4, 5.2 }, lucky = { 1, drift.json.null, drift.json.null },
+                     broken = { drift.json.null, drift.json.null, drift.json.null } }
+    local c = comparison({ { name = "m", better = "lower", values = values } }, { "scale", "add", "lucky", "broken" })
+    says(c, "scale has the best mean, not counting lucky with fewer seeds, but is not the best beyond chance: with Holm's "
+      .. "correction over 1 pairs it is not apart from add.")
+    says(c, "\nbroken has no result: nothing is said of it.")
+    assert.equal(1, select(2, c.verdict:gsub("broken", "")))
+    local same = comparison({ { name = "m", better = "lower", values = { a = { 1, 2 }, b = { 1, 2 }, scale = { 1, 2 } } } },
+      { "scale", "a", "b" }, { 1, 2 })
+    assert.is_nil(same.verdict:find("best", 1, true), same.verdict)
+    local two = comparison({ { name = "m", better = "lower", values = { a = { 1, 2 }, b = { 1, 2 }, scale = { 3, 4 } } } },
+      { "scale", "a", "b" }, { 1, 2 })
+    says(two, "; a, b share the best mean.")
   end)
 
   it("names budgets that do not match", function()

@@ -54,12 +54,26 @@ end
 
 -- ---- the best -------------------------------------------------------------------------------------------------------
 
+-- A variant that failed with every seed has no value, and nothing is said of it here. counts: name -> number of values.
 local function names_with_values(comparison, metric)
-  local names = {}
+  local names, counts = {}, {}
   for _, variant in ipairs(comparison.variants) do
-    if metric.values[variant.name] then names[#names + 1] = variant.name end
+    local values = metric.values[variant.name]
+    local n = values and select(2, statistics.variance(values)) or 0
+    if n > 0 then names[#names + 1], counts[variant.name] = variant.name, n end
   end
-  return names
+  return names, counts
+end
+
+-- Those with as many seeds as any has: a mean over fewer is one of other seeds, and may be the best for that alone.
+local function with_all_seeds(names, counts)
+  local most, full, fewer = 0, {}, {}
+  for _, name in ipairs(names) do most = math.max(most, counts[name]) end
+  for _, name in ipairs(names) do
+    local list = counts[name] == most and full or fewer
+    list[#list + 1] = name
+  end
+  return full, fewer
 end
 
 -- Of all pairs of names: their paired differences' p values, keyed "a\0b" both ways round.
@@ -77,48 +91,57 @@ local function pairs_of(names, metric, o)
   return p_values, count
 end
 
-local function leader(names, metric, o)
-  local best, best_mean
+-- All whose mean is the best.
+local function leaders(names, metric, o)
+  local best, best_mean = {}, nil
   for _, name in ipairs(names) do
     local mean = statistics.mean_interval(metric.values[name], o).mean
     local sign = metric.better == "lower" and -1 or 1
-    if mean and (not best or sign * mean > sign * best_mean) then
-      best, best_mean = name, mean
+    if mean == best_mean then
+      best[#best + 1] = name
+    elseif mean and (not best_mean or sign * mean > sign * best_mean) then
+      best, best_mean = { name }, mean
     end
   end
   return best
 end
 
-local function the_best(names, metric, o)
+local function the_best(all, counts, metric, o)
+  local names, fewer = with_all_seeds(all, counts)
+  local aside = #fewer > 0 and (", not counting %s with fewer seeds"):format(table.concat(fewer, ", ")) or ""
+  if #names < 2 then return nil end
   local p_values, count = pairs_of(names, metric, o)
-  local best = leader(names, metric, o)
-  if not best or count == 0 then return nil end
+  local first = leaders(names, metric, o)
+  if count == 0 or #first == #names then return nil end
+  if #first > 1 then return ("%s share the best mean%s"):format(table.concat(first, ", "), aside) end
+  local best = first[1]
   local holds, near = statistics.holm(p_values, o.confidence), {}
   for _, name in ipairs(names) do
     if name ~= best and not holds[best .. "\0" .. name] and not holds[name .. "\0" .. best] then near[#near + 1] = name end
   end
   if #near == 0 then
-    return ("%s is the best of the %d (Holm's correction over %d pairs)"):format(best, #names, count)
+    return ("%s is the best of the %d (Holm's correction over %d pairs%s)"):format(best, #names, count, aside)
   end
-  return ("%s has the best mean, but is not the best beyond chance: with Holm's correction over %d pairs it is not "
-    .. "apart from %s"):format(best, count, table.concat(near, ", "))
+  return ("%s has the best mean%s, but is not the best beyond chance: with Holm's correction over %d pairs it is not "
+    .. "apart from %s"):format(best, aside, count, table.concat(near, ", "))
 end
 
 -- ---- the text ---------------------------------------------------------------------------------------------------------
 
 -- What of the metric is compared with the baseline, and how many of those have an interval.
 local function metric_line(comparison, metric, o)
-  local names, parts, counted = names_with_values(comparison, metric), {}, 0
+  local names, counts = names_with_values(comparison, metric)
+  local parts, counted = {}, 0
   local baseline = comparison.baseline
   for _, name in ipairs(names) do
-    if name ~= baseline and metric.values[baseline] then
+    if name ~= baseline and counts[baseline] then
       local p = metric.paired and metric.paired[name] or statistics.paired(metric.values[name], metric.values[baseline], o)
       parts[#parts + 1] = against_baseline(name, baseline, p, metric, comparison.seeds and #comparison.seeds)
       if p.low then counted = counted + 1 end
     end
   end
   if #parts == 0 then return nil, 0 end
-  if #names > 2 and metric.better then parts[#parts + 1] = the_best(names, metric, o) end
+  if #names > 2 and metric.better then parts[#parts + 1] = the_best(names, counts, metric, o) end
   local direction = metric.better and (" (%s is better)"):format(metric.better) or ""
   return ("On %s%s %s."):format(metric.name, direction, table.concat(parts, "; ")), counted
 end
@@ -127,6 +150,20 @@ local function count_line(n, confidence)
   local share = ("%.1f"):format(n * (1 - confidence)):gsub("%.0$", "")
   return ("%d comparisons with the baseline were looked at, each at %g%% confidence by itself: were there no difference "
     .. "anywhere, about %s of them would seem decided."):format(n, 100 * confidence, share)
+end
+
+-- Variants of which no metric has a value.
+local function missing_line(comparison)
+  local has, without = {}, {}
+  for _, metric in ipairs(comparison.metrics or {}) do
+    for _, name in ipairs((names_with_values(comparison, metric))) do has[name] = true end
+  end
+  for _, variant in ipairs(comparison.variants or {}) do
+    if not has[variant.name] then without[#without + 1] = variant.name end
+  end
+  if #without == 0 or next(has) == nil then return nil end
+  return ("%s %s no result: nothing is said of %s."):format(table.concat(without, ", "),
+    #without == 1 and "has" or "have", #without == 1 and "it" or "them")
 end
 
 return function(comparison)
@@ -138,6 +175,7 @@ return function(comparison)
   end
   if #lines == 0 then lines[1] = "Nothing was compared yet." end
   if counted > 1 then lines[#lines + 1] = count_line(counted, o.confidence) end
+  lines[#lines + 1] = missing_line(comparison)
   for _, text in ipairs(comparison.unmatched or {}) do lines[#lines + 1] = "The budgets do not match: " .. text .. "." end
   return table.concat(lines, "\n"), lines
 end

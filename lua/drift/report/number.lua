@@ -1,6 +1,7 @@
 -- number.lua: how numbers of a report are written, in the page and in Markdown alike. CSV has them in full().
 --   text(x)          4 significant digits: 0.04120, 1234., 1.234e-07;  no number: an en dash
 --   fixed(x, d)      d decimals, for columns of one metric;  decimals(values, widths) says how many those should be
+--                    decimals_of_interval(low, high, d)  d, or what one narrow interval needs
 --   short(x)         the same without zeros at its end;   count(n) 12,345,678;   si(x) 1.234 G;   bytes(x) 12.34 MiB
 --   full(x)          the shortest text that reads back as x
 -- The minus sign is U+2212, as wide as a digit's; in full() it is ASCII's, for programs.
@@ -33,11 +34,17 @@ function number.short(x)
   return signed(("%.4g"):format(x))
 end
 
--- Decimals for a column: 4 significant digits of its largest value, and 2 of its narrowest interval; at most 8.
+-- Decimals for a column: 4 significant digits of its largest value, and 2 of its narrowest interval; at most 8. A value
+-- above a thousand times the median is one that diverged, and does not decide for the others.
 function number.decimals(values, widths)
-  local largest, narrowest
-  for _, x in ipairs(values) do
-    if is_finite(x) then largest = math.max(largest or 0, math.abs(x)) end
+  local sizes, largest, narrowest = {}, nil, nil
+  for _, x in pairs(values) do
+    if is_finite(x) then sizes[#sizes + 1] = math.abs(x) end
+  end
+  table.sort(sizes)
+  local median = sizes[(#sizes + 1) // 2]
+  for _, size in ipairs(sizes) do
+    if median == 0 or size <= 1000 * median then largest = size end
   end
   for _, w in ipairs(widths or {}) do
     if is_finite(w) and w > 0 then narrowest = math.min(narrowest or math.huge, w) end
@@ -49,9 +56,16 @@ end
 
 function number.fixed(x, d)
   if not is_finite(x) then return number.none end
+  if math.abs(x) >= 1e9 then return number.text(x) end            -- of a training that diverged
   local text = ("%%.%df"):format(d):format(x)
   if text:find "^%-[0.]*$" then text = text:sub(2) end            -- no minus before what rounds to 0
   return signed(text)
+end
+
+-- Decimals that show two digits of an interval's half-width, where d does not.
+function number.decimals_of_interval(low, high, d)
+  if not (is_finite(low) and is_finite(high)) or high <= low then return d end
+  return math.min(math.max(d, places((high - low) / 2, 2)), 8)
 end
 
 function number.interval(low, high, d)

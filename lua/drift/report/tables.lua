@@ -113,6 +113,7 @@ local function outcome(metric, p)
 end
 
 local function needed(p)
+  if finite(p.difference) and not finite(p.low) then return "one seed has no interval" end
   if p.decided or not finite(p.seeds_needed) then return nil end
   return ("%s seeds would settle it"):format(number.count(p.seeds_needed))
 end
@@ -127,7 +128,7 @@ local function differences(c)
     for i, v in ipairs(c.variants) do
       local p = i ~= c.baseline and m.paired[i]
       if p then
-        local difference = cell_of(p.difference, m.decimals, p.low, p.high)
+        local difference = cell_of(p.difference, number.decimals_of_interval(p.low, p.high, m.decimals), p.low, p.high)
         difference.low, difference.high = p.low, p.high
         local removed = finite(p.variance_removed) and number.fixed(100 * p.variance_removed, 0) .. " %" or number.none
         rows[#rows + 1] = core.json.array { { text = title_of(m) }, label_cell(v, i), difference,
