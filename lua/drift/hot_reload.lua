@@ -136,8 +136,10 @@ end
 local function watch(plugin)
   local recipe = not is_lua(plugin.path) and hot_reload.recipe(plugin.path)
   local watched = { path = plugin.path, id = plugin.id, sources = recipe and recipe.sources or nil }
-  watched.stamps = stamps(watched)
-  watched.seen = watched.stamps
+  watched.seen = stamps(watched)
+  -- Changed before anyone watched, and not built: that is a change too.
+  local is_old = recipe and recipe.command:find "^make " and not os.execute(recipe.command .. " -q >/dev/null 2>&1")
+  watched.stamps = is_old and "" or watched.seen
   return watched
 end
 

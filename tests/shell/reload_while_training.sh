@@ -139,10 +139,12 @@ while not drift.exists "done" do
 end
 END
 : >stderr
+touch my/changing.c # changed before it begins, and not built
 "$DRIFT" run sample.lua --threads 1 --watch >stdout 2>stderr &
 child=$!
 wait_for "sampled once"
-touch my/changing.c
 wait_for "reloaded plugin changing"
+echo "this is no C" >>my/changing.c
+wait_for "plugin changing is not reloaded, the earlier one goes on: it does not build"
 : >done
 wait $child || { cat stderr >&2; fail "sampling did not go on"; }
