@@ -359,6 +359,9 @@ describe("drift.compare refuses", function()
     fails('variants = { add = unet "add" }, metric = {}', "no option 'metric'; did you mean 'metrics'?")
     fails('variants = { add = unet "add" }, metrics = {}', "give sample = { sampler = ... }")
     fails('variants = { add = 3 }', "variant add is a network's spec, a table of what differs, or a function")
+    fails('variants = { add = drift.models.cs180_unet { hidden = 2, time = "add" } }, metrics = { drift.metric.frechet {}, '
+      .. 'drift.metric.class_accuracy {} }, sample = { sampler = drift.sampler.euler { steps = 2 } }',
+      "metric class_accuracy needs the classes of images", "leave the metric out, or give the network classes")
     fails('variants = { ["a b"] = unet "add" }, baseline = "a b"', "a variant's name is made of letters")
     fails('variants = { add = unet "add", wide = drift.models.cs180_unet { hidden = 3, time = "add", class = "add" } },'
       .. 'match = { params = 0.1 }', "params: wide has", "add 2,")

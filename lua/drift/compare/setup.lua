@@ -48,6 +48,26 @@ local function check(name, setup)
   end
 end
 
+-- Whether a metric takes images only with their classes: it refuses outputs without, and takes them with.
+local function needs_labels(metric, info)
+  local shapes = { logits = { 1, 10 }, features = { 1, 64 }, pixels = { 1, info.channels, info.height, info.width } }
+  local function takes(label)
+    local instance = drift.instance(metric, "metric")
+    return pcall(instance.update, instance, drift.zeros(shapes[instance:needs().space]), label)
+  end
+  return not takes(nil) and takes(drift.tensor({ 0 }, "i32"))
+end
+
+-- Found here, before anything is trained, and not when the first cell is judged.
+local function check_metrics(name, metrics, info)
+  for _, metric in ipairs(metrics or {}) do
+    if drift.is_spec(metric, "metric") and needs_labels(metric, info) then
+      drift.fail("compare: variant %s: metric %s needs the classes of images, and this network is drawn from without any; "
+        .. "leave the metric out, or give the network classes (class = \"add\")", name, metric.name)
+    end
+  end
+end
+
 return function(o, variant)
   local changes = value_of(o, variant)
   local names = { "label", table.unpack(options.TRAIN) }
@@ -68,6 +88,7 @@ return function(o, variant)
   setup.sample.process = setup.train.process
   setup.classes = setup.sample.classes or (is_conditional(setup.train.model:table()) and info.classes or nil)
   if setup.classes == 0 then setup.classes = nil end
+  if setup.sample.sampler and not setup.classes then check_metrics(variant.name, o.metrics, info) end
   setup.sample.classes = nil
   return setup
 end

@@ -74,6 +74,9 @@ local function of_table(value)
   if kind then return help.list(kind) end
   local folder = names.folder_of(value)
   if folder then return ("drift.%s has: %s\n"):format(folder, table.concat(names.inside(value), ", ")) end
+  for name, module in pairs(package.loaded) do                    -- drift.define
+    if rawequal(module, value) and name:find "^drift%.[%w_]+$" then return of_path(name) end
+  end
   return ("a table: %s\n"):format(table.concat(names.inside(value), ", "))
 end
 
