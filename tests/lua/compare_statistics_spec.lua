@@ -265,7 +265,7 @@ describe("a verdict", function()
       { "scale", "add" }, { 1 }), "Nothing was compared yet.\nadd has no result: nothing is said of it.")
     says(comparison({ { name = "m", better = "lower", values = { scale = { 1, 2, 3 }, add = { 1, 2, 3 } } } },
       { "scale", "add" }), "add and scale are equal (3 paired seeds)")
-    says(comparison({}, { "scale" }), "Nothing was compared yet")
+    says(comparison({}, { "scale", "add" }), "Nothing was compared yet")
   end)
 
   it("does not call best, nor not apart from it, what failed or has fewer seeds; nor anything of equal means", function()
@@ -282,6 +282,30 @@ describe("a verdict", function()
     local two = comparison({ { name = "m", better = "lower", values = { a = { 1, 2 }, b = { 1, 2 }, scale = { 3, 4 } } } },
       { "scale", "a", "b" }, { 1, 2 })
     says(two, "; a, b share the best mean.")
+  end)
+
+  it("says labels where those are told apart, and that one variant is none to compare", function()
+    local c = { baseline = "a", seeds = { 1, 2 }, variants = { { name = "a", label = "lr=1" }, { name = "b", label = "lr=2" } },
+                metrics = { { name = "m", better = "lower", values = { a = { 1, 2 }, b = { 1, 2 } } } } }
+    says(statistics.complete(c), "lr=2 and lr=1 are equal (2 paired seeds)")
+    c.variants[2].label = "lr=1"
+    says(statistics.complete(c), "b and a are equal (2 paired seeds)")
+    says(comparison({ { name = "m", values = { scale = { 1, 2 } } } }, { "scale" }, { 1, 2 }), "There is one variant")
+  end)
+
+  it("does not call a lower loss better where the losses measure different things", function()
+    local mark = require "drift.compare.folder".mark_losses
+    local function of(key)
+      local c = { baseline = "a", seeds = { 1, 2 }, variants = { { name = "a" }, { name = "b" } }, differences = { { key = key } },
+                  metrics = { { name = "final_loss", better = "lower", values = { a = { 1, 2 }, b = { 2, 3.1 } } },
+                              { name = "frechet", better = "lower", values = { a = { 1, 2 }, b = { 2, 3.1 } } } } }
+      return statistics.complete(mark(c))
+    end
+    says(of "process.predict", "On final_loss b is above a by")
+    says(of "process.predict", "On frechet (lower is better) b loses to a by")
+    says(of "process.predict", "losses measure different things (process.predict differs)")
+    says(of "model.hidden", "On final_loss (lower is better) b loses to a by")
+    says(of "process.time", "On final_loss (lower is better) b loses to a by")
   end)
 
   it("names budgets that do not match", function()

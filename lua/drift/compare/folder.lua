@@ -111,6 +111,30 @@ local function metrics_of(plan, done)
   return list
 end
 
+-- What a loss measures: between variants that differ in one of these, the lower loss is not the better one.
+local MEASURED <const> = { "^process$", "^process%.", "^loss", "^weighting", "^time_sampling", "^data$", "^data%." }
+local NOT_MEASURED <const> = { ["process.time"] = true, ["data.path"] = true, ["data.fetch"] = true }
+
+-- Losses of a comparison whose variants have losses of different quantities have no direction, and the verdict says why.
+function folder.mark_losses(comparison)
+  local keys = drift.json.array {}
+  for _, difference in ipairs(comparison.differences) do
+    for _, pattern in ipairs(MEASURED) do
+      if difference.key:find(pattern) and not NOT_MEASURED[difference.key] then
+        keys[#keys + 1] = difference.key
+        break
+      end
+    end
+  end
+  if #keys == 0 then return comparison end
+  for _, metric in ipairs(comparison.metrics) do
+    if metric.name == "final_loss" or metric.name == "held-out loss" then
+      metric.better, comparison.losses_differ_in = nil, keys
+    end
+  end
+  return comparison
+end
+
 function folder.gather(plan)
   local done = read_done(plan)
   local comparison = {
@@ -121,7 +145,7 @@ function folder.gather(plan)
   }
   for i, variant in ipairs(plan.variants) do comparison.variants[i] = variant_of(plan, variant, done) end
   comparison.differences = drift.json.array(config.differences(comparison.variants))
-  return statistics.complete(comparison)
+  return statistics.complete(folder.mark_losses(comparison))
 end
 
 function folder.write(plan)

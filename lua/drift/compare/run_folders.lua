@@ -93,6 +93,9 @@ local function variants_of(folders)
                     described = run.described,
                     script = found.script }
         variants[#variants + 1] = variant
+      elseif not run.name then
+        drift.note("%s differs from variant %s in nothing but its seed: it is seed %d of that variant", run.dir, variant.name,
+          run.seed)
       end
       variant.by_seed[run.seed] = run
     end

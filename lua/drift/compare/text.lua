@@ -105,9 +105,8 @@ end
 return function(c)
   local lines = { c.title ~= c.name and ("%s: %s"):format(c.name, c.title) or c.name }
   if c.question then lines[2] = c.question end
-  lines[#lines + 1] = ("%d variants, %d seed%s; * is the baseline; [%g%% intervals] over seeds"):format(
-    #c.variants, #c.seeds,
-    #c.seeds == 1 and "" or "s", 100 * c.confidence)
+  lines[#lines + 1] = ("%d variant%s, %d seed%s; * is the baseline; [%g%% intervals] over seeds"):format(
+    #c.variants, #c.variants == 1 and "" or "s", #c.seeds, #c.seeds == 1 and "" or "s", 100 * c.confidence)
   lines[#lines + 1] = ""
   differences(c, lines)
   local rows, tables = costs(c), {}

@@ -52,6 +52,19 @@ local function against_baseline(name, baseline, p, metric, total)
   return ("%s %s %s%s [%s, %s] (%s)"):format(name, verb:format(baseline), f(size), unit, f(low), f(high), of)
 end
 
+-- Names are the folders'; what is said has the labels, where those are told apart.
+local function with_labels(comparison)
+  local count, label_of = {}, {}
+  for _, variant in ipairs(comparison.variants or {}) do
+    if type(variant.label) == "string" then count[variant.label] = (count[variant.label] or 0) + 1 end
+  end
+  for _, variant in ipairs(comparison.variants or {}) do
+    local name, label = variant.name, variant.label
+    label_of[name] = count[label] == 1 and label or name
+  end
+  return label_of
+end
+
 -- ---- the best -------------------------------------------------------------------------------------------------------
 
 -- A variant that failed with every seed has no value, and nothing is said of it here. counts: name -> number of values.
@@ -106,24 +119,30 @@ local function leaders(names, metric, o)
   return best
 end
 
-local function the_best(all, counts, metric, o)
+local function listed(names, shown)
+  local labels = {}
+  for i, name in ipairs(names) do labels[i] = shown[name] end
+  return table.concat(labels, ", ")
+end
+
+local function the_best(all, counts, metric, o, shown)
   local names, fewer = with_all_seeds(all, counts)
-  local aside = #fewer > 0 and (", not counting %s with fewer seeds"):format(table.concat(fewer, ", ")) or ""
+  local aside = #fewer > 0 and (", not counting %s with fewer seeds"):format(listed(fewer, shown)) or ""
   if #names < 2 then return nil end
   local p_values, count = pairs_of(names, metric, o)
   local first = leaders(names, metric, o)
   if count == 0 or #first == #names then return nil end
-  if #first > 1 then return ("%s share the best mean%s"):format(table.concat(first, ", "), aside) end
+  if #first > 1 then return ("%s share the best mean%s"):format(listed(first, shown), aside) end
   local best = first[1]
   local holds, near = statistics.holm(p_values, o.confidence), {}
   for _, name in ipairs(names) do
     if name ~= best and not holds[best .. "\0" .. name] and not holds[name .. "\0" .. best] then near[#near + 1] = name end
   end
   if #near == 0 then
-    return ("%s is the best of the %d (Holm's correction over %d pairs%s)"):format(best, #names, count, aside)
+    return ("%s is the best of the %d (Holm's correction over %d pairs%s)"):format(shown[best], #names, count, aside)
   end
   return ("%s has the best mean%s, but is not the best beyond chance: with Holm's correction over %d pairs it is not "
-    .. "apart from %s"):format(best, aside, count, table.concat(near, ", "))
+    .. "apart from %s"):format(shown[best], aside, count, listed(near, shown))
 end
 
 -- ---- the text ---------------------------------------------------------------------------------------------------------
@@ -131,17 +150,17 @@ end
 -- What of the metric is compared with the baseline, and how many of those have an interval.
 local function metric_line(comparison, metric, o)
   local names, counts = names_with_values(comparison, metric)
-  local parts, counted = {}, 0
+  local parts, counted, shown = {}, 0, with_labels(comparison)
   local baseline = comparison.baseline
   for _, name in ipairs(names) do
     if name ~= baseline and counts[baseline] then
       local p = metric.paired and metric.paired[name] or statistics.paired(metric.values[name], metric.values[baseline], o)
-      parts[#parts + 1] = against_baseline(name, baseline, p, metric, comparison.seeds and #comparison.seeds)
+      parts[#parts + 1] = against_baseline(shown[name], shown[baseline], p, metric, comparison.seeds and #comparison.seeds)
       if p.low then counted = counted + 1 end
     end
   end
   if #parts == 0 then return nil, 0 end
-  if #names > 2 and metric.better then parts[#parts + 1] = the_best(names, counts, metric, o) end
+  if #names > 2 and metric.better then parts[#parts + 1] = the_best(names, counts, metric, o, shown) end
   local direction = metric.better and (" (%s is better)"):format(metric.better) or ""
   return ("On %s%s %s."):format(metric.name, direction, table.concat(parts, "; ")), counted
 end
@@ -162,8 +181,16 @@ local function missing_line(comparison)
     if not has[variant.name] then without[#without + 1] = variant.name end
   end
   if #without == 0 or next(has) == nil then return nil end
-  return ("%s %s no result: nothing is said of %s."):format(table.concat(without, ", "),
+  return ("%s %s no result: nothing is said of %s."):format(listed(without, with_labels(comparison)),
     #without == 1 and "has" or "have", #without == 1 and "it" or "them")
+end
+
+local function losses_line(comparison)
+  local keys = comparison.losses_differ_in
+  if not keys then return nil end
+  local more = #keys > 3 and (" and %d more"):format(#keys - 3) or ""
+  return ("The variants' losses measure different things (%s%s differ%s): a lower one is not a better one."):format(
+    table.concat(keys, ", ", 1, math.min(3, #keys)), more, #keys == 1 and "s" or "")
 end
 
 return function(comparison)
@@ -173,8 +200,11 @@ return function(comparison)
     lines[#lines + 1] = line
     counted = counted + n
   end
-  if #lines == 0 then lines[1] = "Nothing was compared yet." end
+  if #lines == 0 then
+    lines[1] = #(comparison.variants or {}) == 1 and "There is one variant, so nothing is compared." or "Nothing was compared yet."
+  end
   if counted > 1 then lines[#lines + 1] = count_line(counted, o.confidence) end
+  lines[#lines + 1] = losses_line(comparison)
   lines[#lines + 1] = missing_line(comparison)
   for _, text in ipairs(comparison.unmatched or {}) do lines[#lines + 1] = "The budgets do not match: " .. text .. "." end
   return table.concat(lines, "\n"), lines
