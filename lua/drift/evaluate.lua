@@ -120,6 +120,23 @@ local function show_generated(classifier, list, images, labels)
   end
 end
 
+-- A training that diverged draws images that are no numbers; metrics' own words for that would be of their matrices.
+local function check_finite(images)
+  local n, broken = images.shape[1], 0
+  for first = 0, n - 1, BATCH do
+    drift.scope(function()
+      local batch = images:narrow(0, first, math.min(BATCH, n - first)):clamp(0, 1)
+      for _, mean in ipairs(batch:flatten(1):mean({ 1 }):totable()) do
+        if mean ~= mean then broken = broken + 1 end
+      end
+    end)
+  end
+  if broken > 0 then
+    drift.fail("evaluate: %d of %d images have values that are no numbers (NaN): the training, or the sampling, diverged",
+      broken, n)
+  end
+end
+
 -- ---- the report ----------------------------------------------------------------------------------------------------
 local function number(x)
   if x ~= x then return "-" end
@@ -155,6 +172,7 @@ local function evaluate(o)
   check(o)
   local data = drift.instance(o.data, "dataset")
   local images, labels, seconds = generated(o, data.test.info)
+  check_finite(images)
   local list = judges(o.metrics or default_metrics(labels))
   local function classifier() return o.classifier or drift.digit_classifier() end
   local report = { n = images.shape[1], confidence = o.confidence or 0.95, seed = o.seed or drift.seed() }

@@ -180,6 +180,11 @@ describe("drift compare", function()
     assert.are.equal("../two", c.variants[1].cells[2].dir)
     assert.are.equal(before, drift.sha256_file "one/config.json")
 
+    passes "compare pairs --out again"                                -- a comparison of runs that lie elsewhere
+    assert.are.same({ "one", "other" }, names_of(read "again"))
+    assert.are.equal("other", read "again".baseline)
+    assert.are.equal(c.metrics[1].values.one[2], read "again".metrics[1].values.one[2])
+
     passes "compare runs/added_vs_scaled/added runs/added_vs_scaled/scaled/seed_2 other/ --out mixed"
     c = read "mixed"
     assert.are.same({ "added", "scaled", "other" }, names_of(c))
@@ -208,7 +213,7 @@ describe("drift compare", function()
     drift.write_file("bare.lua", 'print "nothing"')
     local text = fails("compare added.lua empty.lua bare.lua seed=1 --out nothing", "1 of 3 done, 2 failed",
       "its run has neither evaluation.json nor an epoch's loss", "the script made no run there")
-    has(text, "On final_loss")
+    has(text, "empty, bare have no result: nothing is said of them.")
   end)
 
   it("a script that fails before it trains ends all at once", function()

@@ -362,6 +362,8 @@ describe("drift.compare refuses", function()
     fails('variants = { add = drift.models.cs180_unet { hidden = 2, time = "add" } }, metrics = { drift.metric.frechet {}, '
       .. 'drift.metric.class_accuracy {} }, sample = { sampler = drift.sampler.euler { steps = 2 } }',
       "metric class_accuracy needs the classes of images", "leave the metric out, or give the network classes")
+    fails('variants = { add = unet "add", own = { model = unet "add", sampler = drift.sampler.euler { steps = 2 } } }, '
+      .. 'metrics = { drift.metric.frechet {} }, evaluate = { n = 10, real = 1 }', "variant add: metrics are of samples: give it")
     fails('variants = { ["a b"] = unet "add" }, baseline = "a b"', "a variant's name is made of letters")
     fails('variants = { add = unet "add", wide = drift.models.cs180_unet { hidden = 3, time = "add", class = "add" } },'
       .. 'match = { params = 0.1 }', "params: wide has", "add 2,")

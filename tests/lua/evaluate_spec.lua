@@ -165,5 +165,10 @@ describe("drift.evaluate", function()
     assert.error_matches(function()
       drift.evaluate { data = data, images = drift.zeros(2, 1, 28, 28), metrics = { metric.class_accuracy {} } }
     end, "needs logits and labels")
+    local images = drift.zeros(3, 1, 28, 28)
+    images[2] = 0 / 0
+    assert.error_matches(function()
+      drift.evaluate { data = data, images = images, metrics = { metric.frechet {} } }
+    end, "1 of 3 images have values that are no numbers %(NaN%): the training, or the sampling, diverged")
   end)
 end)

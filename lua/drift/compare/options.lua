@@ -117,6 +117,15 @@ function options.question(script)
   return question
 end
 
+-- Whether a variant brings a sampler of its own; what a function returns is seen in its cell (setup.lua).
+local function any_may_sample(variants)
+  for _, variant in ipairs(variants) do
+    local value = variant.value
+    if type(value) == "function" or type(value) == "table" and value.sampler ~= nil then return true end
+  end
+  return false
+end
+
 function options.read(given)
   drift.accept("compare", given, { "variants" }, { "train", "name", "title", "question", "baseline", "seeds", "sample",
                                                    "metrics",
@@ -133,10 +142,10 @@ function options.read(given)
   local o = {}
   for key, value in pairs(given) do o[key] = value end
   o.train, o.sample, o.evaluate = o.train or {}, o.sample or {}, o.evaluate or {}
-  if (o.metrics or o.cost_quality) and not o.sample.sampler then
+  o.variants, o.baseline = variants_of(given)
+  if (o.metrics or o.cost_quality) and not o.sample.sampler and not any_may_sample(o.variants) then
     drift.fail "compare: metrics are of samples: give sample = { sampler = ... }"
   end
-  o.variants, o.baseline = variants_of(given)
   o.seeds = options.seeds(given.seeds or { 1, 2, 3 })
   o.confidence = options.confidence(given.confidence or 0.95)
   if o.name ~= nil then options.check_name("name", o.name) end

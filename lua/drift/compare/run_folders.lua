@@ -24,10 +24,19 @@ local function runs_in(folder)
       end
     end
   end
-  if drift.exists(folder .. "/comparison.json") then
-    for _, name in ipairs(drift.files(folder)) do
-      if drift.is_folder(folder .. "/" .. name) then seeds_of(folder .. "/" .. name) end
+  -- In the comparison's order, and where it says that they are: those of runs that were there before lie elsewhere.
+  local function cells_of(comparison)
+    for _, variant in ipairs(comparison.variants) do
+      for _, cell in ipairs(type(variant.cells) == "table" and variant.cells or {}) do
+        local dir = tostring(cell.dir)
+        dir = dir:sub(1, 1) == "/" and dir or folder .. "/" .. dir
+        if drift.exists(dir .. "/config.json") then list[#list + 1] = { dir = dir, name = variant.name } end
+      end
     end
+  end
+  local comparison = engine.read(folder .. "/comparison.json")
+  if comparison and type(comparison.variants) == "table" then
+    cells_of(comparison)
   elseif last_part(folder):find "^seed_%-?%d+$" and drift.exists(folder .. "/config.json") then
     list[1] = { dir = folder, name = last_part((folder:gsub("/[^/]*$", ""))) }
   elseif drift.exists(folder .. "/config.json") then
@@ -144,9 +153,19 @@ local function check_match(variants, match, baseline)
   require "drift.compare.budget".check(list, match, { baseline = baseline })
 end
 
+-- The baseline of the first comparison among the folders, where it is among the variants under its own name.
+local function its_baseline(folders, variants)
+  for _, folder in ipairs(folders) do
+    local comparison = engine.read(folder .. "/comparison.json")
+    for _, variant in ipairs(comparison and variants or {}) do
+      if variant.name == comparison.baseline then return variant.name end
+    end
+  end
+end
+
 return function(folders)
   local variants, own = variants_of(folders), drift.options.compare
-  local baseline = scripts.baseline(variants, own.baseline)
+  local baseline = scripts.baseline(variants, own.baseline or its_baseline(folders, variants))
   local names = {}
   for i, variant in ipairs(variants) do names[i] = variant.name end
   local name = #names <= 3 and table.concat(names, "_vs_") or ("%s_and_%d_more"):format(names[1], #names - 1)

@@ -31,7 +31,7 @@ local function is_conditional(description)
   return false
 end
 
-local function check(name, setup)
+local function check(name, setup, judged)
   local train = setup.train
   if not drift.is_spec(train.model, "net") then
     drift.fail("compare: variant %s: model is a network's description (drift.models.NAME or drift.net), not a %s", name,
@@ -42,6 +42,9 @@ local function check(name, setup)
   end
   if (train.process == nil) == (train.loss == nil) then
     drift.fail("compare: variant %s: train needs a process, or a loss of its own", name)
+  end
+  if judged and not setup.sample.sampler then
+    drift.fail("compare: variant %s: metrics are of samples: give it a sampler, or all: sample = { sampler = ... }", name)
   end
   if setup.sample.sampler and not train.process then
     drift.fail("compare: variant %s: samples need train.process", name)
@@ -82,7 +85,7 @@ return function(o, variant)
   end
   if changes.loss ~= nil then setup.train.process = changes.process end     -- one stands for the other
   if changes.process ~= nil then setup.train.loss = changes.loss end
-  check(variant.name, setup)
+  check(variant.name, setup, o.metrics or o.cost_quality)
   local info = drift.instance(setup.train.data, "dataset").test.info
   setup.sample.shape = setup.sample.shape or { info.channels, info.height, info.width }
   setup.sample.process = setup.train.process
