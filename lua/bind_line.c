@@ -1,9 +1,9 @@
 /* bind_line.c: the lines of the prompt (`drift` without a command), by libedit: editing, history, completion by Tab.
  * Without libedit, or where input is no terminal, lines are read as they come, without a prompt. */
+#define _GNU_SOURCE /* ppoll */
 #include "bind.h"
 
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,16 +11,83 @@
 
 #ifdef DRIFT_HAS_LIBEDIT
 #include <editline/readline.h>
+#include <poll.h>
+#include <wchar.h>
 
-/* ---- Ctrl-C while a line is typed: libedit goes on reading after a signal, so its handler leaves by a jump, but not out of
- * the completion, which runs Lua. */
-static sigjmp_buf at_prompt;
-static volatile sig_atomic_t may_jump;
+/* ---- keys, and Ctrl-C while a line is typed ------------------------------------------------------------------------------
+ * libedit goes on reading after a signal, and a jump out of its handler would leave locks of malloc and stdio held. So
+ * the signals whose handlers look at the line are let in only while a key is waited for; after Ctrl-C there is none, as
+ * at the end of input, and libedit comes back by itself. */
+static volatile sig_atomic_t ctrl_c;
+static sigset_t waiting; /* the mask while a key is waited for */
 
-static void leave_line(int signal_number)
+static void note_ctrl_c(int signal_number)
 {
     (void)signal_number;
-    if (may_jump) siglongjmp(at_prompt, 1);
+    ctrl_c = 1;
+}
+
+static bool next_byte(unsigned char *byte) /* false: Ctrl-C, or there is none */
+{
+    struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+    while (!ctrl_c) {
+        if (ppoll(&input, 1, NULL, &waiting) < 0) {
+            if (errno == EINTR) continue;
+            return false;
+        }
+        const ssize_t n = read(STDIN_FILENO, byte, 1);
+        if (n >= 0 || (errno != EINTR && errno != EAGAIN)) return n == 1;
+    }
+    return false;
+}
+
+/* A whole character as libedit's wide one, or -1. A byte that cannot be part of one is left out. */
+static int next_key(FILE *input)
+{
+    (void)input;
+    mbstate_t state = { 0 };
+    unsigned char byte;
+    wchar_t wide;
+    while (next_byte(&byte)) {
+        const char c = (char)byte;
+        const size_t n = mbrtowc(&wide, &c, 1, &state);
+        if (n == (size_t)-2) continue;
+        if (n != (size_t)-1) return (int)wide;
+        state = (mbstate_t){ 0 }; /* what came before was cut short; this byte may begin another */
+        if (mbrtowc(&wide, &c, 1, &state) == 1) return (int)wide;
+        if (!mbsinit(&state)) continue;
+        state = (mbstate_t){ 0 };
+    }
+    return -1;
+}
+
+static struct sigaction usual; /* what SIGINT does while no line is typed */
+
+static sigset_t begin_line(void) /* the mask before */
+{
+    struct sigaction note = { .sa_handler = note_ctrl_c }, before;
+    sigset_t held, mask;
+    sigemptyset(&note.sa_mask);
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGWINCH);
+    sigaddset(&held, SIGCONT);
+    sigaddset(&held, SIGTSTP);
+    sigprocmask(SIG_BLOCK, &held, &mask);
+    sigaction(SIGINT, &note, &before);
+    if (before.sa_handler != note_ctrl_c) usual = before; /* an interrupted line leaves ours: Ctrl-C may be held down */
+    waiting = mask;
+    ctrl_c = 0;
+    return mask;
+}
+
+/* true: the line was interrupted. A SIGINT that is pending comes now. */
+static bool end_line(const sigset_t *mask)
+{
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    if (ctrl_c) return true;
+    sigaction(SIGINT, &usual, NULL);
+    return false;
 }
 
 /* ---- completion: complete(line, first, last) -> list of what may stand in place of line[first+1..last] -------------- */
@@ -58,7 +125,6 @@ static char **complete(const char *text, int first, int last)
     char **matches = NULL;
     rl_attempted_completion_over = 1; /* names of files are no answer here */
     rl_completion_append_character = '\0';
-    may_jump = 0;
     completion.n = 0;
     if (lua_checkstack(L, 8)) {
         lua_pushvalue(L, completion.function);
@@ -71,39 +137,27 @@ static char **complete(const char *text, int first, int last)
         completion.found = NULL;
     }
     lua_settop(L, top);
-    may_jump = 1;
     return matches;
-}
-
-static int interrupted(lua_State *L) /* nil, "interrupted" */
-{
-    rl_deprep_terminal();
-    fputc('\n', stdout);
-    lua_pushnil(L);
-    lua_pushliteral(L, "interrupted");
-    return 2;
 }
 
 static int edited_line(lua_State *L, const char *prompt)
 {
     static char breaks[] = " \t\n\"'`@$><=;|&{(,+-*/%^#~[]})";
-    struct sigaction leave = { .sa_handler = leave_line }, before;
     rl_readline_name = "drift";
     rl_completer_word_break_characters = breaks;
     rl_attempted_completion_function = complete;
+    rl_getc_function = next_key;
     completion.L = L;
     completion.function = 2;
-    sigemptyset(&leave.sa_mask);
-    sigaction(SIGINT, &leave, &before);
-    if (sigsetjmp(at_prompt, 1) != 0) {
-        may_jump = 0;
-        sigaction(SIGINT, &before, NULL);
-        return interrupted(L);
-    }
-    may_jump = 1;
+    const sigset_t mask = begin_line();
     char *line = readline(prompt);
-    may_jump = 0;
-    sigaction(SIGINT, &before, NULL);
+    if (end_line(&mask)) {
+        free(line);
+        fputc('\n', stdout);
+        lua_pushnil(L);
+        lua_pushliteral(L, "interrupted");
+        return 2;
+    }
     lua_pushstring(L, line); /* nil at the end */
     free(line);
     return 1;
@@ -111,6 +165,7 @@ static int edited_line(lua_State *L, const char *prompt)
 
 static int core_line_history(lua_State *L) /* line_history(path): read once, at the start */
 {
+    rl_getc_function = next_key; /* libedit looks for it here */
     rl_initialize();
     using_history();
     stifle_history(2000);

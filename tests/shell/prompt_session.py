@@ -109,6 +109,16 @@ def main(program):
     time.sleep(0.5)
     s.type("\x03")
     s.see(r"error: interrupted.*drift> ")
+    # So it does at any moment of the typing and the completing, and when it is held down.
+    for i in range(150):
+        os.write(s.fd, (b"x", b"drift.sam\t", b"drift.sampler.heun { \t", b"\x12ali", b"long " * 30)[i % 5])
+        time.sleep(0.0013 * (i % 4))
+        os.write(s.fd, b"\x03") if i % 2 else os.kill(s.pid, signal.SIGINT)
+        while s.read(0.0005):
+            pass
+    while s.read(0.5):
+        pass
+    s.text = ""
     s.line("'alive'", r'"alive"')
     s.type("\x04")
     end(s)
