@@ -251,6 +251,7 @@ static int server_close(lua_State *L)
 {
     server *s = luaL_checkudata(L, 1, "drift.http_server");
     if (!s->daemon) return 0;
+    if (s->L) return bind_error(L, "the server is answering a request: it cannot be closed by the function that it asks");
     MHD_stop_daemon(s->daemon); /* closes the socket too */
     s->daemon = NULL;
     sigaction(SIGINT, &s->interrupt, NULL);
@@ -301,12 +302,15 @@ static int server_run(lua_State *L)
     lua_settop(L, 3);
     luaL_checkstack(L, 20, "a request");
     if (!s->daemon) return bind_error(L, "the server is closed");
+    if (s->L) return bind_error(L, "the server runs already: the function that it asks cannot run it again");
     s->L = L;
+    bool goes_on;
     do {
         end_slow_connections(s);
-        if (MHD_run_wait(s->daemon, 200) != MHD_YES && !ended) return bind_error(L, "libmicrohttpd cannot go on");
-    } while (!ended && now() < until);
+        goes_on = MHD_run_wait(s->daemon, 200) == MHD_YES || ended;
+    } while (goes_on && !ended && now() < until);
     s->L = NULL;
+    if (!goes_on) return bind_error(L, "libmicrohttpd cannot go on");
     lua_pushboolean(L, !ended);
     return 1;
 }
