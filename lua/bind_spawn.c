@@ -53,6 +53,16 @@ static void kill_all(void)
     }
 }
 
+/* We are a fork: what our parent started is its own to wait for and to end. */
+static void disown_all(void)
+{
+    while (children) {
+        child *c = children;
+        children = c->next;
+        c->ended = true; /* a handle may still refer to it: it is left */
+    }
+}
+
 static void free_forgotten(void)
 {
     for (child **at = &children; *at;) {
@@ -86,7 +96,11 @@ static void become(const order *o)
 {
     enum { CLOSE_ON_EXEC = 4, FIRST_OF_OURS = 3 };
     struct sigaction action = { .sa_handler = SIG_DFL };
+    sigset_t none;
+    sigemptyset(&none);
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGPIPE, &action, NULL); /* a server of ours ignores it, and exec would keep that */
+    sigprocmask(SIG_SETMASK, &none, NULL);
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != o->parent) _exit(127); /* it has died meanwhile */
@@ -128,15 +142,24 @@ static int start(const order *what, child *c)
 }
 
 /* ---- Lua --------------------------------------------------------------------------------------------------------- */
-/* The list of strings `key` as argv; NULL-ended, in a userdata that is pushed, with its strings kept by the table. */
+/* A string of the system's: it ends at its first zero. */
+static bool is_text(lua_State *L, int index)
+{
+    size_t n;
+    return lua_type(L, index) == LUA_TSTRING && strlen(lua_tolstring(L, index, &n)) == n;
+}
+
+/* The list of strings `argv`, NULL-ended, in a userdata that is pushed, with its strings kept by the table: it is read
+ * as it is, without metamethods, whose strings nobody would keep. */
 static char **read_argv(lua_State *L, int table)
 {
-    if (lua_getfield(L, table, "argv") != LUA_TTABLE || luaL_len(L, -1) < 1)
+    if (lua_getfield(L, table, "argv") != LUA_TTABLE || lua_rawlen(L, -1) < 1)
         bind_error(L, "spawn: argv is a list: the program and its arguments");
-    const lua_Integer n = luaL_len(L, -1);
+    const lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
     char **argv = lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *argv, 0);
     for (lua_Integer i = 0; i < n; i++) {
-        if (lua_geti(L, -2, i + 1) != LUA_TSTRING) bind_error(L, "spawn: argv[%d] is not a string", (int)i + 1);
+        if (lua_rawgeti(L, -2, i + 1) != LUA_TSTRING) bind_error(L, "spawn: argv[%d] is not a string", (int)i + 1);
+        if (!is_text(L, -1)) bind_error(L, "spawn: argv[%d] has a zero byte in it", (int)i + 1);
         argv[i] = (char *)(uintptr_t)lua_tostring(L, -1);
         lua_pop(L, 1);
     }
@@ -177,6 +200,8 @@ static char **read_env(lua_State *L, int table)
         const bool out = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
         if (lua_type(L, -2) != LUA_TSTRING || (!out && lua_type(L, -1) != LUA_TSTRING))
             bind_error(L, "spawn: env is a table of names and strings (or false: not in the child's)");
+        if (!is_text(L, -2) || !*lua_tostring(L, -2) || strchr(lua_tostring(L, -2), '=') || (!out && !is_text(L, -1)))
+            bind_error(L, "spawn: env: a name is not empty and has no '=', and neither it nor its string a zero byte");
         if (!out) {
             lua_pushfstring(L, "%s=%s", lua_tostring(L, -2), lua_tostring(L, -1));
             env[at++] = (char *)(uintptr_t)lua_tostring(L, -1);
@@ -198,8 +223,9 @@ static int core_spawn(lua_State *L)
     order o = { .out = bind_option_string(L, 1, "out", NULL), .err = bind_option_string(L, 1, "err", NULL) };
     o.argv = read_argv(L, 1);
     o.env = read_env(L, 1);
+    if (owner && owner != getpid()) disown_all();
     free_forgotten();
-    if (!owner) atexit(kill_all);
+    if (!owner && atexit(kill_all) != 0) return bind_error(L, "out of memory");
     owner = getpid();
     child **handle = lua_newuserdatauv(L, sizeof *handle, 0);
     *handle = NULL;

@@ -72,6 +72,24 @@ describe("a child", function()
         assert.are.equal(42, p:wait().code)
     end)
 
+    it("ends at SIGPIPE, also where we serve pages and do not", function()
+        local core = require "drift.core"
+        local server = core.http_server and core.http_server(0)
+        assert.are.equal(13, shell "kill -PIPE $$; exit 1":wait().signal)
+        if server then server:close() end
+    end)
+
+    it("leaves no file open, however many there were", function()
+        local function open_files() return #drift.files "/proc/self/fd" end
+        local before = open_files()
+        for i = 1, 100 do
+            local p = drift.spawn { argv = { "true" } }
+            if i % 2 == 0 then p:wait() end
+            pcall(drift.spawn, { argv = { "/no/such program" } })
+        end
+        assert.are.equal(before, open_files())
+    end)
+
     it("that cannot be started is an error that names it", function()
         for o, message in pairs {
             [{ argv = { "/no/such program" } }] = "/no/such program: No such file",
@@ -79,6 +97,11 @@ describe("a child", function()
             [{ argv = {} }] = "argv is a list",
             [{ argv = { "sh", {} } }] = "argv[2] is not a string",
             [{ argv = { "sh" }, env = { A = 1 } }] = "env is a table of names and strings",
+            [{ argv = { "echo", "a\0b" } }] = "argv[2] has a zero byte",
+            [{ argv = { "sh" }, env = { ["A=B"] = "c" } }] = "has no '='",
+            [{ argv = { "sh" }, env = { A = "c\0d" } }] = "a zero byte",
+            [{ argv = setmetatable({}, { __len = function() return 1 << 61 end,
+                                         __index = function() return "sh" end }) }] = "argv is a list",
         } do
             local ok, reason = pcall(drift.spawn, o)
             assert.is_false(ok)
