@@ -144,7 +144,8 @@ const bind_pixels *bind_test_canvas(lua_State *L, int index);
 /* ---- bind_ffi.c -------------------------------------------------------------------------------------------------- */
 /* A C function that calls the Lua function at index; lives as long as the userdata that is pushed. */
 dr_function bind_closure(lua_State *L, int index, const char *signature);
-void bind_push_pointer(lua_State *L, dr_function fn, const char *signature); /* pushes a function that calls fn; both must outlive it */
+/* Pushes a function that calls fn, and its pointer, for define_forget() when fn goes. */
+void bind_push_pointer(lua_State *L, dr_function fn, const char *signature);
 
 /* ---- bind_define.c, define_*.c: components written in Lua ---------------------------------------------------------- */
 void bind_open_define(lua_State *L);

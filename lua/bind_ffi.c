@@ -148,6 +148,7 @@ static int export_function(lua_State *L) /* upvalue 1: its name */
 static int pointer_function(lua_State *L) /* upvalues: the pointer, its signature */
 {
     const dr_function *fn = lua_touserdata(L, lua_upvalueindex(1));
+    if (!*fn) return bind_error(L, "this function belonged to a component that is gone");
     const dr_export e = { .name = "the function", .signature = lua_tostring(L, lua_upvalueindex(2)), .fn = *fn };
     return call_export(L, &e);
 }
@@ -156,8 +157,11 @@ void bind_push_pointer(lua_State *L, dr_function fn, const char *text)
 {
     dr_function *kept = lua_newuserdatauv(L, sizeof *kept, 0);
     *kept = fn;
+    luaL_setmetatable(L, "drift.function_pointer");
+    lua_pushvalue(L, -1);
     lua_pushstring(L, text);
     lua_pushcclosure(L, pointer_function, 2);
+    lua_insert(L, -2);
 }
 
 static int export_index(lua_State *L) /* drift.export.NAME */
@@ -240,6 +244,7 @@ static int call_protected(lua_State *T) /* closure, pointers to the arguments */
     const closure *c = lua_touserdata(T, 1);
     void **argument = lua_touserdata(T, 2);
     bind_recall(T, c);
+    if (lua_isnil(T, -1)) return bind_error(T, "the function is called after its end");
     lua_getiuservalue(T, -1, FUNCTION);
     for (int i = 0; i < c->s.n; i++) push_argument(T, c->s.argument[i], argument[i]);
     lua_call(T, c->s.n, c->s.result == 'v' ? 0 : 1);
@@ -316,6 +321,7 @@ dr_function bind_closure(lua_State *L, int index, const char *text)
 void bind_open_ffi(lua_State *L)
 {
     bind_class(L, "drift.closure", NULL, closure_gc);
+    bind_class(L, "drift.function_pointer", NULL, NULL);
     lua_pushcfunction(L, core_exports);
     lua_setfield(L, -2, "exports");
     lua_newtable(L);

@@ -12,10 +12,25 @@ static const dr_instance *instance_of(lua_State *L, const bind_instance *i)
     return i->instance;
 }
 
+/* Lua functions among its parameters go with it, and are no longer found by then; its own end may still call them. */
+static void find_functions_again(lua_State *L)
+{
+    const lua_Integer n = lua_getiuservalue(L, 1, 1) == LUA_TTABLE ? (lua_Integer)lua_rawlen(L, -1) : 0;
+    for (lua_Integer i = 1; i <= n; i++) {
+        lua_rawgeti(L, -1, i);
+        if (luaL_testudata(L, -1, "drift.closure")) bind_remember(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
 static int instance_gc(lua_State *L)
 {
     bind_instance *i = luaL_checkudata(L, 1, "drift.instance");
-    if (!i->borrowed) dr_instance_free(i->instance);
+    if (!i->borrowed && i->instance) {
+        find_functions_again(L);
+        dr_instance_free(i->instance);
+    }
     i->instance = NULL;
     return 0;
 }
@@ -26,8 +41,10 @@ static int core_build_instance(lua_State *L) /* build_instance(kind, name, given
     luaL_checktype(L, 3, LUA_TTABLE);
     bind_instance *i = lua_newuserdatauv(L, sizeof *i, 1);
     *i = (bind_instance){ NULL, false };
-    luaL_setmetatable(L, "drift.instance");
     const dr_args args = bind_args(L, c, 3);
+    lua_pushvalue(L, -2);
+    luaL_setmetatable(L, "drift.instance"); /* behind the closures', so that it ends before them and may call them */
+    lua_pop(L, 1);
     lua_setiuservalue(L, -2, 1); /* closures live as long as the instance */
     i->instance = dr_instance_new(lua_tostring(L, 1), c->name, args);
     bind_check(L);

@@ -103,6 +103,8 @@ static void push_param(lua_State *L, definition *d, const dr_param *p, const voi
     case DR_PARAM_FUNCTION:
         if (*(const dr_function *)at) {
             bind_push_pointer(L, *(const dr_function *)at, p->choices);
+            if (d->tail < d->component.self_size) define_hold(L, d, (void *)(uintptr_t)self, lua_gettop(L));
+            lua_pop(L, 1);
         } else {
             lua_pushnil(L);
         }

@@ -83,7 +83,9 @@ void define_forget(lua_State *L, int index)
 {
     part *p = luaL_testudata(L, index, "drift.part");
     bind_instance *i = luaL_testudata(L, index, "drift.instance");
+    dr_function *fn = luaL_testudata(L, index, "drift.function_pointer");
     if (p) p->module = NULL;
+    if (fn) *fn = NULL;
     if (i && i->borrowed) i->instance = NULL;
 }
 
@@ -187,6 +189,21 @@ static const char *spec_block(lua_State *L, int spec, dr_args *args)
     return c->name;
 }
 
+/* Another's would end before this network does, and with it what the child's parameters point to. */
+static bool is_parameter_of(const definition *d, const void *self, const dr_instance *i)
+{
+    const dr_param *p;
+    for (int k = 0; (p = dr_param_at(&d->component, k)); k++) {
+        const void *at = (const char *)self + p->offset;
+        if (p->type == DR_PARAM_COMPONENT && *(dr_instance *const *)at == i) return true;
+        const dr_instances *list = p->type == DR_PARAM_COMPONENTS ? at : NULL;
+        for (int64_t n = 0; list && n < list->n; n++) {
+            if (list->v[n] == i) return true;
+        }
+    }
+    return false;
+}
+
 static int
 builder_child(lua_State *L) /* child(name, drift.block.NAME { ... }, or a component parameter of kind block) */
 {
@@ -203,6 +220,8 @@ builder_child(lua_State *L) /* child(name, drift.block.NAME { ... }, or a compon
         dr_scope_close();
     } else {
         dr_instance *i = bind_check_instance(L, 3, "block");
+        if (!is_parameter_of(v->d, v->self, i))
+            return bind_error(L, "child %s: a block that is built is a child of the one whose parameter it is", name);
         dr_scope_open();
         m = dr_child_from(b, name, i);
         dr_scope_close();

@@ -68,6 +68,34 @@ describe("an instance", function()
     assert.same({ 3, 2 }, kept.weight.shape)
   end)
 
+  it("may call a function among its parameters to its end, and nobody after that", function()
+    local kept, last
+    local name = fresh "view"
+    define.view { name = name, doc = "with a function", params = { { "h", "function", signature = "real(real)" } },
+                  create = function(self) kept = self.h end, destroy = function(self) last = self.h(2) end,
+                  apply = function(self, x) return x * self.h(2) end, invert = function(_, x) return x end }
+    local view = drift.build(drift.view[name] { h = function(x) return 3 * x end })
+    same(view:apply(x0), x0 * 6)
+    assert.equal(15, kept(5))
+    view = nil
+    for _ = 1, 3 do collectgarbage() end
+    assert.equal(6, last)
+    refused(function() return kept(5) end, "this function belonged to a component that is gone")
+  end)
+
+  it("makes children of its own parameters, not of another's, which may end before it", function()
+    local stolen
+    local lender, thief = fresh "block", fresh "block"
+    define.block { name = lender, doc = "lends", params = { { "inner", "component", kind = "block" } },
+                   create = function(self, b) stolen = self.inner; self.child = b:child("inner", self.inner) end,
+                   forward = function(self, x) return self.child(x) end }
+    define.block { name = thief, doc = "takes", create = function(self, b) self.child = b:child("stolen", stolen) end,
+                   forward = function(self, x) return self.child(x) end }
+    local net = drift.build(drift.block[lender] { inner = drift.block.linear { in_features = 2, out_features = 3 } })
+    assert.same({ 4, 3 }, net(drift.zeros(4, 2)).shape)
+    refused(function() return drift.build(drift.block[thief] {}) end, "child stolen: a block that is built is a child of the one whose parameter it is")
+  end)
+
   it("leaves no memory behind", function()
     local twice = block(function(_, x) local y = x + 1; return y + 1 end)
     local net = drift.build(twice {})
