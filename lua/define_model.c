@@ -209,6 +209,13 @@ static int model_step(lua_State *L)
 }
 
 /* ---- conditions ----------------------------------------------------------------------------------------------------- */
+static int check_int(lua_State *L, int index) /* a count or a number from 1; no model has so many of anything */
+{
+    const lua_Integer i = luaL_checkinteger(L, index);
+    luaL_argcheck(L, i >= 0 && i < INT32_MAX, index, "it counts from 1");
+    return (int)i;
+}
+
 static int model_cond_null(lua_State *L) /* cond_null([cond]) */
 {
     dr_model *f = check_model(L);
@@ -225,7 +232,7 @@ static int model_cond_count(lua_State *L)
 static int model_cond_at(lua_State *L) /* cond_at(i): i from 1 */
 {
     dr_model *f = check_model(L);
-    return push_condition(L, dr_cond_at(f, (int)luaL_checkinteger(L, 2) - 1));
+    return push_condition(L, dr_cond_at(f, check_int(L, 2) - 1));
 }
 
 static int model_cond_size(lua_State *L) /* cond_size(cond): the conditions that it stands for */
@@ -239,7 +246,7 @@ static int model_cond_part(lua_State *L) /* cond_part(cond, i, n): i from 1 */
 {
     dr_model *f = check_model(L);
     const dr_cond *c = option_condition(L, 2);
-    return push_condition(L, dr_cond_part(f, c, (int)luaL_checkinteger(L, 3) - 1, (int)luaL_checkinteger(L, 4)));
+    return push_condition(L, dr_cond_part(f, c, check_int(L, 3) - 1, check_int(L, 4)));
 }
 
 static int model_cond_image(lua_State *L) /* cond_image(cond) -> tensor or nil */

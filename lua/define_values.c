@@ -275,6 +275,7 @@ static void read_ids(lua_State *T, define_call *c, int index, int64_t *count)
 {
     table_at(T, c, "a list of ids", index);
     const int64_t n = luaL_len(T, index);
+    if (n < 0 || n > INT32_MAX) bind_error(T, "%s returned %lld ids", c->field->name, (long long)n);
     push_held(T, c);
     int32_t *ids = lua_newuserdatauv(T, (size_t)(n > 0 ? n : 1) * sizeof *ids, 0);
     for (int64_t i = 0; i < n; i++) {
