@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -207,10 +208,15 @@ static int call_sink(lua_State *L) /* light userdata: the line */
     return 0;
 }
 
+static pthread_t sink_thread; /* of the script: a loader's thread, or one of a plugin's, may not run Lua beside it */
+
 static void note_to_lua(void *ctx, const char *line)
 {
     lua_State *L = ctx;
-    if (!lua_checkstack(L, 4)) return;
+    if (!pthread_equal(sink_thread, pthread_self()) || !lua_checkstack(L, 4)) {
+        fprintf(stderr, "%s\n", line);
+        return;
+    }
     lua_pushcfunction(L, call_sink);
     lua_pushlightuserdata(L, (void *)(uintptr_t)line);
     dr_reload_bar("a note"); /* which a plugin may have written */
@@ -232,6 +238,7 @@ static int core_on_note(lua_State *L) /* on_note(function or nil) -> the one bef
     lua_setfield(L, LUA_REGISTRYINDEX, "drift.note_sink");
     lua_State *own = lua_newthread(L); /* a line may come while the script's thread is in the middle of anything */
     lua_setfield(L, LUA_REGISTRYINDEX, "drift.note_thread");
+    sink_thread = pthread_self();
     dr_set_note_sink(on ? note_to_lua : NULL, own);
     return 1;
 }
