@@ -52,9 +52,14 @@ static dr_tensor *gather(dr_tensor *eps, const int32_t *ids)
     return dr_reshape(rows, v->rank, v->shape); /* [B,C,H,W] */
 }
 
+static dr_status ask(const dr_instance *coupling, dr_tensor *x0, dr_tensor *eps, dr_tensor *label, int64_t *order)
+{
+    const dr_component_call call = dr_component_enter(coupling->component, "pair");
+    return dr_component_leave(&call, ((const dr_coupling *)coupling->iface)->pair(coupling->self, x0, eps, label, order));
+}
+
 dr_tensor *dr_pair(dr_instance *coupling, dr_tensor *x0, dr_tensor *eps, dr_tensor *label)
 {
-    const dr_coupling *api = coupling->iface;
     if (check_batch(coupling, x0, eps, label) != DR_OK) return NULL;
     const int64_t B = dr_tensor_view(x0)->shape[0];
     if (B < 2) return eps;
@@ -64,9 +69,7 @@ dr_tensor *dr_pair(dr_instance *coupling, dr_tensor *x0, dr_tensor *eps, dr_tens
     dr_tensor *paired = NULL;
     if (!order || !ids) {
         dr_fail(DR_ENOMEM, "coupling %s: no memory for a batch of %lld", coupling->component->name, (long long)B);
-    } else if (api->pair(coupling->self, x0, eps, label, order) != DR_OK || dr_failed()) {
-        if (!dr_failed()) dr_fail(DR_EINTERNAL, "coupling %s failed and did not say why", coupling->component->name);
-    } else if (check_order(coupling, order, B, ids, &changes) == DR_OK) {
+    } else if (ask(coupling, x0, eps, label, order) == DR_OK && check_order(coupling, order, B, ids, &changes) == DR_OK) {
         paired = changes ? gather(eps, ids) : eps;
     }
     free(order);

@@ -180,6 +180,26 @@ dr_tensor *dr_grad(dr_tensor *leaf);                /* borrowed; NULL (no error)
 void dr_zero_grad(dr_tensor *leaf);
 
 /* ---- registry.c, plugin.c ------------------------------------------------------------------------------------------------------ */
+/* component_call.c: the host's calls of components' functions are between these: failures have a message, scopes are as they
+ * were, results have the shape of `like` (NULL: any). The result may be another reference's: it is y, or NULL after dr_fail. */
+typedef struct dr_component_call {
+    const dr_component *component;
+    const char *what; /* the function: "step" */
+    int depth, floor;
+} dr_component_call;
+dr_component_call dr_component_enter(const dr_component *c, const char *what);
+dr_status dr_component_leave(const dr_component_call *call, dr_status status);
+dr_tensor *dr_component_result(const dr_component_call *call, dr_tensor *y, dr_tensor *like);
+double dr_component_number(const dr_component_call *call, double value); /* NAN after dr_fail: it is not finite */
+
+/* signature.c: result and arguments by their first letters: r real, i int, b bool, s string, t tensor, v void. */
+enum { DR_SIGNATURE_ARGUMENTS = 8 };
+typedef struct dr_signature {
+    char result, argument[DR_SIGNATURE_ARGUMENTS];
+    int n;
+} dr_signature;
+bool dr_signature_read(const char *text, dr_signature *s); /* false: it is none */
+
 typedef struct dr_plugin_info {
     const char *id, *version, *doc, *path; /* path "" for the core's own */
     const dr_plugin *plugin;

@@ -19,43 +19,29 @@ static owned *first;
 
 static bool is_kind(const dr_component *c, const char *kind) { return strncmp(c->kind, kind, strlen(kind)) == 0 && c->kind[strlen(kind)] == '/'; }
 
+/* The function that begins it, and what it is called; NULL: the kind has none, or this one needs none. */
+static dr_status (*beginning(const dr_instance *i, const char **what))(void *)
+{
+    const dr_component *c = i->component;
+    *what = "create";
+    if (is_kind(c, "process")) return ((const dr_process *)i->iface)->create;
+    if (is_kind(c, "clip")) return ((const dr_clip *)i->iface)->create;
+    if (is_kind(c, "view")) return ((const dr_image_view *)i->iface)->create;
+    if (is_kind(c, "filter")) return ((const dr_filter *)i->iface)->create;
+    *what = "open";
+    if (is_kind(c, "dataset")) return ((const dr_dataset *)i->iface)->open;
+    if (is_kind(c, "tokenizer")) return ((const dr_tokenizer *)i->iface)->open;
+    *what = "reset";
+    return is_kind(c, "metric") ? ((const dr_metric *)i->iface)->reset : NULL;
+}
+
 static dr_status start(dr_instance *i)
 {
-    if (is_kind(i->component, "process")) {
-        const dr_process *p = i->iface;
-        return p->create ? p->create(i->self) : DR_OK;
-    }
-    if (is_kind(i->component, "clip")) {
-        const dr_clip *c = i->iface;
-        return c->create ? c->create(i->self) : DR_OK;
-    }
-    if (is_kind(i->component, "dataset")) {
-        const dr_dataset *d = i->iface;
-        return d->open ? d->open(i->self) : DR_OK;
-    }
-    if (is_kind(i->component, "metric")) {
-        const dr_metric *m = i->iface;
-        if (m->values < 1 || m->values > DR_METRIC_VALUES || !m->reset || !m->update || !m->samples || !m->evaluate) {
-            return dr_fail(DR_EABI, "metric %s: its table lacks a function, or values is not 1 to %d", i->component->name,
-                           DR_METRIC_VALUES);
-        }
-        return m->reset(i->self);
-    }
-    if (is_kind(i->component, "view")) {
-        const dr_image_view *v = i->iface;
-        if (!v->apply || !v->invert) return dr_fail(DR_EABI, "view %s: its table lacks apply or invert", i->component->name);
-        return v->create ? v->create(i->self) : DR_OK;
-    }
-    if (is_kind(i->component, "filter")) {
-        const dr_filter *f = i->iface;
-        if (!f->apply) return dr_fail(DR_EABI, "filter %s: its table lacks apply", i->component->name);
-        return f->create ? f->create(i->self) : DR_OK;
-    }
-    if (is_kind(i->component, "tokenizer")) {
-        const dr_tokenizer *t = i->iface;
-        return t->open ? t->open(i->self) : DR_OK;
-    }
-    return DR_OK;
+    const char *what;
+    dr_status (*begin)(void *) = beginning(i, &what);
+    if (!begin) return DR_OK;
+    const dr_component_call call = dr_component_enter(i->component, what);
+    return dr_component_leave(&call, begin(i->self));
 }
 
 static void stop(dr_instance *i)
@@ -109,7 +95,6 @@ dr_instance *dr_instance_new(const char *kind, const char *name, dr_args args)
     if (dr_schema_fill(c, args, self, &o->keeper) == DR_OK && dr_keeper_remember(o->keeper, args) == DR_OK) {
         o->started = start(&o->instance) == DR_OK && dr_failed() == DR_OK;
         if (o->started) return &o->instance;
-        if (!dr_failed()) dr_fail(DR_EINTERNAL, "%s %s did not start and did not say why", kind, name);
         stop(&o->instance); /* a half-made one frees what it has: self was zeroed */
     }
     dr_instance_free(&o->instance);
@@ -171,7 +156,7 @@ static dr_status keeps_slots(const dr_instance *old, const dr_instance *fresh)
                    a->slots, a->slots > 0 ? a->slot_name[0] : "none");
 }
 
-static bool has_noise(const dr_dataset *d) { return d->size > offsetof(dr_dataset, noise) && d->noise; }
+static bool has_noise(const dr_dataset *d) { return d->noise != NULL; }
 
 /* Loaders have counted its samples and made room for its images. */
 static dr_status keeps_sizes(const dr_instance *old, const dr_instance *fresh)

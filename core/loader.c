@@ -62,8 +62,7 @@ void dr_dataset_lock(void)
 
 void dr_dataset_unlock(void) { pthread_mutex_unlock(&datasets); }
 
-/* Older plugins' structs end before `noise`. */
-static bool has_noise(const dr_dataset *api) { return api->size > offsetof(dr_dataset, noise) && api->noise; }
+static bool has_noise(const dr_dataset *api) { return api->noise != NULL; }
 
 static const dr_dataset *api_of(const dr_loader *l) { return l->dataset->iface; } /* another one after a reload */
 
@@ -85,7 +84,7 @@ static void free_reading(reading *r)
 
 static dr_status allocate(dr_loader *l)
 {
-    const int64_t shape[] = { l->batch, l->info.channels, l->info.height, l->info.width };
+    const int64_t shape[] = { l->batch + 1, l->info.channels, l->info.height, l->info.width };
     size_t bytes = 0;
     if (!dr_checked_size("a batch of images", DR_F32, 4, shape, NULL, &bytes)) return dr_failed();
     l->order = malloc((size_t)l->pool * sizeof *l->order + 1);
@@ -98,7 +97,14 @@ static dr_status count(dr_loader *l, bool drop_last, int64_t limit)
     const char *name = l->dataset->component->name;
     l->pool = limit > 0 && limit < l->info.n ? limit : l->info.n;
     if (l->batch < 1) return dr_fail(DR_EINVAL, "dataset %s: batch = %lld", name, (long long)l->batch);
-    if (l->pool < 1) return dr_fail(DR_EINVAL, "dataset %s: no samples", name);
+    if (l->info.n < 0 || l->info.channels < 1 || l->info.height < 1 || l->info.width < 1 || l->info.classes < 0) {
+        return dr_fail(DR_EINTERNAL, "dataset %s: info says %lld images of %lldx%lldx%lld in %lld classes, which cannot be", name,
+                       (long long)l->info.n, (long long)l->info.channels, (long long)l->info.height, (long long)l->info.width,
+                       (long long)l->info.classes);
+    }
+    if (l->pool < 1) {
+        return dr_fail(DR_EINVAL, "dataset %s: its %s split has no images", name, l->split == DR_TRAIN ? "train" : "test");
+    }
     l->batches = drop_last ? l->pool / l->batch : (l->pool + l->batch - 1) / l->batch;
     l->n = drop_last ? l->batches * l->batch : l->pool;
     if (l->batches > 0) return DR_OK;
@@ -119,11 +125,11 @@ dr_loader *dr_loader_new(dr_instance *dataset, dr_split split, int64_t batch, bo
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->changed, NULL);
     dr_dataset_lock();
-    const dr_status status = api_of(l)->info(dataset->self, split, &l->info);
+    const dr_component_call call = dr_component_enter(dataset->component, "info");
+    const dr_status status = dr_component_leave(&call, api_of(l)->info(dataset->self, split, &l->info));
     dr_dataset_unlock();
     if (status == DR_OK && count(l, drop_last, limit) == DR_OK && allocate(l) == DR_OK) return l;
     dr_loader_free(l);
-    dr_fail(DR_EINTERNAL, "dataset %s: nothing is known about it", dataset->component->name);
     return NULL;
 }
 
@@ -165,16 +171,42 @@ static void lay_order(dr_loader *l, int64_t epoch)
 
 /* ---- reading, on either thread ---------------------------------------------------------------------------------- */
 
+/* Behind each image there is room for another one, which begins with a number that no image has: what is written beyond an
+ * image is seen then, and not read as the next one. */
+static const uint32_t GUARD = 0x7FA5C3B1; /* of the NaNs, one */
+
+static void guard(float *behind)
+{
+    if (behind) memcpy(behind, &GUARD, sizeof GUARD);
+}
+
+static bool is_guarded(const float *behind) { return !behind || memcmp(behind, &GUARD, sizeof GUARD) == 0; }
+
+static dr_status check_sample(const dr_loader *l, int64_t index, const float *image_end, const float *noise_end, int32_t label)
+{
+    const char *name = l->dataset->component->name;
+    if (!is_guarded(image_end) || !is_guarded(noise_end)) {
+        return dr_fail(DR_EINTERNAL, "dataset %s: sample %lld is larger than the %lldx%lldx%lld that info gives", name, (long long)index,
+                       (long long)l->info.channels, (long long)l->info.height, (long long)l->info.width);
+    }
+    if (l->info.classes == 0 || (label >= 0 && label < l->info.classes)) return DR_OK;
+    return dr_fail(DR_EINTERNAL, "dataset %s: sample %lld has label %d, and info gives %lld classes, counted from 0", name, (long long)index,
+                   (int)label, (long long)l->info.classes);
+}
+
 static dr_status read_rows(const dr_loader *l, reading *r, int64_t start)
 {
     const int64_t pixels = l->info.channels * l->info.height * l->info.width;
     for (int64_t b = 0; b < r->size; b++) {
         const int64_t index = l->order[start + b];
+        float *image = r->image + b * pixels, *noise = r->noise ? r->noise + b * pixels : NULL;
         r->label[b] = 0;
-        dr_status status = api_of(l)->read(l->dataset->self, l->split, index, r->image + b * pixels, &r->label[b]);
-        if (status == DR_OK && r->noise)
-            status = api_of(l)->noise(l->dataset->self, l->split, index, r->noise + b * pixels);
-        if (status == DR_OK && dr_failed() == DR_OK) continue;
+        guard(image + pixels), guard(noise ? noise + pixels : NULL);
+        dr_status status = api_of(l)->read(l->dataset->self, l->split, index, image, &r->label[b]);
+        if (status == DR_OK && noise) status = api_of(l)->noise(l->dataset->self, l->split, index, noise);
+        if (status == DR_OK && dr_failed() == DR_OK && check_sample(l, index, image + pixels, noise ? noise + pixels : NULL, r->label[b]) == DR_OK)
+            continue;
+        if ((unsigned)status > DR_EINTERNAL) status = DR_EINTERNAL;
         return dr_fail(status, "dataset %s: sample %lld cannot be read", l->dataset->component->name, (long long)index);
     }
     return DR_OK;

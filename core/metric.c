@@ -14,14 +14,6 @@
 static const dr_metric *api_of(const dr_instance *metric) { return metric->iface; }
 static const char *name_of(const dr_instance *metric) { return metric->component->name; }
 
-/* A component that fails without a word is still an error. */
-static dr_status told(const dr_instance *metric, const char *what, dr_status status)
-{
-    if (status != DR_OK && !dr_failed())
-        dr_fail(status, "metric %s: %s failed and did not say why", name_of(metric), what);
-    return dr_failed();
-}
-
 /* What a metric keeps is its own, so a reload of its plugin loses it; a value of the rest would be wrong. */
 static dr_status check_whole(const dr_instance *metric)
 {
@@ -34,7 +26,8 @@ dr_status dr_metric_reset(dr_instance *metric)
 {
     if (dr_failed()) return dr_failed();
     dr_instance_note_use(metric, false);
-    return told(metric, "reset", api_of(metric)->reset(metric->self));
+    const dr_component_call call = dr_component_enter(metric->component, "reset");
+    return dr_component_leave(&call, api_of(metric)->reset(metric->self));
 }
 
 dr_status dr_metric_reference(dr_instance *metric, dr_tensor *real, dr_split split)
@@ -47,14 +40,16 @@ dr_status dr_metric_reference(dr_instance *metric, dr_tensor *real, dr_split spl
                        name_of(metric));
     }
     dr_instance_note_use(metric, true);
-    return told(metric, "reference", api->reference(metric->self, real, split));
+    const dr_component_call call = dr_component_enter(metric->component, "reference");
+    return dr_component_leave(&call, api->reference(metric->self, real, split));
 }
 
 dr_status dr_metric_update(dr_instance *metric, dr_tensor *output, dr_tensor *label)
 {
     if (dr_failed() || check_whole(metric) != DR_OK) return dr_failed();
     dr_instance_note_use(metric, true);
-    return told(metric, "update", api_of(metric)->update(metric->self, output, label));
+    const dr_component_call call = dr_component_enter(metric->component, "update");
+    return dr_component_leave(&call, api_of(metric)->update(metric->self, output, label));
 }
 
 int64_t dr_metric_samples(const dr_instance *metric) { return api_of(metric)->samples(metric->self); }
@@ -63,7 +58,6 @@ int dr_metric_values(const dr_instance *metric) { return api_of(metric)->values;
 int dr_metric_better(const dr_instance *metric, int k)
 {
     const dr_metric *api = api_of(metric);
-    if (api->size < offsetof(dr_metric, better) + sizeof api->better) return 0; /* compiled before the field was */
     if (k < 0 || k >= api->values) return 0;
     return (api->better[k] > 0) - (api->better[k] < 0);
 }
@@ -162,12 +156,29 @@ static dr_status with_intervals(const statistic *s, const dr_resampling *how, dr
     return dr_failed();
 }
 
+/* A value outside of what the metric says that it can be is a wrong one; NaN is one that is not defined. */
+static dr_status checked_evaluate(void *ctx, const int64_t *rows, int64_t n, double *value)
+{
+    const dr_instance *metric = ctx;
+    const dr_metric *api = api_of(metric);
+    const dr_component_call call = dr_component_enter(metric->component, "evaluate");
+    if (dr_component_leave(&call, api->evaluate(metric->self, rows, n, value)) != DR_OK) return dr_failed();
+    for (int k = 0; k < api->values; k++) {
+        const double *range = api->range[k], rounding = 1e-6 * (range[1] - range[0]);
+        if (range[0] >= range[1] || !(value[k] < range[0] - rounding || value[k] > range[1] + rounding)) continue;
+        return dr_fail(DR_EINTERNAL, "metric %s: %s = %g is outside the range that it declares, [%g, %g]", name_of(metric),
+                       api->value_name[k], value[k], range[0], range[1]);
+    }
+    return DR_OK;
+}
+
 dr_status dr_metric_result(dr_instance *metric, const dr_resampling *how, dr_metric_value *out)
 {
     const dr_metric *api = api_of(metric);
-    const statistic s = { api->evaluate, metric->self, dr_metric_samples(metric), api->values, api->range };
+    const statistic s = { checked_evaluate, metric, dr_metric_samples(metric), api->values, api->range };
     for (int k = 0; k < s.values; k++) out[k].name = api->value_name[k];
     if (check_whole(metric) != DR_OK) return dr_failed();
+    if (s.n < 0) return dr_fail(DR_EINTERNAL, "metric %s: samples says that it has %lld", name_of(metric), (long long)s.n);
     return with_intervals(&s, how, out);
 }
 

@@ -100,7 +100,8 @@ dr_tensor *dr_predict(dr_model *f, dr_tensor *x, double t, const dr_cond *cond)
         const dr_instance *g = f->guidance[--f->level];
         dr_set_variance(f, NULL); /* of guidance that asks for no estimate */
         f->evaluating++;
-        dr_tensor *y = ((const dr_guidance *)g->iface)->eval(g->self, f, x, t, c);
+        const dr_component_call call = dr_component_enter(g->component, "eval");
+        dr_tensor *y = dr_component_result(&call, ((const dr_guidance *)g->iface)->eval(g->self, f, x, t, c), x);
         f->evaluating--;
         f->level++;
         return y;
@@ -154,10 +155,8 @@ const dr_instance *dr_model_process(dr_model *f) { return f->process; }
 static dr_tensor *clipped(const dr_model *f, dr_tensor *x0)
 {
     if (!x0) return NULL;
-    dr_tensor *y = ((const dr_clip *)f->clip->iface)->apply(f->clip->self, x0);
-    if (y || dr_failed()) return y;
-    dr_fail(DR_EINTERNAL, "clip %s returned nothing and did not say why", f->clip->component->name);
-    return NULL;
+    const dr_component_call call = dr_component_enter(f->clip->component, "apply");
+    return dr_component_result(&call, ((const dr_clip *)f->clip->iface)->apply(f->clip->self, x0), x0);
 }
 
 /* Knowing x0 is a prediction with p = 1, q = 0. What is wanted of a clipped x0 follows from it; x0 itself is never

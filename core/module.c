@@ -93,8 +93,9 @@ static dr_status declare(dr_module *m) /* self is filled in: the component's cre
     /* both interfaces begin with size and create */
     const bool is_block = strncmp(c->kind, "block/", 6) == 0;
     dr_status (*make)(void *, dr_builder *) = is_block ? ((const dr_block *)c->iface)->create : ((const dr_conditioning *)c->iface)->create;
-    const dr_status status = make ? make(m->self, &b) : DR_OK;
-    return dr_failed() ? dr_failed() : status == DR_OK ? DR_OK : dr_fail(status, "%s could not be created and did not say why", c->name);
+    if (!make) return DR_OK;
+    const dr_component_call call = dr_component_enter(c, "create");
+    return dr_component_leave(&call, make(m->self, &b));
 }
 
 static dr_status new_self(dr_module *m, const dr_component *c)
@@ -227,9 +228,8 @@ static dr_tensor *forward(dr_module *m, dr_tensor *const *in, int n, const dr_si
         dr_fail(DR_EINVAL, "%s has no forward of its own", m->component ? m->component->name : "a group");
     } else {
         dr_ctx ctx = { .module = m, .in = in, .n = n, .site = site };
-        y = ((const dr_block *)m->component->iface)->forward(m->self, in[0], &ctx);
-        if (!y && !dr_failed()) dr_fail(DR_EINTERNAL, "%s: forward gave nothing and did not say why", m->component->name);
-        if (dr_failed()) y = NULL;
+        const dr_component_call call = dr_component_enter(m->component, "forward");
+        y = dr_component_result(&call, ((const dr_block *)m->component->iface)->forward(m->self, in[0], &ctx), NULL);
     }
     y = dr_escape(y);
     dr_scope_close();
@@ -290,8 +290,11 @@ dr_status dr_module_embed(dr_module *m, const dr_batch_cond *c, dr_embedding *e)
     dr_scope_open();
     const dr_conditioning *api = conditioning_of(m);
     dr_ctx ctx = { .module = m };
-    dr_status status = api ? api->embed(m->self, &ctx, c, e) : dr_failed();
-    if (status == DR_OK) status = dr_failed();
+    dr_status status = dr_failed();
+    if (api) {
+        const dr_component_call call = dr_component_enter(m->component, "embed");
+        status = dr_component_leave(&call, api->embed(m->self, &ctx, c, e));
+    }
     if (status == DR_OK) {
         for (int i = 0; i < DR_MAX_SITES; i++) {
             e->scale[i] = dr_escape(e->scale[i]);
@@ -303,7 +306,6 @@ dr_status dr_module_embed(dr_module *m, const dr_batch_cond *c, dr_embedding *e)
         e->mask = dr_escape(e->mask);
     } else {
         *e = (dr_embedding){ 0 };
-        if (!dr_failed()) dr_fail(status, "%s: embed failed and did not say why", m->component->name);
     }
     dr_scope_close();
     dr_error_pop();
@@ -323,10 +325,9 @@ static dr_tensor *at_site(dr_module *m, const char *what, int site, dr_tensor *h
     if (site < 0 || site >= DR_MAX_SITES) {
         dr_fail(DR_EINVAL, "%s: site %d is outside [1, %d]", what, site + 1, DR_MAX_SITES);
     } else if (api) {
-        const bool gating = what[0] == 'g', has_gate = api->size >= offsetof(dr_conditioning, gate) + sizeof api->gate;
-        const site_fn call = gating ? (has_gate ? api->gate : NULL) : api->modulate;
-        y = call ? call(m->self, &ctx, site, h, e) : h;
-        if (!y && !dr_failed()) dr_fail(DR_EINTERNAL, "%s: %s gave nothing and did not say why", m->component->name, what);
+        const site_fn function = what[0] == 'g' ? api->gate : api->modulate;
+        const dr_component_call call = dr_component_enter(m->component, what);
+        y = dr_component_result(&call, function ? function(m->self, &ctx, site, h, e) : h, h);
     }
     y = dr_failed() ? NULL : y;
     if (y != h) y = dr_escape(y);

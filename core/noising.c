@@ -30,8 +30,7 @@ static bool is_noisier(const dr_instance *process, double t, double ratio)
     return c.sigma > ratio * c.alpha;
 }
 
-/* Older plugins' structs end before `time`. */
-static bool has_time(const dr_process *api) { return api->size > offsetof(dr_process, time) && api->time; }
+static bool has_time(const dr_process *api) { return api->time != NULL; }
 
 double dr_process_time(const dr_instance *process, double noise_to_signal)
 {
@@ -87,7 +86,9 @@ enum { ALPHA = 0, SIGMA, P, Q, C_IN, TIME, WEIGHT, COLUMNS };
 
 dr_status dr_weigh(dr_instance *weighting, const dr_coef *c, double *weight)
 {
+    const dr_component_call call = dr_component_enter(weighting->component, "weight");
     *weight = ((const dr_weighting *)weighting->iface)->weight(weighting->self, c);
+    dr_component_leave(&call, DR_OK);
     if (dr_failed() || (isfinite(*weight) && *weight >= 0.0)) return dr_failed();
     return dr_fail(DR_EINVAL, "weighting %s: %g is no weight (alpha = %g, sigma = %g, the network predicts %g x0 + %g eps)",
                    weighting->component->name, *weight, c->alpha, c->sigma, c->p, c->q);
@@ -260,8 +261,9 @@ dr_status dr_draw_time(dr_instance *process, dr_instance *time_sampling, double 
         *t = dr_process_draw_t(process, u);
         return dr_failed();
     }
+    const dr_component_call call = dr_component_enter(time_sampling->component, "draw");
     *t = ((const dr_time_sampling *)time_sampling->iface)->draw(time_sampling->self, process, u);
-    return dr_failed() ? dr_failed() : check_time(process, time_sampling, *t);
+    return dr_component_leave(&call, DR_OK) != DR_OK ? dr_failed() : check_time(process, time_sampling, *t);
 }
 
 dr_status dr_draw_times(dr_instance *process, dr_instance *time_sampling, const dr_rng *rng, int64_t B, double *t)

@@ -213,12 +213,11 @@ dr_status dr_optim_step(dr_optim *o, double lr_factor)
     if (s.n > 0 || o->averages > 0) {
         const bool recording = dr_grad_mode(false);
         dr_scope_open();
-        const dr_status status = s.n > 0 ? api_of(o)->step(o->instance->self, &s) : DR_OK;
-        if (status == DR_OK && !dr_failed()) move_averages(o, !s.averaged);
+        const dr_component_call call = dr_component_enter(o->instance->component, "step");
+        if (dr_component_leave(&call, s.n > 0 ? api_of(o)->step(o->instance->self, &s) : DR_OK) == DR_OK) move_averages(o, !s.averaged);
         dr_scope_close();
         dr_grad_mode(recording);
         if (dr_failed()) return dr_failed();
-        if (status != DR_OK) return dr_fail(status, "optim %s: the step failed", o->instance->component->name);
     }
     dr_plan_host(count_step, o, NULL, 0);
     count_step(o, NULL);

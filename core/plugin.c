@@ -12,39 +12,10 @@
 static dr_library **plugins;
 static int64_t count;
 
-static const char *const KINDS[] = { "op/1", "backend/1", "block/1", "conditioning/1", "schedule/1", "process/1", "coupling/1",
-                                     "time_sampling/1", "weighting/1", "sampler/1", "timesteps/1", "guidance/1", "optim/1",
-                                     "decay/1", "ema/1", "dataset/1", "metric/2",
-                                     "clip/1", "view/1", "filter/1", "tokenizer/1" };
-
-static dr_status check_abi(const dr_plugin *p, const char *path)
-{
-    if (p->abi_major != DR_ABI_MAJOR || p->abi_minor_needed > DR_ABI_MINOR || p->abi_minor < DR_ABI_MINOR_OLDEST) {
-        return dr_fail(DR_EABI, "plugin %s: built for ABI %u.%u (needs at least %u.%u), this is %d.%d, which takes those of %d.%d and later: rebuild "
-                       "it against these headers", path, p->abi_major, p->abi_minor, p->abi_major, p->abi_minor_needed,
-                       DR_ABI_MAJOR, DR_ABI_MINOR, DR_ABI_MAJOR, DR_ABI_MINOR_OLDEST);
-    }
-    const size_t least = offsetof(dr_plugin, kernels_begin); /* the table as it was up to minor 5 */
-    if (p->size < least) return dr_fail(DR_EABI, "plugin %s: its table has %u bytes, expected %zu", path, p->size, least);
-    if (!p->id || !p->version || !p->load) return dr_fail(DR_EABI, "plugin %s: its table lacks an id, a version or load", path);
-    return DR_OK;
-}
-
-static dr_status check_component(const dr_component *c, const char *plugin)
-{
-    if (c->size < sizeof(dr_component) || !c->kind || !c->name || !c->iface) {
-        return dr_fail(DR_EABI, "plugin %s: component '%s' is incomplete", plugin, c->size && c->name ? c->name : "?");
-    }
-    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
-        if (strcmp(KINDS[i], c->kind) == 0) return DR_OK;
-    }
-    return dr_fail(DR_EABI, "plugin %s: %s has kind '%s', which this Drift does not know", plugin, c->name, c->kind);
-}
-
 static dr_status add_components(const dr_plugin_info *info)
 {
     for (const dr_component *const *c = info->plugin->components_begin; c < info->plugin->components_end; c++) {
-        if (check_component(*c, info->id) != DR_OK || dr_registry_add(*c, info) != DR_OK) return dr_failed();
+        if (dr_registry_add(*c, info) != DR_OK) return dr_failed();
     }
     return DR_OK;
 }
@@ -63,12 +34,21 @@ static void set_info(dr_library *l, const dr_plugin *p)
     l->info = (dr_plugin_info){ .id = p->id, .version = p->version, .doc = p->doc ? p->doc : "", .path = l->path, .plugin = p };
 }
 
+static dr_status refused(const dr_library *l, dr_status status)
+{
+    char why[2048];
+    if (!dr_failed()) return dr_fail(DR_EABI, "plugin %s: it refused to load and did not say why (load returned %d)", l->path, (int)status);
+    snprintf(why, sizeof why, "%s", dr_error_message());
+    status = dr_failed();
+    dr_error_clear();
+    return dr_fail(status, "plugin %s: it refused to load: %s", l->path, why);
+}
+
 dr_status dr_library_start(dr_library *l)
 {
     const dr_plugin *p = l->info.plugin;
-    if (p->load(&dr_host_functions) != DR_OK || dr_failed()) {
-        return dr_failed() ? dr_failed() : dr_fail(DR_EABI, "plugin %s refused to load", l->path);
-    }
+    const dr_status status = p->load(&dr_host_functions);
+    if (status != DR_OK || dr_failed()) return refused(l, status);
     l->started = true;
     if (add_components(&l->info) == DR_OK) return DR_OK;
     dr_registry_remove_plugin(&l->info);
@@ -95,19 +75,47 @@ void dr_library_close(dr_library *l)
     free(l);
 }
 
+/* A name without a folder is this folder's, as for every other file: dlopen would search the system's. */
+static char *here(const char *file)
+{
+    const size_t n = strlen(file) + 3;
+    char *path = malloc(n);
+    if (path) {
+        snprintf(path, n, "%s%s", strchr(file, '/') ? "" : "./", file);
+    } else {
+        dr_fail(DR_ENOMEM, "out of memory loading plugin %s", file);
+    }
+    return path;
+}
+
+/* What the dynamic linker says, without the path that it begins with, and what to do about it. */
+static dr_status fail_to_link(const char *path, const char *file)
+{
+    const char *why = dlerror(), *advice = "";
+    const size_t n = strlen(file);
+    if (!why) why = "the dynamic linker cannot open it";
+    if (strncmp(why, file, n) == 0 && strncmp(why + n, ": ", 2) == 0) why += n + 2;
+    if (strstr(why, "undefined symbol")) advice = "; link the library that has it (-l..., after the sources), or define it";
+    if (strstr(why, "cannot open shared object")) advice = "; install that library, or link with -Wl,-rpath,FOLDER";
+    return dr_fail(DR_EIO, "plugin %s: %s%s", path, why, advice);
+}
+
 dr_library *dr_library_open(const char *file, const char *path)
 {
     dr_library *l = dr_failed() ? NULL : library_new(path);
     if (!l) return NULL;
-    l->file = strdup(file);
-    l->handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    l->file = here(file);
+    if (l->file && dr_elf_check(l->file) == DR_OK) l->handle = dlopen(l->file, RTLD_NOW | RTLD_LOCAL);
     const dr_plugin *p = l->handle ? dlsym(l->handle, DR_PLUGIN_SYMBOL) : NULL;
+    if (dr_failed()) {
+        dr_library_close(l);
+        return NULL;
+    }
     if (!l->handle) {
-        const char *why = dlerror();
-        dr_fail(DR_EIO, "plugin %s: %s", path, why ? why : "cannot be opened");
+        fail_to_link(path, l->file);
     } else if (!p) {
         dr_fail(DR_EABI, "plugin %s: no symbol %s; is it a Drift plugin, with DR_PLUGIN(...) in one file?", path, DR_PLUGIN_SYMBOL);
-    } else if (check_abi(p, path) == DR_OK) {
+    } else if (dr_plugin_check(p, path) == DR_OK) {
         set_info(l, p);
         return l;
     }
@@ -115,10 +123,23 @@ dr_library *dr_library_open(const char *file, const char *path)
     return NULL;
 }
 
+/* Before any of its code runs. One id twice is most often one plugin in two places. */
+static dr_status check_id(const dr_library *l)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const dr_library *other = plugins[i];
+        if (strcmp(other->info.id, l->info.id) != 0 || (i > 0 && !other->handle)) continue; /* 0: the core; others are Lua's */
+        if (!other->handle) return dr_fail(DR_EINVAL, "plugin %s: its id %s is that of the program itself; give it another one", l->path, l->info.id);
+        return dr_fail(DR_EINVAL, "plugin %s: its id %s is that of plugin %s, which is loaded; take one of the two away, or give it another "
+                       "id", l->path, l->info.id, other->path);
+    }
+    return DR_OK;
+}
+
 dr_status dr_plugin_load(const char *path)
 {
     dr_library *l = dr_library_open(path, path);
-    if (l && dr_library_start(l) == DR_OK && remember(l) == DR_OK) return DR_OK;
+    if (l && check_id(l) == DR_OK && dr_library_start(l) == DR_OK && remember(l) == DR_OK) return DR_OK;
     if (l) dr_registry_remove_plugin(&l->info);
     dr_library_close(l);
     return dr_failed();
@@ -145,7 +166,6 @@ dr_kernel dr_plugin_kernel(const char *backend, const char *op, dr_dtype dtype)
 {
     for (int64_t i = 0; i < count; i++) {
         const dr_plugin *p = plugins[i]->info.plugin;
-        if (p->size < sizeof(dr_plugin)) continue;
         for (const dr_brought_kernel *const *k = p->kernels_begin; k < p->kernels_end; k++) {
             if ((*k)->dtype == (int32_t)dtype && strcmp((*k)->op, op) == 0 && strcmp((*k)->backend, backend) == 0) return (*k)->fn;
         }

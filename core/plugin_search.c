@@ -12,7 +12,6 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -71,33 +70,6 @@ static bool contains(const char *path, const char *text, size_t n)
     const bool there = map && memmem(map, bytes, text, n) != NULL;
     if (map) munmap((void *)(uintptr_t)map, bytes);
     return there;
-}
-
-/* What is to be loaded is all in the file. A library that is cut short, as a stopped copy leaves it, would end the process
- * in dlopen; what is no such library at all, dlopen itself refuses. */
-bool dr_library_is_whole(const unsigned char *map, size_t bytes)
-{
-    Elf64_Ehdr head;
-    if (bytes < sizeof head) return true;
-    memcpy(&head, map, sizeof head);
-    if (memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64) return true;
-    if (head.e_phentsize != sizeof(Elf64_Phdr) || head.e_phoff > bytes) return false;
-    if ((bytes - head.e_phoff) / sizeof(Elf64_Phdr) < head.e_phnum) return false;
-    for (int i = 0; i < head.e_phnum; i++) {
-        Elf64_Phdr part;
-        memcpy(&part, map + head.e_phoff + (size_t)i * sizeof part, sizeof part);
-        if (part.p_offset > bytes || part.p_filesz > bytes - part.p_offset) return false;
-    }
-    return true;
-}
-
-static bool is_whole_file(const char *path)
-{
-    size_t bytes;
-    const unsigned char *map = map_file(path, &bytes);
-    const bool whole = !map || dr_library_is_whole(map, bytes);
-    if (map) munmap((void *)(uintptr_t)map, bytes);
-    return whole;
 }
 
 static bool is_loaded(const struct stat *file)
@@ -162,7 +134,7 @@ static dr_status leave_out(const place *p, const char *path, dr_status status)
 static dr_status load_file(const place *p, const char *path)
 {
     struct stat s;
-    if (stat(path, &s) != 0) return p->asked_for ? dr_fail(DR_EIO, "plugin %s: %s", path, strerror(errno)) : DR_OK;
+    if (stat(path, &s) != 0) return p->asked_for ? dr_elf_check(path) : DR_OK; /* which says why not */
     if (is_loaded(&s)) return DR_OK;
     if (!p->trusted) {
         if (!contains(path, DR_PLUGIN_SYMBOL, strlen(DR_PLUGIN_SYMBOL))) return DR_OK; /* a library of another kind */
@@ -171,8 +143,7 @@ static dr_status load_file(const place *p, const char *path)
             return leave_out(p, path, DR_EUNSUPPORTED);
         }
     }
-    const dr_status status = p->asked_for || is_whole_file(path)
-                                 ? dr_plugin_load(path) : dr_fail(DR_EFORMAT, "plugin %s: the file is cut short", path);
+    const dr_status status = dr_plugin_load(path);
     if (status == DR_OK) return note_file(p, path, NULL);
     return p->asked_for ? status : leave_out(p, path, status);
 }

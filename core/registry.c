@@ -44,10 +44,15 @@ static int64_t place_of(const char *kind, const char *name)
 
 dr_status dr_registry_add(const dr_component *c, const dr_plugin_info *plugin)
 {
+    if (dr_component_check(c, plugin) != DR_OK) return dr_failed();
     const int64_t i = place_of(c->kind, c->name);
+    if (i < count && sorted[i].plugin == plugin && compare(sorted[i].component->kind, sorted[i].component->name, c->kind, c->name) == 0) {
+        return dr_fail(DR_EINVAL, "plugin %s: it has two components %.*s %s; give one another name", plugin->path[0] ? plugin->path : plugin->id,
+                       (int)strcspn(c->kind, "/"), c->kind, c->name);
+    }
     if (i < count && compare(sorted[i].component->kind, sorted[i].component->name, c->kind, c->name) == 0) {
         return dr_fail(DR_EINVAL, "plugin %s: %.*s %s is already registered by plugin %s: it is in %s and in %s; take one of the two out "
-                       "of the folders where plugins are found, or give its component another name", plugin->id,
+                       "of the folders where plugins are found, or give its component another name", plugin->path[0] ? plugin->path : plugin->id,
                        (int)strcspn(c->kind, "/"), c->kind, c->name, sorted[i].plugin->id,
                        sorted[i].plugin->path[0] ? sorted[i].plugin->path : "the program itself", plugin->path);
     }

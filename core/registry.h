@@ -28,7 +28,15 @@ dr_library *dr_library_at(int64_t i);       /* in the order of loading; NULL pas
 dr_library *dr_library_exchange(int64_t i, dr_library *by); /* returns what was at that place */
 bool dr_plugin_has(const dr_plugin *p, const dr_component *c);
 dr_kernel dr_plugin_kernel(const char *backend, const char *op, dr_dtype dtype); /* that a plugin brings for another's device; NULL */
-bool dr_library_is_whole(const unsigned char *data, size_t bytes); /* plugin_search.c: of a file that is one; others are not judged */
+
+/* elf_check.c: a shared object of this machine that is all there; before dlopen, which would end the process. */
+dr_status dr_elf_check(const char *path);
+dr_status dr_elf_check_bytes(const char *path, const unsigned char *data, size_t bytes);
+
+/* plugin_check.c: what can be told of a plugin's tables before anything is called. */
+dr_status dr_plugin_check(const dr_plugin *p, const char *path);
+dr_status dr_component_check(const dr_component *c, const dr_plugin_info *plugin);
+bool dr_kind_exists(const char *kind, size_t n); /* "sampler", of n characters */
 
 /* reload.c: libraries that were replaced and are referred to still go. */
 void dr_reload_close(void);

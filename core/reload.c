@@ -8,7 +8,6 @@
 #include "tensor.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -59,15 +58,6 @@ static dr_status check_reloadable(const dr_library *l)
 
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
-/* A linker writes the table of sections last. */
-static bool is_finished(const unsigned char *data, size_t bytes)
-{
-    Elf64_Ehdr h;
-    if (bytes < sizeof h || memcmp(data, ELFMAG, SELFMAG) != 0 || data[EI_CLASS] != ELFCLASS64) return bytes > SELFMAG;
-    memcpy(&h, data, sizeof h);
-    return h.e_shoff <= bytes && (size_t)h.e_shnum * h.e_shentsize <= bytes - h.e_shoff && dr_library_is_whole(data, bytes);
-}
-
 static unsigned char *read_file(const char *path, size_t *bytes)
 {
     FILE *f = fopen(path, "rb");
@@ -82,10 +72,8 @@ static unsigned char *read_file(const char *path, size_t *bytes)
     fclose(f);
     if (!data) {
         dr_fail(DR_ENOMEM, "%s: out of memory reading it", path);
-    } else if (*bytes == (size_t)s.st_size && is_finished(data, *bytes)) {
+    } else if (dr_elf_check_bytes(path, data, *bytes) == DR_OK) {
         return data;
-    } else {
-        dr_fail(DR_EFORMAT, "%s is cut short: it is still being written, or was not written to its end", path);
     }
     free(data);
     return NULL;
@@ -247,7 +235,7 @@ static bool is_mapped(const char *file)
 static bool let_go(dr_library *l)
 {
     const dr_plugin *p = l->info.plugin;
-    if (has_kind(p, "op") || (p->size >= sizeof *p && p->kernels_begin < p->kernels_end)) {
+    if (has_kind(p, "op") || p->kernels_begin < p->kernels_end) {
         retire(l);
         return false;
     }

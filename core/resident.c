@@ -88,7 +88,7 @@ static bool fits(const dr_dataset *api, const dr_dataset_info *info, int64_t row
     size_t bytes;
     if (dr_apply_is_hooked()) return false; /* another device may gather nothing */
     if (!d || (d->api->flags & (DR_BACKEND_HOST_MEMORY | DR_BACKEND_SHAPES_ONLY))) return false;
-    if (api->size > offsetof(dr_dataset, noise) && api->noise) return false;
+    if (api->noise) return false;
     if (rows > INT32_MAX || !dr_checked_size("images", DR_F32, 4, shape, NULL, &bytes)) return false;
     return bytes > 0 && bytes <= most_bytes;
 }

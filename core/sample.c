@@ -3,6 +3,7 @@
  * step to step are the host's. */
 #include "noising.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,10 +58,8 @@ static dr_status lay(const dr_instance *timesteps, dr_model *f, int64_t n, doubl
     double t_noise, t_data;
     int64_t chain;
     dr_model_range(f, &t_noise, &t_data, &chain);
-    const dr_status status = ((const dr_timesteps *)timesteps->iface)->lay(timesteps->self, f, n, t);
-    if (status != DR_OK || dr_failed()) {
-        return dr_failed() ? dr_failed() : dr_fail(status, "timesteps %s: no grid", timesteps->component->name);
-    }
+    const dr_component_call call = dr_component_enter(timesteps->component, "lay");
+    if (dr_component_leave(&call, ((const dr_timesteps *)timesteps->iface)->lay(timesteps->self, f, n, t)) != DR_OK) return dr_failed();
     return check_grid(timesteps->component->name, t_noise, t_data, n, t);
 }
 
@@ -68,9 +67,8 @@ static dr_status fill_grid(dr_model *f, const dr_instance *sampler, int64_t n, d
 {
     const dr_sampler *api = sampler->iface;
     if (api->grid) {
-        const dr_status status = api->grid(sampler->self, f, n, t);
-        if (status == DR_OK || dr_failed()) return dr_failed();
-        return dr_fail(DR_EINTERNAL, "sampler %s: no grid", sampler->component->name);
+        const dr_component_call call = dr_component_enter(sampler->component, "grid");
+        return dr_component_leave(&call, api->grid(sampler->self, f, n, t));
     }
     const dr_instance *own = own_timesteps(sampler);
     if (own) return lay(own, f, n, t);
@@ -146,12 +144,6 @@ static dr_status tell(const run *r, int64_t done, dr_tensor **x)
     return dr_failed();
 }
 
-/* Older plugins' structs end before `flags`. */
-static bool is_row_by_row(const dr_sampler *api)
-{
-    return api->size > offsetof(dr_sampler, flags) && (api->flags & DR_SAMPLER_ROW_BY_ROW);
-}
-
 /* Row b of x alone: [1,C,H,W]. */
 static dr_tensor *step_row(const run *r, int64_t i, dr_tensor *x, int64_t b, dr_rng rng)
 {
@@ -160,7 +152,9 @@ static dr_tensor *step_row(const run *r, int64_t i, dr_tensor *x, int64_t b, dr_
     rng.sample += (uint64_t)b;
     dr_model_rows(r->f, b, 1, dr_tensor_view(x)->shape[0]);
     dr_tensor *row = dr_slice(x, 0, b, 1);
-    dr_tensor *next = row ? dr_escape(api->step(r->sampler->self, r->f, row, r->t[i], r->t[i + 1], &rng)) : NULL;
+    const dr_component_call call = dr_component_enter(r->sampler->component, "step");
+    dr_tensor *next = dr_component_result(&call, row ? api->step(r->sampler->self, r->f, row, r->t[i], r->t[i + 1], &rng) : NULL, row);
+    dr_escape(next);
     dr_model_all_rows(r->f);
     dr_scope_close();
     return next;
@@ -183,8 +177,9 @@ static dr_tensor *step_rows(const run *r, int64_t i, dr_tensor *x, dr_rng rng)
 static dr_tensor *step(const run *r, int64_t i, dr_tensor *x, dr_rng rng)
 {
     const dr_sampler *api = r->sampler->iface;
-    if (is_row_by_row(api)) return step_rows(r, i, x, rng);
-    return api->step(r->sampler->self, r->f, x, r->t[i], r->t[i + 1], &rng);
+    if (api->flags & DR_SAMPLER_ROW_BY_ROW) return step_rows(r, i, x, rng);
+    const dr_component_call call = dr_component_enter(r->sampler->component, "step");
+    return dr_component_result(&call, api->step(r->sampler->self, r->f, x, r->t[i], r->t[i + 1], &rng), NULL);
 }
 
 /* Step i on x, in a scope of its own. The result is the caller's to release; NULL on failure. */
@@ -194,10 +189,6 @@ static dr_tensor *one_step(const run *r, int64_t i, dr_tensor *x, dr_rng rng)
     dr_model_set_step(r->f, rng.step);
     dr_scope_open();
     dr_tensor *next = dr_retain(step(r, i, x, rng));
-    if (!next && !dr_failed()) {
-        dr_fail(DR_EINTERNAL, "sampler %s: step %lld returned nothing and did not say why", r->sampler->component->name,
-                (long long)i + 1);
-    }
     dr_model_step_done(r->f);
     const dr_view *was = dr_tensor_view(x), *is = dr_tensor_view(next);
     if (next && !is_alike(was, is)) {
@@ -225,6 +216,19 @@ static dr_tensor *walk(const run *r, dr_tensor *x, dr_rng rng)
     return result;
 }
 
+/* Numbers that are none are no error: a model that diverges makes them, and its run shall go on. But nobody should look for
+ * them long: one sum at the end of a run, whose images are read next anyway. */
+static void note_not_finite(const run *r, dr_tensor *x)
+{
+    if (!x || dr_failed() || dr_plan_recording()) return;
+    dr_scope_open();
+    const double mean = dr_tensor_item(dr_mean(x, 0, NULL, false));
+    dr_scope_close();
+    if (isfinite(mean) || dr_failed()) return;
+    dr_note("sampler %s: what it made in %lld steps is not finite (NaN or infinity); m:sample { each = function(step, steps, t, x) } shows "
+            "from which step on", r->sampler->component->name, (long long)r->n);
+}
+
 dr_tensor *dr_sample(dr_model *f, dr_instance *sampler, dr_tensor *x, dr_rng rng, const double *t, int64_t n,
                      dr_sample_step_fn each, void *ctx)
 {
@@ -236,6 +240,7 @@ dr_tensor *dr_sample(dr_model *f, dr_instance *sampler, dr_tensor *x, dr_rng rng
     dr_model_forget(f);
     dr_reload_bar("a sampling run");
     dr_tensor *result = walk(&r, x, rng);
+    note_not_finite(&r, result);
     dr_reload_unbar();
     dr_model_set_step(f, 0);
     dr_model_forget(f);

@@ -14,6 +14,8 @@ typedef struct scope {
 
 static scope scopes[SCOPE_DEPTH];
 static int depth = 1;
+static int fence;    /* a component is being called, and scopes up to this one are not its own; 0: none is */
+static bool refused; /* it tried to close one of those */
 
 void dr_scope_open(void)
 {
@@ -35,8 +37,28 @@ static void empty(scope *s)
     s->count = 0;
 }
 
+int dr_scope_depth(void) { return depth; }
+
+int dr_scope_fence(int at)
+{
+    const int before = fence;
+    fence = at;
+    return before;
+}
+
+bool dr_scope_refused(void)
+{
+    const bool was = refused;
+    refused = false;
+    return was;
+}
+
 void dr_scope_close(void)
 {
+    if (fence > 0 && depth <= fence) {
+        refused = true;
+        return;
+    }
     empty(&scopes[depth]);
     if (depth > 1) {
         depth--;

@@ -164,7 +164,7 @@ static bool comes_again(const dr_tensor *t, const dr_tensor *laid)
     if (t->storage->device->api->flags & DR_BACKEND_KEEPS_RESULTS) return false;
     if (dr_apply_is_hooked()) return false; /* whoever listens to two devices hears the same ops of both */
     const dr_op *op = t->node->component->iface;
-    return op->size > offsetof(dr_op, again) && op->again && strides_agree(&t->view, &t->node->out_view[0]);
+    return op->again && strides_agree(&t->view, &t->node->out_view[0]);
 }
 
 /* Output 0 of a node that has not passed yet; held by the node until then. */

@@ -86,6 +86,9 @@ bool dr_tensor_is_frozen(const dr_tensor *t);
 void dr_in_place_gone(dr_storage *s); /* for device.c: the last reference went */
 
 /* scope.c */
+int dr_scope_depth(void);
+int dr_scope_fence(int at);   /* scopes up to that depth cannot be closed, 0: all can; returns the fence before (component_call.c) */
+bool dr_scope_refused(void);  /* whether somebody tried, since the last call */
 void dr_scope_hold(dr_tensor *t); /* the current scope takes the caller's reference */
 void dr_scope_drop(dr_tensor *t); /* the scope forgets t without releasing it */
 

@@ -122,7 +122,7 @@ static int split_noise(lua_State *L) /* noise(i) -> [1,C,H,W]: what image i was 
     const split *s = check_split(L);
     const dr_dataset *api = api_of(s->dataset);
     const int64_t index = check_sample(L, s, 2);
-    if (api->size <= offsetof(dr_dataset, noise) || !api->noise) return 0;
+    if (!api->noise) return 0;
     int64_t shape[4];
     float *noise = image_room(L, s, 1, shape);
     dr_dataset_lock();

@@ -7,13 +7,9 @@
 #include <ffi.h>
 #include <string.h>
 
-enum { ARGUMENTS_MAX = 8 };
-
 typedef struct signature {
-    char result; /* 'r' real, 'i' int, 'b' bool, 's' string, 't' tensor, 'v' void */
-    char argument[ARGUMENTS_MAX];
-    int n;
-    ffi_type *type[ARGUMENTS_MAX]; /* what cif points to */
+    dr_signature as;
+    ffi_type *type[DR_SIGNATURE_ARGUMENTS]; /* what cif points to */
     ffi_cif cif;
 } signature;
 
@@ -37,46 +33,11 @@ static ffi_type *type_of(char c)
     }
 }
 
-static char read_type(const char **at)
-{
-    static const char *const name[] = { "real", "int", "bool", "string", "tensor", "void" };
-    while (**at == ' ') (*at)++;
-    for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
-        const size_t n = strlen(name[i]);
-        if (strncmp(*at, name[i], n) != 0) continue;
-        *at += n;
-        while (**at == ' ') (*at)++;
-        return name[i][0];
-    }
-    return '\0';
-}
-
-/* "real(real,int)" */
-static bool parse(const char *text, signature *s)
-{
-    *s = (signature){ .result = read_type(&text) };
-    if (!s->result || *text++ != '(') return false;
-    while (*text == ' ') text++;
-    while (*text != ')') {
-        if (s->n == ARGUMENTS_MAX) return false;
-        const char type = read_type(&text);
-        if (type == 'v' && s->n == 0 && *text == ')') break;
-        if (!type || type == 'v') return false;
-        s->argument[s->n++] = type;
-        if (*text == ',') {
-            text++;
-        } else if (*text != ')') {
-            return false;
-        }
-    }
-    return text[1] == '\0';
-}
-
 static void prepare(lua_State *L, const char *text, signature *s)
 {
-    bool good = text && parse(text, s);
-    for (int i = 0; good && i < s->n; i++) s->type[i] = type_of(s->argument[i]);
-    good = good && ffi_prep_cif(&s->cif, FFI_DEFAULT_ABI, (unsigned)s->n, type_of(s->result), s->type) == FFI_OK;
+    bool good = dr_signature_read(text, &s->as);
+    for (int i = 0; good && i < s->as.n; i++) s->type[i] = type_of(s->as.argument[i]);
+    good = good && ffi_prep_cif(&s->cif, FFI_DEFAULT_ABI, (unsigned)s->as.n, type_of(s->as.result), s->type) == FFI_OK;
     if (!good)
         bind_error(L, "signature \"%s\" is not RESULT(ARGUMENT,...) of real, int, bool, string, tensor and void",
                    text ? text : "");
@@ -106,7 +67,7 @@ static void read_argument(lua_State *L, const dr_export *e, char type, int i, va
 
 static int push_result(lua_State *L, const signature *s, const value *out)
 {
-    switch (s->result) {
+    switch (s->as.result) {
     case 'r': lua_pushnumber(L, out->real); return 1;
     case 'i': lua_pushinteger(L, out->integer); return 1;
     case 'b': lua_pushboolean(L, (out->raw & 0xFF) != 0); return 1;
@@ -120,18 +81,18 @@ static int call_export(lua_State *L, const dr_export *e)
 {
     signature s;
     prepare(L, e->signature, &s);
-    if (lua_gettop(L) != s.n)
-        return bind_error(L, "%s takes %d argument%s, %s; got %d", e->name, s.n, s.n == 1 ? "" : "s", e->signature,
+    if (lua_gettop(L) != s.as.n)
+        return bind_error(L, "%s takes %d argument%s, %s; got %d", e->name, s.as.n, s.as.n == 1 ? "" : "s", e->signature,
                           lua_gettop(L));
-    value in[ARGUMENTS_MAX], out = { .raw = 0 };
-    void *pointer[ARGUMENTS_MAX];
-    for (int i = 0; i < s.n; i++) {
-        read_argument(L, e, s.argument[i], i, &in[i]);
+    value in[DR_SIGNATURE_ARGUMENTS], out = { .raw = 0 };
+    void *pointer[DR_SIGNATURE_ARGUMENTS];
+    for (int i = 0; i < s.as.n; i++) {
+        read_argument(L, e, s.as.argument[i], i, &in[i]);
         pointer[i] = &in[i];
     }
     dr_scope_open(); /* what it makes on the way dies here */
     ffi_call(&s.cif, FFI_FN(e->fn), &out, pointer);
-    if (s.result == 't' && !dr_failed()) dr_retain(out.tensor);
+    if (s.as.result == 't' && !dr_failed()) dr_retain(out.tensor);
     dr_scope_close();
     bind_check(L);
     return push_result(L, &s, &out);
@@ -246,9 +207,9 @@ static int call_protected(lua_State *T) /* closure, pointers to the arguments */
     bind_recall(T, c);
     if (lua_isnil(T, -1)) return bind_error(T, "the function is called after its end");
     lua_getiuservalue(T, -1, FUNCTION);
-    for (int i = 0; i < c->s.n; i++) push_argument(T, c->s.argument[i], argument[i]);
-    lua_call(T, c->s.n, c->s.result == 'v' ? 0 : 1);
-    return c->s.result == 'v' ? 0 : 1;
+    for (int i = 0; i < c->s.as.n; i++) push_argument(T, c->s.as.argument[i], argument[i]);
+    lua_call(T, c->s.as.n, c->s.as.result == 'v' ? 0 : 1);
+    return c->s.as.result == 'v' ? 0 : 1;
 }
 
 static void trampoline(ffi_cif *cif, void *result, void **argument, void *user)
@@ -258,17 +219,17 @@ static void trampoline(ffi_cif *cif, void *result, void **argument, void *user)
     lua_State *T = c->thread;
     value out = { .raw = 0 };
     const int top = lua_gettop(T);
-    if (dr_failed() == DR_OK && lua_checkstack(T, ARGUMENTS_MAX + 8)) {
+    if (dr_failed() == DR_OK && lua_checkstack(T, DR_SIGNATURE_ARGUMENTS + 8)) {
         lua_pushcfunction(T, call_protected);
         lua_pushlightuserdata(T, c);
         lua_pushlightuserdata(T, argument);
         dr_reload_bar("a function that a plugin calls");
-        const int status = lua_pcall(T, 2, c->s.result == 'v' ? 0 : 1, 0);
+        const int status = lua_pcall(T, 2, c->s.as.result == 'v' ? 0 : 1, 0);
         dr_reload_unbar();
         if (status != LUA_OK) {
             const char *message = lua_tostring(T, -1);
             dr_fail(DR_EINVAL, "%s", message ? message : "a Lua function raised something that is not a message");
-        } else if (!take_result(T, c->s.result, &out)) {
+        } else if (!take_result(T, c->s.as.result, &out)) {
             const char *type = bind_typename(T, -1);
             lua_Debug where = { 0 };
             bind_recall(T, c);
@@ -276,15 +237,15 @@ static void trampoline(ffi_cif *cif, void *result, void **argument, void *user)
             lua_getinfo(T, ">S", &where);
             dr_fail(DR_EINVAL, "the function of %s:%d returned a %s; its C caller wants %s", where.short_src,
                     where.linedefined, type,
-                    c->s.result == 'r'   ? "a number"
-                    : c->s.result == 'i' ? "a whole number"
-                    : c->s.result == 'b' ? "true or false"
+                    c->s.as.result == 'r'   ? "a number"
+                    : c->s.as.result == 'i' ? "a whole number"
+                    : c->s.as.result == 'b' ? "true or false"
                                          : "a tensor");
             out.raw = 0;
         }
     }
     lua_settop(T, top);
-    if (c->s.result != 'v') memcpy(result, &out, c->s.result == 'b' ? sizeof out.raw : 8);
+    if (c->s.as.result != 'v') memcpy(result, &out, c->s.as.result == 'b' ? sizeof out.raw : 8);
 }
 
 static int closure_gc(lua_State *L)
@@ -302,7 +263,7 @@ dr_function bind_closure(lua_State *L, int index, const char *text)
     memset(c, 0, sizeof *c);
     luaL_setmetatable(L, "drift.closure");
     prepare(L, text, &c->s);
-    if (c->s.result == 's')
+    if (c->s.as.result == 's')
         bind_error(L, "a Lua function cannot stand for %s: a string would not outlive the call", text);
     c->thread = lua_newthread(L);
     lua_setiuservalue(L, -2, THREAD);

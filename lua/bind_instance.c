@@ -143,8 +143,10 @@ static int schedule_beta(lua_State *L) /* beta(i, T): i from 0 */
 static int decay_factor(lua_State *L) /* factor(epoch, epochs): epoch = finished ones */
 {
     const dr_instance *d = bind_check_instance(L, 1, "decay");
-    const double factor =
-        ((const dr_decay *)d->iface)->factor(d->self, luaL_checknumber(L, 2), luaL_checkinteger(L, 3));
+    const double epoch = luaL_checknumber(L, 2);
+    const int64_t epochs = luaL_checkinteger(L, 3);
+    const dr_component_call call = dr_component_enter(d->component, "factor");
+    const double factor = dr_component_number(&call, ((const dr_decay *)d->iface)->factor(d->self, epoch, epochs));
     bind_check(L);
     lua_pushnumber(L, factor);
     return 1;
@@ -155,8 +157,11 @@ static int ema_decay(lua_State *L) /* decay(step): of an average of weights, aft
     const dr_instance *e = bind_check_instance(L, 1, "ema");
     const int64_t step = luaL_checkinteger(L, 2);
     if (step < 1) return bind_error(L, "step %lld is before the first, 1", (long long)step);
-    const double decay = ((const dr_ema *)e->iface)->decay(e->self, step);
+    const dr_component_call call = dr_component_enter(e->component, "decay");
+    const double decay = dr_component_number(&call, ((const dr_ema *)e->iface)->decay(e->self, step));
     bind_check(L);
+    if (decay < 0.0 || decay > 1.0)
+        return bind_error(L, "ema %s: decay gave %f at step %lld, outside [0, 1]", e->component->name, decay, (long long)step);
     lua_pushnumber(L, decay);
     return 1;
 }

@@ -217,7 +217,8 @@ static int clip_apply(lua_State *L) /* apply(x0) */
     const dr_instance *clip = bind_check_instance(L, 1, "clip");
     dr_tensor *x0 = bind_check_tensor(L, 2);
     dr_scope_open();
-    return bind_done(L, ((const dr_clip *)clip->iface)->apply(clip->self, x0));
+    const dr_component_call call = dr_component_enter(clip->component, "apply");
+    return bind_done(L, dr_component_result(&call, ((const dr_clip *)clip->iface)->apply(clip->self, x0), x0));
 }
 
 /* ---- what training is made of beside the process ----------------------------------------------------------------- */

@@ -299,7 +299,7 @@ static void push_param(lua_State *L, const dr_param *p)
 /* The lines of the opening comment without its marks; nil where there is none. Older components have no source. */
 static void push_comment(lua_State *L, const dr_component *c)
 {
-    const char *source = c->size > offsetof(dr_component, source) ? c->source : NULL;
+    const char *source = c->source;
     const char *end = source && strncmp(source, "/*", 2) == 0 ? strstr(source, "*/") : NULL;
     luaL_Buffer b;
     if (!end) {

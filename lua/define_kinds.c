@@ -130,7 +130,7 @@ const define_kind define_kinds[] = {
       { { AT(dr_dataset, open), "S(s)", false }, { AT(dr_dataset, close), "v(s)", false },
         { AT(dr_dataset, info), "S(sNf)", true }, { AT(dr_dataset, read), "S(sNim)", true },
         { AT(dr_dataset, class_name), "W(si)", false }, { AT(dr_dataset, noise), "S(sNiz)", false } }, NULL },
-    { "metric", "metric/2", sizeof(dr_metric), DEFINE_AS_WRITTEN,
+    { "metric", "metric/1", sizeof(dr_metric), DEFINE_AS_WRITTEN,
       { { AT(dr_metric, reset), "S(s)", true }, { AT(dr_metric, reference), "S(sxN)", false },
         { AT(dr_metric, update), "S(sxx)", true }, { AT(dr_metric, samples), "I(s)", true },
         { AT(dr_metric, evaluate), "S(sjV)", true }, { AT(dr_metric, destroy), "v(s)", false } }, metric_constants },

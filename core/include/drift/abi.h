@@ -1,10 +1,16 @@
 /* abi.h: what crosses the border between the host and a plugin. Versions, status codes, tensors' views, parameter
  * rows, components, the plugin's one exported symbol. Nothing here calls anything.
  *
- * Rules of growth: structs only grow at their end and begin with their own size; a field, once published, keeps its
- * meaning; kinds carry a revision of their own ("sampler/1"). A plugin is accepted iff its major equals the host's,
- * the minor that it needs is not above the host's, and the minor that it was built with not below the oldest. Threads: [main] = the thread that runs the script,
- * [any] = any thread, [kernel] = inside a kernel. Unmarked functions are [main]. */
+ * Rules of growth: a field, once published, keeps its place and meaning; kinds carry a revision of their own ("sampler/1").
+ * - What a plugin makes and the host reads begins with its size and may grow at its end; rows have their stride.
+ * - What the host makes and a plugin reads or fills through a pointer may grow at its end too: the host zeroes it, and a plugin
+ *   that is older than a field does not touch it (dr_backward_args, dr_batch_cond, dr_embedding, dr_optim_state,
+ *   dr_dataset_info, dr_tokenizer_info, dr_kargs, dr_instance, the host's table).
+ * - What is handed over by value, in arrays, or made by a plugin for the host to fill never grows: dr_view, dr_rng, dr_coef,
+ *   dr_init, dr_arg, dr_args, the lists, and ops' attributes. An op that needs one more attribute is a new op.
+ * A plugin is accepted iff its major equals the host's, the minor that it needs is not above the host's, and the minor that it
+ * was built with not below the oldest. Threads: [main] = the thread that runs the script, [any] = any thread, [kernel] = inside
+ * a kernel. Unmarked functions are [main]. */
 #ifndef DRIFT_ABI_H
 #define DRIFT_ABI_H
 
@@ -12,8 +18,14 @@
 #include <stdint.h>
 
 #define DR_ABI_MAJOR 1
-#define DR_ABI_MINOR 6
-#define DR_ABI_MINOR_OLDEST 2 /* plugins of an older minor are refused: lists held 16 values then, and now 64 */
+#define DR_ABI_MINOR 0
+#define DR_ABI_MINOR_OLDEST 0 /* plugins of an older minor are refused; within a major this stays 0 */
+
+/* The least minor of the host that the plugin runs on: that of its headers, unless it says less before it includes them, and
+ * asks DR_HOST_HAS before it calls what is newer. */
+#ifndef DR_ABI_MINOR_NEEDED
+#define DR_ABI_MINOR_NEEDED DR_ABI_MINOR
+#endif
 
 /* ---- status ---------------------------------------------------------------------------------------------------- */
 
@@ -170,14 +182,16 @@ typedef struct dr_instance {
 /* A C function that Lua may call with no binding code. Signature: result(arguments), of real, int, bool, string,
  * tensor and void: "tensor(tensor,real)". A tensor result belongs to the current scope. */
 typedef struct dr_export {
+    uint32_t size; /* sizeof(dr_export) where it was compiled */
     const char *name, *signature, *doc;
     dr_function fn;
 } dr_export;
 
 /* A kernel that a plugin brings for the device of another one, by that backend's name ("cpu"). It runs where the backend has
- * none of its own for that op and dtype. Since minor 6; see DR_DEVICE_KERNEL in kernel.h. */
+ * none of its own for that op and dtype. See DR_DEVICE_KERNEL in kernel.h. */
 struct dr_kargs;
 typedef struct dr_brought_kernel {
+    uint32_t size; /* sizeof(dr_brought_kernel) where it was compiled */
     const char *backend, *op;
     int32_t dtype; /* dr_dtype */
     void (*fn)(const struct dr_kargs *a);
@@ -193,7 +207,7 @@ typedef struct dr_plugin {
     const dr_export *const *exports_begin, *const *exports_end;
     dr_status (*load)(const struct dr_host *host); /* sets the plugin's host pointer; may refuse with dr_fail */
     void (*unload)(void);                          /* NULL: nothing to do */
-    const dr_brought_kernel *const *kernels_begin, *const *kernels_end; /* since minor 6 */
+    const dr_brought_kernel *const *kernels_begin, *const *kernels_end;
 } dr_plugin;
 
 #define DR_PLUGIN_SYMBOL "dr_plugin_entry"

@@ -48,7 +48,8 @@ enum { DR_ANY_DTYPE = -1 };
 /* For an op of this plugin, or one that the backend only has composed. The host calls it as the backend's own, with the
  * backend's self in a->backend. */
 #define DR_DEVICE_KERNEL(backend_, op_, dtype_, function) \
-    static const dr_brought_kernel dr_device_kernel_##backend_##_##op_##_##dtype_ = { #backend_, #op_, dtype_, function }; \
+    static const dr_brought_kernel dr_device_kernel_##backend_##_##op_##_##dtype_ = { sizeof(dr_brought_kernel), #backend_, #op_, dtype_, \
+                                                                                      function }; \
     static const dr_brought_kernel *const dr_device_kernel_entry_##backend_##_##op_##_##dtype_ \
         __attribute__((used, section("dr_device_kernels"))) = &dr_device_kernel_##backend_##_##op_##_##dtype_;
 

@@ -1,7 +1,7 @@
 /* kinds.h: one interface struct per kind of component. Each says what the host calls, when, and who owns what.
  * Everywhere: `self` is the component's own struct (parameters filled in by the host); tensors belong to the host's
  * current scope; a function that fails calls dr_fail() and returns NULL or the status; it never prints, exits or
- * jumps. All functions are [main] but kernels. */
+ * jumps. All functions are [main] but kernels. A function may be left NULL only where that is said here. */
 #ifndef DRIFT_KINDS_H
 #define DRIFT_KINDS_H
 
@@ -95,13 +95,13 @@ typedef struct dr_backend {
     uint32_t size;
     uint32_t flags;                                     /* DR_BACKEND_... */
     dr_status (*open)(void *self);                      /* once, before anything else; NULL: nothing to do */
-    void (*close)(void *self);
+    void (*close)(void *self);                          /* NULL: nothing to do */
     void *(*alloc)(void *self, size_t bytes);           /* 64-byte aligned at least; NULL: out of memory. The host caches. */
     void (*free)(void *self, void *memory);
     dr_status (*copy)(void *self, void *to, const void *from, size_t bytes, dr_copy_kind kind); /* returns when done */
-    dr_status (*sync)(void *self);
+    dr_status (*sync)(void *self);                      /* NULL: nothing to wait for */
     dr_kernel (*kernel)(void *self, const char *op, dr_dtype dtype); /* NULL: none. dtype is the first float input's, else the output's */
-    const char *(*describe)(void *self); /* "AMD EPYC, AVX-512, 2 threads" */
+    const char *(*describe)(void *self); /* NULL: its name. "AMD EPYC, AVX-512, 2 threads" */
 
     /* All below may be NULL. A device with a queue of its own: kernels may return before they are done, and copies to
      * the device when `from` may be written again; copies to the host, and sync, wait.
@@ -131,7 +131,7 @@ enum { DR_BACKEND_HOST_MEMORY = 1, /* its memory can be read in place */
 /* ---- block/1: a part of a network ---------------------------------------------------------------------------------- */
 typedef struct dr_block {
     uint32_t size;
-    dr_status (*create)(void *self, dr_builder *b); /* declares weights, buffers, children; called again on reload */
+    dr_status (*create)(void *self, dr_builder *b); /* declares weights, buffers, children; called again on reload; NULL: it has none */
     dr_tensor *(*forward)(void *self, dr_tensor *x, dr_ctx *ctx); /* further inputs: dr_input(ctx, i) */
     const char *example; /* shapes for the registry's test with default or example parameters: of x, "2,4,8,8", and of what
                             else forward must be given, "2,4,8,8;2,5" */
@@ -160,7 +160,7 @@ typedef struct dr_batch_cond { /* what arrives: any may be NULL */
 } dr_batch_cond;
 typedef struct dr_conditioning {
     uint32_t size;
-    dr_status (*create)(void *self, dr_builder *b); /* the parameter `channels` (ints) lists the sites' widths */
+    dr_status (*create)(void *self, dr_builder *b); /* the parameter `channels` (ints) lists the sites' widths; NULL: no weights */
     dr_status (*embed)(void *self, dr_ctx *ctx, const dr_batch_cond *c, dr_embedding *e);
     dr_tensor *(*modulate)(void *self, dr_ctx *ctx, int site, dr_tensor *h, const dr_embedding *e); /* of h's shape */
     /* The branch h that follows the site, before it is added to its input; NULL: h as it is. */
@@ -186,7 +186,7 @@ typedef struct dr_coef {
 typedef struct dr_process {
     uint32_t size;
     dr_status (*create)(void *self);  /* tables; NULL: nothing to do */
-    void (*destroy)(void *self);
+    void (*destroy)(void *self);      /* NULL: nothing to do */
     double (*draw_t)(void *self, double u);      /* a training time from a uniform u in [0,1); monotone in u, so that u = 0
                                                     and u -> 1 give the ends of the times that may be trained on */
     void (*coef)(void *self, double t, dr_coef *c);
@@ -286,23 +286,24 @@ typedef struct dr_filter {
 enum { DR_FILTER_KEEPS_CONSTANTS = 1 /* an image of one value stays as it is */ };
 
 /* ---- optimizer/1 ---------------------------------------------------------------------------------------------------- */
+enum { DR_OPTIM_SLOTS = 4, DR_OPTIM_AVERAGES = 4 };
 typedef struct dr_optim_state {
     int64_t n;             /* weights */
     dr_tensor **param, **grad;
-    dr_tensor **slot[4];   /* slot[k][i]: state k of weight i, f32, zero at first; the host owns and checkpoints them */
+    dr_tensor **slot[DR_OPTIM_SLOTS]; /* slot[k][i]: state k of weight i, f32, zero at first; the host owns and checkpoints them */
     int64_t step;          /* 1 at the first */
     double lr;             /* after decay */
     dr_tensor *lr_and_step; /* f64 [2]: the two as a tensor. A step that takes them from there can be replayed */
     /* Averages of the weights, which a step may move in the same pass: average = d average + (1-d) weight, after the
      * weight's own update. It says so by setting averaged; else the host moves them afterwards. */
     int32_t averages, averaged;
-    dr_tensor **average[4];  /* average[k][i]: the k-th of weight i */
+    dr_tensor **average[DR_OPTIM_AVERAGES]; /* average[k][i]: the k-th of weight i */
     dr_tensor *with_decays;  /* f64 [2 + averages]: lr, step, then each average's d */
 } dr_optim_state;
 typedef struct dr_optimizer {
     uint32_t size;
     int32_t slots;
-    const char *slot_name[4]; /* "exp_avg", "exp_avg_sq" */
+    const char *slot_name[DR_OPTIM_SLOTS]; /* "exp_avg", "exp_avg_sq" */
     dr_status (*step)(void *self, dr_optim_state *s); /* the component has a real parameter `lr` */
 } dr_optimizer;
 
@@ -327,8 +328,8 @@ typedef struct dr_dataset_info {
 typedef enum dr_split { DR_TRAIN = 0, DR_TEST } dr_split;
 typedef struct dr_dataset {
     uint32_t size;
-    dr_status (*open)(void *self);
-    void (*close)(void *self);
+    dr_status (*open)(void *self); /* NULL: nothing to do */
+    void (*close)(void *self);     /* NULL: nothing to do */
     dr_status (*info)(void *self, dr_split split, dr_dataset_info *info);
     dr_status (*read)(void *self, dr_split split, int64_t index, float *image, int32_t *label); /* [C,H,W] in [0,1]; [any] */
     const char *(*class_name)(void *self, int64_t label); /* NULL: the number */
@@ -336,7 +337,7 @@ typedef struct dr_dataset {
                                                     made from; NULL: images have no noise of their own */
 } dr_dataset;
 
-/* ---- metric/2: numbers that judge a set of outputs -------------------------------------------------------------------
+/* ---- metric/1: numbers that judge a set of outputs -------------------------------------------------------------------
  * A metric keeps what it needs of each sample, and evaluates on any list of them: so the host makes bootstrap intervals
  * for every metric (core/metric.c). Samples count from 0 in the order of their updates; a list may name one repeatedly,
  * and what a metric then does with the copies is its own affair, but all samples once must give the metric's value. */
@@ -359,7 +360,7 @@ typedef struct dr_metric {
     dr_status (*update)(void *self, dr_tensor *output, dr_tensor *label); /* label i32 [B], or NULL */
     int64_t (*samples)(void *self);
     dr_status (*evaluate)(void *self, const int64_t *rows, int64_t n, double *value); /* n >= 1; value[values] */
-    void (*destroy)(void *self);
+    void (*destroy)(void *self);       /* NULL: nothing to do */
     int32_t better[DR_METRIC_VALUES]; /* 1: higher values are better, -1: lower, 0: neither (an ideal in between, or not known) */
 } dr_metric;
 
@@ -372,8 +373,8 @@ typedef struct dr_tokenizer_info {
 } dr_tokenizer_info;
 typedef struct dr_tokenizer {
     uint32_t size;
-    dr_status (*open)(void *self); /* reads the vocabulary */
-    void (*close)(void *self);     /* also after an open that failed */
+    dr_status (*open)(void *self); /* reads the vocabulary; NULL: nothing to do */
+    void (*close)(void *self);     /* also after an open that failed; NULL: nothing to do */
     dr_status (*info)(void *self, dr_tokenizer_info *info);
     const int32_t *(*encode)(void *self, const char *text, size_t bytes, int64_t *n); /* n ids, without eos; NULL after dr_fail */
     const char *(*decode)(void *self, const int32_t *ids, int64_t n, size_t *bytes);  /* ids are in range: the host checks */

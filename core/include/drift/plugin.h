@@ -46,6 +46,9 @@ extern const dr_host *dr_host_table __attribute__((visibility("hidden")));
 #undef DR_API
 #undef DR_API_VOID
 
+/* Whether the host has that function of api.def: for a plugin whose DR_ABI_MINOR_NEEDED is below its headers' minor. */
+#define DR_HOST_HAS(function) (dr_host_table->size >= offsetof(dr_host, function) + sizeof dr_host_table->function)
+
 /* Records an error (the first one counts) and returns its code: return dr_fail(DR_EINVAL, "steps = %d", n); */
 __attribute__((format(printf, 2, 3))) static inline dr_status dr_fail(dr_status code, const char *format, ...)
 {
@@ -109,13 +112,13 @@ extern const char dr_source_text[] __attribute__((visibility("hidden")));
 #define DR_DECAY(name, doc, params, ...) DR_COMPONENT_(dr_decay, "decay/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_EMA(name, doc, params, ...) DR_COMPONENT_(dr_ema, "ema/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_DATASET(name, doc, params, ...) DR_COMPONENT_(dr_dataset, "dataset/1", name, doc, params, sizeof(name), __VA_ARGS__)
-#define DR_METRIC(name, doc, params, ...) DR_COMPONENT_(dr_metric, "metric/2", name, doc, params, sizeof(name), __VA_ARGS__)
+#define DR_METRIC(name, doc, params, ...) DR_COMPONENT_(dr_metric, "metric/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_TOKENIZER(name, doc, params, ...) DR_COMPONENT_(dr_tokenizer, "tokenizer/1", name, doc, params, sizeof(name), __VA_ARGS__)
 #define DR_BACKEND(name, doc, params, ...) DR_COMPONENT_(dr_backend, "backend/1", name, doc, params, sizeof(name), __VA_ARGS__)
 
 /* DR_EXPORT(blend, "tensor(tensor,tensor,real)", "a weighted mean"): Lua may then call drift.export.blend(a, b, 0.5) */
 #define DR_EXPORT(function, signature_, doc_) \
-    static const dr_export dr_export_##function = { .name = #function, .signature = signature_, .doc = doc_, .fn = (dr_function)function }; \
+    static const dr_export dr_export_##function = { .size = sizeof(dr_export), .name = #function, .signature = signature_, .doc = doc_, .fn = (dr_function)function }; \
     DR_ENTRY_("dr_exports", dr_export, dr_export_entry_##function, dr_export_##function)
 
 /* The linker makes __start_X and __stop_X for a section named X; weak, since a plugin may have no exports. */
@@ -138,50 +141,11 @@ extern const dr_brought_kernel *const __stop_dr_device_kernels[] __attribute__((
     } \
     __attribute__((visibility("default"))) extern const dr_plugin dr_plugin_entry; \
     const dr_plugin dr_plugin_entry = { \
-        .size = sizeof(dr_plugin), .abi_major = DR_ABI_MAJOR, .abi_minor = DR_ABI_MINOR, .abi_minor_needed = 0, \
+        .size = sizeof(dr_plugin), .abi_major = DR_ABI_MAJOR, .abi_minor = DR_ABI_MINOR, .abi_minor_needed = DR_ABI_MINOR_NEEDED, \
         .id = id_, .version = version_, .doc = doc_, \
         .components_begin = __start_dr_components, .components_end = __stop_dr_components, \
         .exports_begin = __start_dr_exports, .exports_end = __stop_dr_exports, \
         .load = dr_plugin_load, .unload = on_unload, \
         .kernels_begin = __start_dr_device_kernels, .kernels_end = __stop_dr_device_kernels };
-
-/* ---- components that hold components read them through these ------------------------------------------------------ */
-static inline double dr_schedule_beta(const dr_instance *s, int64_t i, int64_t T)
-{
-    return ((const dr_schedule *)s->iface)->beta(s->self, i, T);
-}
-
-static inline double dr_process_draw_t(const dr_instance *process, double u)
-{
-    return ((const dr_process *)process->iface)->draw_t(process->self, u);
-}
-
-/* A view's linear part, its inverse, its inverse for a variance output, and what it adds to every pixel of an image. */
-static inline dr_tensor *dr_image_view_apply(const dr_instance *view, dr_tensor *x)
-{
-    return ((const dr_image_view *)view->iface)->apply(view->self, x);
-}
-
-static inline dr_tensor *dr_image_view_invert(const dr_instance *view, dr_tensor *x)
-{
-    return ((const dr_image_view *)view->iface)->invert(view->self, x);
-}
-
-static inline dr_tensor *dr_image_view_invert_variance(const dr_instance *view, dr_tensor *v)
-{
-    const dr_image_view *api = (const dr_image_view *)view->iface;
-    return api->invert_variance ? api->invert_variance(view->self, v) : api->invert(view->self, v);
-}
-
-static inline double dr_image_view_constant(const dr_instance *view)
-{
-    const dr_image_view *api = (const dr_image_view *)view->iface;
-    return api->constant ? api->constant(view->self) : 0.0;
-}
-
-static inline dr_tensor *dr_filter_apply(const dr_instance *filter, dr_tensor *x)
-{
-    return ((const dr_filter *)filter->iface)->apply(filter->self, x);
-}
 
 #endif
