@@ -14,13 +14,15 @@ static int kind_length(const dr_component *c) { return (int)strcspn(c->kind, "/"
 
 dr_component_call dr_component_enter(const dr_component *c, const char *what)
 {
-    return (dr_component_call){ .component = c, .what = what, .depth = dr_scope_depth(), .floor = dr_scope_fence(dr_scope_depth()) };
+    const int depth = dr_scope_depth(); /* 0 on other threads, which have no scopes */
+    return (dr_component_call){ .component = c, .what = what, .depth = depth, .floor = depth > 0 ? dr_scope_fence(depth) : 0 };
 }
 
 /* y, if it lies in a scope that is closed here, ends up in the one that was current before. */
 static void settle_scopes(const dr_component_call *call, dr_tensor *y)
 {
     const dr_component *c = call->component;
+    if (call->depth == 0) return;
     const int left_open = dr_scope_depth() - call->depth;
     const bool refused = dr_scope_refused();
     for (int i = 0; i < left_open; i++) {
@@ -81,7 +83,7 @@ double dr_component_number(const dr_component_call *call, double value)
     if (!isfinite(value) && !dr_failed()) {
         dr_fail(DR_EINTERNAL, "%.*s %s: %s gave %g", kind_length(c), c->kind, c->name, call->what, value);
     }
-    return dr_failed() ? NAN : value;
+    return value;
 }
 
 /* ---- components that other components hold, for api.def ------------------------------------------------------------- */

@@ -190,7 +190,7 @@ typedef struct dr_component_call {
 dr_component_call dr_component_enter(const dr_component *c, const char *what);
 dr_status dr_component_leave(const dr_component_call *call, dr_status status);
 dr_tensor *dr_component_result(const dr_component_call *call, dr_tensor *y, dr_tensor *like);
-double dr_component_number(const dr_component_call *call, double value); /* NAN after dr_fail: it is not finite */
+double dr_component_number(const dr_component_call *call, double value); /* value; dr_fail where it is not finite */
 
 /* signature.c: result and arguments by their first letters: r real, i int, b bool, s string, t tensor, v void. */
 enum { DR_SIGNATURE_ARGUMENTS = 8 };

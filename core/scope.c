@@ -1,9 +1,11 @@
 /* scope.c: who owns the results of ops. A scope holds one reference to each tensor made while it is the current one,
  * and gives them all back when it closes; dr_keep hands the reference to the caller, dr_escape to the scope around.
  * Depth 1 is always open. */
+#define _GNU_SOURCE /* gettid */
 #include "tensor.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { SCOPE_DEPTH = 256 };
 
@@ -37,7 +39,15 @@ static void empty(scope *s)
     s->count = 0;
 }
 
-int dr_scope_depth(void) { return depth; }
+/* Scopes belong to the program's first thread. */
+static bool is_first_thread(void)
+{
+    static _Thread_local int known; /* 1: it is, 2: it is not */
+    if (known == 0) known = gettid() == getpid() ? 1 : 2;
+    return known == 1;
+}
+
+int dr_scope_depth(void) { return is_first_thread() ? depth : 0; }
 
 int dr_scope_fence(int at)
 {

@@ -86,7 +86,7 @@ bool dr_tensor_is_frozen(const dr_tensor *t);
 void dr_in_place_gone(dr_storage *s); /* for device.c: the last reference went */
 
 /* scope.c */
-int dr_scope_depth(void);
+int dr_scope_depth(void);     /* 0 on other threads than the first, which have none */
 int dr_scope_fence(int at);   /* scopes up to that depth cannot be closed, 0: all can; returns the fence before (component_call.c) */
 bool dr_scope_refused(void);  /* whether somebody tried, since the last call */
 void dr_scope_hold(dr_tensor *t); /* the current scope takes the caller's reference */

@@ -337,22 +337,6 @@ static void copies_of_training_images_are_found(void **state)
     dr_instance_free(m);
 }
 
-/* A plugin that was compiled before the field existed has a smaller struct, behind which anything may lie. */
-static void direction_is_read_only_where_it_is(void **state)
-{
-    (void)state;
-    dr_instance *m = make("frechet");
-    const dr_metric *api = m->iface;
-    assert_int_equal(dr_metric_better(m, 0), -1);
-    assert_int_equal(dr_metric_better(m, 1), 0); /* it has one value */
-    dr_metric older = *api;
-    older.size = offsetof(dr_metric, better);
-    m->iface = &older;
-    assert_int_equal(dr_metric_better(m, 0), 0);
-    m->iface = api;
-    dr_instance_free(m);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,7 +351,6 @@ int main(void)
         cmocka_unit_test(recall_and_coverage_are_of_the_rows),
         cmocka_unit_test(balanced_takes_as_many_real_images),
         cmocka_unit_test(copies_of_training_images_are_found),
-        cmocka_unit_test(direction_is_read_only_where_it_is),
     };
     return cmocka_run_group_tests(tests, open_ref, close_all);
 }

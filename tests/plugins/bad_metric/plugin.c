@@ -1,4 +1,4 @@
-/* A metric that claims more values than the host has room for: it must not be built. */
+/* A metric that claims more values than the host has room for: it must not be loaded. */
 #include <drift/plugin.h>
 
 typedef struct { int64_t n; } bad_metric;
