@@ -383,7 +383,7 @@ static void what_does_not_fit_is_said(void **state)
             "guidance hybrid: 1 filter takes 2 conditions, the last for what is left out");
     refused(2, "hybrid", DR_NO_ARGS, NULL, "guidance hybrid: filters is required");
     refused(2, "hybrid", DR_ARGS(DR_CS("filters", DR_C(NULL, "custom", cut_args))), NULL,
-            "the filter custom returned another shape");
+            "filter custom: apply gave f32[2,2,3,6], where it was given f32[2,2,5,6]");
 }
 
 int main(void)
