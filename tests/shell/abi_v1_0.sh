@@ -13,7 +13,7 @@ python3 "$DRIFT_HOME/tests/abi/layout.py" "$kept/include" "$DRIFT_HOME/core/incl
 PLUGIN=$PWD/source.so "$DRIFT" run "$kept/expect.lua" || fail "the source, compiled today, gives something else"
 
 if [ "$(uname -m)" = x86_64 ]; then
-    PLUGIN=$kept/frozen.so "$DRIFT" run "$kept/expect.lua" || fail "the plugin of the freeze gives something else"
+    PLUGIN=$kept/x86_64/frozen.so "$DRIFT" run "$kept/expect.lua" || fail "the plugin of the freeze gives something else"
 else
     echo "abi_v1_0: SKIPPED on $(uname -m): the plugin that was compiled at the freeze is an x86-64 one"
 fi
