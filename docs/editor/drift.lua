@@ -35,17 +35,21 @@
 ---@field bootstrap function
 ---@field canvas function
 ---@field centre_mask function # a mask whose middle is to be made: a rectangle of half the picture's height and width
+---@field check_command function # what `drift check` does: all that can be tested of the components that plugins and Lua files add
 ---@field checkpoint table # all of a training in one file: weights and buffers ("net."), the optimizer's state ("optim."), averages of the weights ("ema.1.", "ema.2.", ...), and where it stands, the number of lines in metrics.jsonl included
 ---@field class_grid function # samples that were drawn with classes in turn (0, 1, .., K-1, 0, ..), one column a class
 ---@field clean_caption function # a caption from the web as DeepFloyd IF's text encoder saw it in training: without links, markup, file and article names, shop talk and ornaments
 ---@field clock function
+---@field compare_command function # drift compare A.lua B.lua ..
 ---@field component function
 ---@field components function
 ---@field condition_rows function # the conditions of n images, checked, and those of some of the images
 ---@field conditioning_for function # the conditioning of a model's sites, as scripts may say it
 ---@field cpus function
 ---@field crc32c function # CRC-32C (Castagnoli), the checksum of TensorBoard's event files
+---@field dashboard function
 ---@field deepfloyd_if_names table # DeepFloyd IF's UNet as its first release names its tensors (input_blocks.3.1.qkv), seen under diffusers' names (down_blocks.0.attentions.2.to_q), and the configuration that a file's names and shapes tell
+---@field define table # components written in Lua
 ---@field devices function
 ---@field digit_classifier function # the trained reader of digits that ships with Drift, in evaluation mode
 ---@field doctor table
@@ -74,10 +78,12 @@
 ---@field group_count function # how many groups a GroupNorm has, as the blocks choose it: the largest divisor of the channels up to `most` that leaves 4 channels or more to a group
 ---@field help function # the texts of `drift list` and `drift help NAME`, made from the registry and from lua/drift/models
 ---@field hidden_files function
+---@field hot_reload table # a plugin's new version in place of the one that runs, between steps of a training
 ---@field in_eval_mode function # networks in evaluation mode while a function runs, each back in its own mode after it
 ---@field interrupted function
 ---@field is_folder function
 ---@field isatty function
+---@field join_averages function # averages of weights are moved in the optimizer's own pass over them, where it can do that
 ---@field json table
 ---@field kernels function
 ---@field likelihood function # bits per dimension of images under a model, along its probability-flow ODE
@@ -94,6 +100,7 @@
 ---@field model_folder function # a pretrained model as users have it: a diffusers folder (model_index.json, unet/, scheduler/, text_encoder/, tokenizer/; also as it lies in Hugging Face's cache), its unet/ folder alone, or one file of weights, also of DeepFloyd IF's first release
 ---@field named_view function # the views that a command line can name, for a generator's pictures
 ---@field nearest function
+---@field new_command function # drift new KIND NAME          a plugin of your own to start from, in the folder NAME drift new KIND NAME --lua    the same component written in Lua, which needs no compiler
 ---@field noise_batch function
 ---@field noise_level_curve function # errors against noise level, one line for each of several models, both axes logarithmic; the band around a line is its interval
 ---@field noise_levels function # how far a model's estimates are off, noise level by noise level, on a fixed set of (x0, eps, t): the same numbers for any process and parametrisation, so that their models can be compared
@@ -114,6 +121,7 @@
 ---@field precision function # what networks compute in
 ---@field prediction_to function
 ---@field profiling function
+---@field program function
 ---@field progress function # how far a long piece of work is
 ---@field prompt function # a prompt as DeepFloyd IF's text encoder wants it: in lower case, without white space at its ends
 ---@field prompts function # what a command line says to condition on, as a generator takes it: prompts or classes, several with "|"
@@ -127,6 +135,8 @@
 ---@field reflow_pairs function # a model's own pairs of noise and image, as a file to train again on
 ---@field renoise function
 ---@field repaint_schedule function # in which order RePaint walks the steps of a grid
+---@field repl table
+---@field repl_command function # the prompt, `drift` without a command: Lua, line by line, with all of Drift at hand
 ---@field sample_command function # what `drift sample` does: pictures from a pretrained model, or from a run of this program, on disk
 ---@field sample_figures function # the pictures that show what a generative model draws, while it is trained and after
 ---@field save_tensors function
@@ -136,11 +146,13 @@
 ---@field sha256 function
 ---@field sha256_file function
 ---@field share function # of how many of n cases something holds, with Wilson's 95% interval, which is not empty at 0% and 100%
----@field show function # a picture in the terminal, two pixels to a character ("▀" with a foreground and a background colour)
+---@field show function # a picture in the terminal, two pixels to a character ("▀" with a foreground and a background colour; shades with NO_COLOR)
 ---@field side_by_side function # trains variants of one experiment on the same batches, noise and initial weights, and lays their losses and samples side by side
 ---@field sleep function
+---@field spawn function
 ---@field spec table # specs
 ---@field straightness function # how far a model's paths from noise to data are from straight lines: 0 where a single Euler step lands as well as many
+---@field sweep_command function # drift sweep SCRIPT key=a,b,c ...: a grid of a script's parameters, each point a variant, with the same seeds
 ---@field t5_config function # what the config.json of a T5 encoder says, checked: every key is used, changes nothing in an encoder, or is refused by its name and value
 ---@field t5_names function # the weights of a T5 encoder by Hugging Face's names, out of files that have more, or the embedding under its second name: some published files hold it twice, some under that name alone, some with the decoder
 ---@field tensorboard function # a run's numbers and pictures as an event file that TensorBoard reads: tensorboard --logdir runs
@@ -156,6 +168,8 @@
 ---@field unicode_case table # lower case in Unicode 14.0.0, made by unicode_case.py: do not edit
 ---@field uniform function
 ---@field use function
+---@field watch table
+---@field watch_command function # what `drift watch` does: a page of a run or a comparison that grows while it is made
 ---@field weights function # a model's tensors by name, out of safetensors files that stay mapped: nothing is copied, and opening takes as long as reading the headers
 ---@field where function
 ---@field within function
