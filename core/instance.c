@@ -128,13 +128,32 @@ void dr_instance_hold(dr_instance *i)
     if (i) ((owned *)(void *)i)->held = true;
 }
 
+/* NULL: the caller has made the struct itself, which no reload touches. */
+static owned *known(const dr_instance *i)
+{
+    owned *o = first;
+    while (o && &o->instance != i) o = o->after;
+    return o;
+}
+
 bool dr_instance_is_held(const dr_instance *i) { return seen(i)->held; }
-int64_t dr_instance_renewals(const dr_instance *i) { return seen(i)->renewals; }
-bool dr_instance_lost(const dr_instance *i) { return seen(i)->lost; }
+
+int64_t dr_instance_renewals(const dr_instance *i)
+{
+    const owned *o = known(i);
+    return o ? o->renewals : 0;
+}
+
+bool dr_instance_lost(const dr_instance *i)
+{
+    const owned *o = known(i);
+    return o && o->lost;
+}
 
 void dr_instance_note_use(dr_instance *i, bool used)
 {
-    owned *o = (owned *)(void *)i;
+    owned *o = known(i);
+    if (!o) return;
     o->used = used;
     if (!used) o->lost = false;
 }
