@@ -306,13 +306,20 @@ static int child_gc(lua_State *L) /* it runs on; free_forgotten() looks after it
     return 0;
 }
 
-/* The path of this program, for a script that runs itself again. */
+/* The path of this program, for a script that runs itself again. Where it was built anew meanwhile, the file of that
+ * name is another, or none: then the one that runs, which the system keeps for as long as it does. */
 static int core_program(lua_State *L)
 {
+    static const char gone[] = " (deleted)";
     char path[4096];
     const ssize_t n = readlink("/proc/self/exe", path, sizeof path);
     if (n <= 0 || n == (ssize_t)sizeof path) return bind_error(L, "/proc/self/exe: %s", strerror(errno));
-    lua_pushlstring(L, path, (size_t)n);
+    const size_t end = sizeof gone - 1;
+    if ((size_t)n > end && memcmp(path + n - end, gone, end) == 0) {
+        lua_pushfstring(L, "/proc/%d/exe", (int)getpid());
+    } else {
+        lua_pushlstring(L, path, (size_t)n);
+    }
     return 1;
 }
 

@@ -148,3 +148,16 @@ it("drift.program() is the program that runs this", function()
     assert.are.equal(0, p:wait().code)
     assert.are.equal("drift " .. drift.version .. "\n", drift.read_file "version.txt")
 end)
+
+it("drift.program() is still the program that runs where its file was replaced or removed meanwhile", function()
+    assert(os.execute("cp '" .. program .. "' copy"))
+    drift.write_file("again.lua", [[
+        local drift = require "drift"
+        os.remove "copy"
+        local p = drift.spawn { argv = { drift.program(), "version" }, out = "again.txt" }
+        os.exit(p:wait().code)
+    ]])
+    local p = drift.spawn { argv = { "./copy", "run", "--device", "ref", "again.lua" }, err = "again.err" }
+    assert.are.equal(0, p:wait().code, drift.read_file "again.err")
+    assert.are.equal("drift " .. drift.version .. "\n", drift.read_file "again.txt")
+end)
