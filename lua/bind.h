@@ -149,6 +149,7 @@ void bind_push_pointer(lua_State *L, dr_function fn, const char *signature);
 
 /* ---- bind_define.c, define_*.c: components written in Lua ---------------------------------------------------------- */
 void bind_open_define(lua_State *L);
+bool bind_is_script_thread(void); /* Lua runs on it alone: not on a loader's, nor on one of a plugin's */
 /* Runs a Lua file that defines components in a state of its own, which stays: they are registered until
  * bind_close_definitions. For programs that are no `drift run`. */
 dr_status bind_run_definitions(const char *path);

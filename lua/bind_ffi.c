@@ -218,6 +218,11 @@ static void trampoline(ffi_cif *cif, void *result, void **argument, void *user)
     closure *c = user;
     lua_State *T = c->thread;
     value out = { .raw = 0 };
+    if (!bind_is_script_thread()) { /* its stack is in use there */
+        dr_fail(DR_EUNSUPPORTED, "a function written in Lua was called from another thread than the script's");
+        if (c->s.as.result != 'v') memset(result, 0, c->s.as.result == 'b' ? sizeof out.raw : 8);
+        return;
+    }
     const int top = lua_gettop(T);
     if (dr_failed() == DR_OK && lua_checkstack(T, DR_SIGNATURE_ARGUMENTS + 8)) {
         lua_pushcfunction(T, call_protected);

@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -208,12 +207,10 @@ static int call_sink(lua_State *L) /* light userdata: the line */
     return 0;
 }
 
-static pthread_t sink_thread; /* of the script: a loader's thread, or one of a plugin's, may not run Lua beside it */
-
 static void note_to_lua(void *ctx, const char *line)
 {
     lua_State *L = ctx;
-    if (!pthread_equal(sink_thread, pthread_self()) || !lua_checkstack(L, 4)) {
+    if (!bind_is_script_thread() || !lua_checkstack(L, 4)) {
         fprintf(stderr, "%s\n", line);
         return;
     }
@@ -238,7 +235,6 @@ static int core_on_note(lua_State *L) /* on_note(function or nil) -> the one bef
     lua_setfield(L, LUA_REGISTRYINDEX, "drift.note_sink");
     lua_State *own = lua_newthread(L); /* a line may come while the script's thread is in the middle of anything */
     lua_setfield(L, LUA_REGISTRYINDEX, "drift.note_thread");
-    sink_thread = pthread_self();
     dr_set_note_sink(on ? note_to_lua : NULL, own);
     return 1;
 }

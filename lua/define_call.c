@@ -128,13 +128,14 @@ static void fail_with(const definition *d, const char *message)
 static pthread_t main_thread; /* of the script */
 
 void define_note_thread(void) { main_thread = pthread_self(); }
+bool bind_is_script_thread(void) { return pthread_equal(main_thread, pthread_self()) != 0; }
 
 static bool may_run(const definition *d)
 {
     if (dr_failed() != DR_OK) return false;
     if (!d->state->thread) {
         dr_fail(DR_EUNSUPPORTED, "%s %s was defined by a Lua program that has ended", d->kind->name, d->component.name);
-    } else if (!pthread_equal(main_thread, pthread_self())) {
+    } else if (!bind_is_script_thread()) {
         dr_fail(DR_EUNSUPPORTED, "%s %s is written in Lua, and was called from another thread", d->kind->name,
                 d->component.name);
     } else if (nested >= NESTED) {
