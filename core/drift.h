@@ -221,6 +221,7 @@ typedef struct dr_definition_hooks {
     bool (*has_one_thread)(const dr_component *c); /* it must not be called from another */
 } dr_definition_hooks;
 void dr_set_definition_hooks(const dr_definition_hooks *h); /* NULL: none */
+bool dr_instance_has_one_thread(const dr_instance *i); /* it, or a component or function among its parameters: the next line */
 bool dr_component_has_one_thread(const dr_component *c);
 int64_t dr_plugin_count(void);
 const dr_plugin_info *dr_plugin_at(int64_t i);

@@ -144,6 +144,12 @@ int64_t dr_instance_renewals(const dr_instance *i)
     return o ? o->renewals : 0;
 }
 
+bool dr_instance_has_one_thread(const dr_instance *i)
+{
+    const owned *o = known(i);
+    return dr_component_has_one_thread(i->component) || (o && dr_keeper_has_one_thread(o->keeper));
+}
+
 bool dr_instance_lost(const dr_instance *i)
 {
     const owned *o = known(i);

@@ -259,7 +259,7 @@ static void start_thread(dr_loader *l)
 
 static void ask(dr_loader *l, int64_t epoch, int64_t i)
 {
-    if (!l->runs && !dr_component_has_one_thread(l->dataset->component)) start_thread(l);
+    if (!l->runs && !dr_instance_has_one_thread(l->dataset)) start_thread(l);
     if (!l->runs) return;
     pthread_mutex_lock(&l->mutex);
     l->ahead.epoch = epoch;

@@ -14,6 +14,7 @@ void dr_args_free(dr_args *args);
 /* schema.c */
 dr_status dr_keeper_remember(dr_keeper *k, dr_args given); /* copies */
 dr_args dr_keeper_given(const dr_keeper *k);               /* borrowed; none where none were remembered */
+bool dr_keeper_has_one_thread(const dr_keeper *k); /* a part of it, or a function that it was given, is written in Lua */
 bool dr_keeper_uses(const dr_keeper *k, const dr_plugin *p); /* an instance of p is among what it holds, at any depth */
 
 /* instance.c */

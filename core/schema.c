@@ -49,6 +49,18 @@ bool dr_keeper_uses(const dr_keeper *k, const dr_plugin *p)
     return false;
 }
 
+bool dr_keeper_has_one_thread(const dr_keeper *k)
+{
+    const dr_args given = dr_keeper_given(k);
+    for (int64_t i = 0; i < given.n; i++) {
+        if (given.v[i].type == DR_PARAM_FUNCTION) return true; /* a script's */
+    }
+    for (const kept *e = k ? k->first : NULL; e; e = e->next) {
+        if (e->instance && dr_instance_has_one_thread(e->instance)) return true;
+    }
+    return false;
+}
+
 static kept *keep(dr_keeper *k, size_t text_bytes)
 {
     kept *e = calloc(1, sizeof *e + text_bytes);

@@ -4,6 +4,7 @@
 #include "../host.h"
 
 #include "bind.h"
+#include "registry.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -132,6 +133,52 @@ static void run_on_the_threads_script_alone(void **state)
     bind_close_definitions();
 }
 
+typedef struct levels { dr_instance *level; } levels; /* images of a schedule's numbers */
+
+static dr_status levels_info(void *self, dr_split split, dr_dataset_info *out)
+{
+    (void)self, (void)split;
+    *out = (dr_dataset_info){ .n = 8, .channels = 1, .height = 1, .width = 1 };
+    return DR_OK;
+}
+
+static dr_status levels_read(void *self, dr_split split, int64_t index, float *image, int32_t *label)
+{
+    (void)split, (void)index;
+    *label = 0;
+    *image = (float)beta(((levels *)self)->level);
+    return dr_failed();
+}
+
+static void are_parts_of_data_that_is_read_on_the_scripts_thread(void **state)
+{
+    static const dr_dataset api = { .size = sizeof api, .info = levels_info, .read = levels_read };
+    static const dr_param params[] = { { .name = "level", .type = DR_PARAM_COMPONENT, .choices = "schedule:lua_flat",
+                                         .doc = "the numbers" }, DR_END };
+    static const dr_component component = { .size = sizeof component, .kind = "dataset/1", .name = "levels", .doc = "numbers",
+                                            .params = params, .param_size = sizeof(dr_param),
+                                            .self_size = sizeof(levels), .iface = &api };
+    (void)state;
+    write_file("mine.lua", FILE_TEXT, "");
+    assert_int_equal(bind_run_definitions("mine.lua"), DR_OK);
+    assert_int_equal(dr_registry_add(&component, dr_plugin_at(0)), DR_OK);
+    dr_instance *data = instance("dataset", "levels");
+    dr_loader *l = dr_loader_new(data, DR_TRAIN, 2, false, false, 1, 0);
+    for (int64_t i = 0; i < 4; i++) { /* all but the first would be read ahead */
+        dr_batch b;
+        float x[2];
+        dr_scope_open();
+        assert_int_equal(dr_loader_read(l, 0, i, &b), DR_OK);
+        assert_int_equal(dr_tensor_read(b.image, DR_F32, x), DR_OK);
+        assert_true(x[0] == 0.25f && x[1] == 0.25f);
+        dr_scope_close();
+    }
+    dr_loader_free(l);
+    dr_instance_free(data);
+    dr_registry_remove(&component);
+    bind_close_definitions();
+}
+
 static void refuse_a_name_that_another_state_has(void **state)
 {
     (void)state;
@@ -149,6 +196,7 @@ int main(void)
         cmocka_unit_test(come_and_go_with_their_state),
         cmocka_unit_test(leave_nothing_where_their_file_fails),
         cmocka_unit_test(run_on_the_threads_script_alone),
+        cmocka_unit_test(are_parts_of_data_that_is_read_on_the_scripts_thread),
         cmocka_unit_test(refuse_a_name_that_another_state_has),
     };
     return cmocka_run_group_tests(tests, open_ref, close_all);
