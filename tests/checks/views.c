@@ -71,7 +71,8 @@ static void check_view(const dr_component *c)
     int fits = 0;
     for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
         dr_tensor *y = dr_image_view_apply(v, noise(DR_F32, 4, shapes[k], 1));
-        expect(y || dr_failed(), "for an image of %lld x %lld it gives nothing, and no error", (long long)shapes[k][2],
+        /* a refusal has words of its own; where there are none the host says so, with this code */
+        expect(y || dr_failed() != DR_EINTERNAL, "for an image of %lld x %lld it gives nothing, and no error", (long long)shapes[k][2],
                (long long)shapes[k][3]);
         dr_error_clear();
         if (!y) continue;

@@ -33,8 +33,10 @@ echo 'require "lua_op.lua_op"; print(require "drift".op.lua_op(require "drift".o
 # All that Drift can test of them, as `make check` does.
 checks=$(dirname "$DRIFT")/drift-check
 if [ -x "$checks" ]; then
-    "$checks" "$DRIFT_TEST_PLUGIN_DIR"/template/*.so >log 2>&1 || { grep -v '^ok' log; fail "the checks of the templates"; }
-    tail -n 1 log
+    for so in "$DRIFT_TEST_PLUGIN_DIR"/template/*.so; do                  # one by one: all have the template's id
+        "$checks" "$so" >log 2>&1 || { grep -v '^ok' log; fail "the checks of the template ${so##*/}"; }
+        tail -n 1 log
+    done
 fi
 
 # Four of them made, built with one command and with warnings as errors, tested, installed, under names of their own.
