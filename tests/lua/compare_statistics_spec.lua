@@ -230,10 +230,27 @@ describe("a verdict", function()
     says(c, "On frechet (lower is better) add and scale cannot be told apart: 0.4 [-1.4, 2.1] (3 paired seeds); "
       .. "about 17 seeds would settle it; film beats scale by 3.10 [2.85, 3.35] (3 paired seeds)")
     says(c, "2 comparisons with the baseline were looked at, each at 95% confidence by itself")
+    assert.equal("Of 2 comparisons with scale 1 is decided: on frechet film beats scale by 3.10 [2.85, 3.35] (3 paired seeds).",
+      c.headline)
     local p = c.metrics[1].paired
     assert.is_nil(p.scale)
     assert.is_true(p.film.decided and not p.add.decided and p.film.difference < 0)
     near(11, c.metrics[1].summary.scale.mean)
+  end)
+
+  it("has a headline that says how much is decided, and of many only the first; none where it would say no more", function()
+    local apart, close = { 10, 11, 12 }, { 7, 7.8, 8.9 }
+    local function metrics(n, film)
+      local list = {}
+      for i = 1, n do list[i] = { name = "m" .. i, better = "lower", values = { scale = apart, film = film } } end
+      return list
+    end
+    assert.equal("None of 2 comparisons with scale is decided: no difference can be told from chance.",
+      comparison(metrics(2, { 10.5, 12, 11.6 }), { "scale", "film" }).headline)
+    local six = comparison(metrics(6, close), { "scale", "film" }).headline
+    assert.is_truthy(six:find "^Of 6 comparisons with scale 6 are decided: on m1 film beats scale" and six:find "; and 2 more%.$", six)
+    assert.is_nil(six:find("m5", 1, true))
+    assert.is_nil(comparison(metrics(1, close), { "scale", "film" }).headline)
   end)
 
   it("turns with what is better", function()

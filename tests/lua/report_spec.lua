@@ -233,10 +233,15 @@ describe("drift.report", function()
     local value = drift.json.decode(drift.read_file "whole/comparison.json")
     value.verdict = "On frechet it is open.\nOn class_accuracy FiLM wins.\nOn final_loss_b nothing.\nA word on all."
     value.metrics[3].paired = {}
+    value.headline = "Of 4 comparisons 1 is <decided>."
     drift.mkdir "said"
     drift.write_file("said/comparison.json", drift.json.encode(value))
     assert.same({ "On class_accuracy FiLM wins.", "On frechet it is open.", "On final_loss_b nothing.", "A word on all." },
       { table.unpack(data_of("said").verdict) })
+    assert.equal(value.headline, data_of("said").headline)
+    local folder = drift.report("said", { quiet = true }):match "^(.*)/"
+    assert.truthy(drift.read_file(folder .. "/report.md"):find("**Of 4 comparisons 1 is &lt;decided&gt;.**", 1, true)
+      or drift.read_file(folder .. "/report.md"):find("**Of 4 comparisons 1 is \\<decided\\>.**", 1, true))
   end)
 
   it("shows changed lines only, of the configuration and of the network", function()

@@ -145,7 +145,7 @@ function statistics.holm(p_values, confidence)
   return holds
 end
 
--- Fills in every metric's summary and paired differences, and the verdict, from its values; gives the comparison back.
+-- Fills in every metric's summary and paired differences, the verdict and its headline, from its values; gives the comparison back.
 function statistics.complete(comparison)
   local o = { confidence = comparison.confidence }
   for _, metric in ipairs(comparison.metrics or {}) do
@@ -157,11 +157,12 @@ function statistics.complete(comparison)
       end
     end
   end
-  comparison.verdict = statistics.verdict(comparison)
+  local _
+  comparison.verdict, _, comparison.headline = statistics.verdict(comparison)
   return comparison
 end
 
--- Sentences on what was found, one to a line; also as a list.
+-- Sentences on what was found, one to a line; also as a list; and all of it in one.
 function statistics.verdict(comparison) return require "drift.compare.verdict"(comparison) end
 
 return statistics

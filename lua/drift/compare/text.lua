@@ -118,6 +118,7 @@ return function(c)
   for _, line in ipairs(columns(tables)) do lines[#lines + 1] = line end
   lines[#lines + 1] = ""
   failures(c, lines)
+  lines[#lines + 1] = c.headline
   if c.verdict then lines[#lines + 1] = c.verdict end
   return table.concat(lines, "\n")
 end

@@ -1,7 +1,8 @@
 -- verdict.lua: what a comparison found, in the sentences that a careful author would write: who beats whom by how much,
 -- with the interval and the number of seeds; what cannot be told apart, and how many seeds would; which is the best, if
 -- any is; how many comparisons were looked at.
---   local text, lines = verdict(comparison)      one line for each metric, then the count
+--   local text, lines, headline = verdict(comparison)      one line for each metric, then the count; and all of it in a
+--                                                          sentence: how much is decided, and what; nil where that says no more
 -- Each interval against the baseline holds by itself. "The best" was chosen by looking at all variants: it has to beat
 -- every other one, each pair counted by Holm's correction over all pairs of that metric.
 local statistics = require "drift.compare.statistics"
@@ -147,8 +148,9 @@ end
 
 -- ---- the text ---------------------------------------------------------------------------------------------------------
 
--- What of the metric is compared with the baseline, and how many of those have an interval.
-local function metric_line(comparison, metric, o)
+-- What of the metric is compared with the baseline, and how many of those have an interval. What is decided is added to
+-- the list `decided`.
+local function metric_line(comparison, metric, o, decided)
   local names, counts = names_with_values(comparison, metric)
   local parts, counted, shown = {}, 0, with_labels(comparison)
   local baseline = comparison.baseline
@@ -157,12 +159,26 @@ local function metric_line(comparison, metric, o)
       local p = metric.paired and metric.paired[name] or statistics.paired(metric.values[name], metric.values[baseline], o)
       parts[#parts + 1] = against_baseline(shown[name], shown[baseline], p, metric, comparison.seeds and #comparison.seeds)
       if p.low then counted = counted + 1 end
+      if p.decided then decided[#decided + 1] = ("on %s %s"):format(metric.name, parts[#parts]) end
     end
   end
   if #parts == 0 then return nil, 0 end
   if #names > 2 and metric.better then parts[#parts + 1] = the_best(names, counts, metric, o, shown) end
   local direction = metric.better and (" (%s is better)"):format(metric.better) or ""
   return ("On %s%s %s."):format(metric.name, direction, table.concat(parts, "; ")), counted
+end
+
+local MOST_IN_HEADLINE <const> = 4
+
+local function headline_of(comparison, counted, decided)
+  local baseline = with_labels(comparison)[comparison.baseline]
+  if counted < 2 then return nil end
+  if #decided == 0 then
+    return ("None of %d comparisons with %s is decided: no difference can be told from chance."):format(counted, baseline)
+  end
+  local more = #decided > MOST_IN_HEADLINE and ("; and %d more"):format(#decided - MOST_IN_HEADLINE) or ""
+  return ("Of %d comparisons with %s %d %s decided: %s%s."):format(counted, baseline, #decided, #decided == 1 and "is" or "are",
+    table.concat(decided, "; ", 1, math.min(#decided, MOST_IN_HEADLINE)), more)
 end
 
 local function count_line(n, confidence)
@@ -194,9 +210,9 @@ local function losses_line(comparison)
 end
 
 return function(comparison)
-  local o, lines, counted = { confidence = comparison.confidence or 0.95 }, {}, 0
+  local o, lines, counted, decided = { confidence = comparison.confidence or 0.95 }, {}, 0, {}
   for _, metric in ipairs(comparison.metrics or {}) do
-    local line, n = metric_line(comparison, metric, o)
+    local line, n = metric_line(comparison, metric, o, decided)
     lines[#lines + 1] = line
     counted = counted + n
   end
@@ -207,5 +223,5 @@ return function(comparison)
   lines[#lines + 1] = losses_line(comparison)
   lines[#lines + 1] = missing_line(comparison)
   for _, text in ipairs(comparison.unmatched or {}) do lines[#lines + 1] = "The budgets do not match: " .. text .. "." end
-  return table.concat(lines, "\n"), lines
+  return table.concat(lines, "\n"), lines, headline_of(comparison, counted, decided)
 end

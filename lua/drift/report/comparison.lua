@@ -1,6 +1,6 @@
 -- comparison.lua: comparison.json as the report's files take it, whatever is missing or null in it:
 --   comparison(value, where) -> { name, title, question, script, baseline = index, seeds, confidence, made, match,
---     verdict = list of sentences, differences, metrics, variants }
+--     verdict = list of sentences, headline = all of it in one, or nil, differences, metrics, variants }
 -- Variants are numbered: fields that comparison.json has by variant's name are lists here, by number. Values that are
 -- no numbers (null, as NaN is written) are nil. cells[k] of a variant is that of seeds[k], or nil.
 local core = require "drift.core"
@@ -106,7 +106,7 @@ return function(value, where)
               script = text(given(value.script)), plain = value.plain or false, seeds = core.json.array {},
               confidence = confidence_of(value.confidence),
               made = list(value.made), match = type(value.match) == "table" and value.match or nil,
-              verdict = sentences(value.verdict), differences = {}, variants = {}, metrics = {} }
+              headline = text(given(value.headline)), verdict = sentences(value.verdict), differences = {}, variants = {}, metrics = {} }
   c.title = text(given(value.title)) or c.name
   for _, seed in ipairs(list(value.seeds)) do
     if finite(seed) then c.seeds[#c.seeds + 1] = seed end

@@ -5,7 +5,7 @@
 -- Variants are numbered from 0, as the page's JavaScript counts. cache: a table kept between calls, for a page that is
 -- asked for again and again: losses and pictures of cells that are done are taken from it.
 --
--- The table: format, name, title, question, verdict (sentences), seeds, baseline, confidence, done (no cell waits or
+-- The table: format, name, title, question, headline (the verdict in a sentence), verdict (all sentences), seeds, baseline, confidence, done (no cell waits or
 --   runs), variants { { name, label } }, tables (see tables.lua), trees { { variant, lines } }, losses (losses.lua),
 --   noise_levels, cost_quality (over_seeds.lua), samples, trajectories (pictures.lua, with variant and seed),
 --   metrics { { name, better, decimals } }, cells { { variant, seed, status, error } }, made { { name, text } },
@@ -206,7 +206,7 @@ local function read(dir, o)
     if cell.status ~= "failed" then finished[#finished + 1] = cell end
   end
   local out = { format = "drift.report/1", name = c.name, title = c.title, question = c.question,
-                verdict = verdict_of(c), seeds = c.seeds, baseline = c.baseline - 1, confidence = c.confidence,
+                headline = c.headline, verdict = verdict_of(c), seeds = c.seeds, baseline = c.baseline - 1, confidence = c.confidence,
                 made = made_of(dir, c), problems = problems }
   out.variants, out.metrics = variants_of(c)
   out.cells, out.done = state_of(c)

@@ -118,11 +118,10 @@ end
 return function(data)
   local out = { ("# %s\n"):format(escape(data.title)) }
   if data.question then out[#out + 1] = escape(data.question) .. "\n" end
-  local sentences = {}
-  for i, sentence in ipairs(data.verdict) do
-    sentences[i] = ("%s**%s**\n"):format(#data.verdict > 1 and "- " or "", escape(sentence))
-  end
-  out[#out + 1] = table.concat(sentences)
+  local sentences = { data.headline and ("**%s**\n"):format(escape(data.headline)) }
+  local form = data.headline and "- %s\n" or #data.verdict > 1 and "- **%s**\n" or "**%s**\n"
+  for _, sentence in ipairs(data.verdict) do sentences[#sentences + 1] = form:format(escape(sentence)) end
+  out[#out + 1] = table.concat(sentences, data.headline and "\n" or "")
   section(out, "Results", table_text(data.tables.results))
   if #data.tables.differences.rows > 0 then
     out[#out + 1] = ("Paired differences, seed by seed, with %s %% intervals:\n"):format(number.full(100 * data.confidence))

@@ -1,10 +1,12 @@
 // page.js: the whole page from the data, at first and whenever the data have changed.
-// The first sentences, and the rest behind them where there are many.
-function verdict(sentences) {
-  const most = sentences.length > 4 ? 3 : 4, said = (list) => list.map((sentence) => element("p", {}, sentence));
-  return element("div", { class: "verdict" }, said(sentences.slice(0, most)),
+// All of it in a sentence where there is one, else the first sentences; the rest behind them.
+function verdict(headline, sentences) {
+  const most = headline ? 0 : sentences.length > 4 ? 3 : 4, said = (list) => list.map((sentence) => element("p", {}, sentence));
+  return element("div", { class: "verdict" }, headline ? element("p", { class: "headline" }, headline) : null,
+    said(sentences.slice(0, most)),
     sentences.length > most
-      ? foldable("verdict", `${sentences.length - most} more sentences`, said(sentences.slice(most))) : null);
+      ? foldable("verdict", headline ? "metric by metric" : `${sentences.length - most} more sentences`,
+        said(sentences.slice(most))) : null);
 }
 
 function header(data) {
@@ -17,7 +19,7 @@ function header(data) {
     element("div", { class: "top" }, element("p", { class: "name" }, data.name),
       element("p", { id: "live", class: "live", role: "status" }), themeButton()),
     element("h1", {}, data.title), data.question ? element("p", { class: "question" }, data.question) : null,
-    verdict(list(data.verdict)),
+    verdict(data.headline, list(data.verdict)),
     element("p", { class: "state" }, state + "."));
 }
 
