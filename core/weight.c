@@ -189,6 +189,9 @@ static dr_tensor *declare(dr_builder *b, const char *name, dr_dtype dtype, int r
 {
     if (dr_failed()) return NULL;
     dr_module *m = b->module;
+    char what[128];
+    snprintf(what, sizeof what, "%s '%s'", is_buffer ? "buffer" : "weight", name);
+    if (!dr_checked_size(what, dtype, rank, shape, NULL, NULL)) return NULL;
     dr_tensor *t = declared_before(m, name, rank, shape);
     if (t) return t;
     char *path = joined(m->path, name);

@@ -537,7 +537,7 @@ static int copies_mapped(void)
 
 static size_t heap(void) { return mallinfo2().uordblks; } /* 0 where a sanitizer has the heap: it reports leaks itself */
 
-static void sixty_reloads_leave_one_library_and_no_memory(void **state)
+static void two_hundred_reloads_leave_one_library_and_no_memory(void **state)
 {
     (void)state;
     load("-DFACTOR=2.0");
@@ -545,17 +545,17 @@ static void sixty_reloads_leave_one_library_and_no_memory(void **state)
     dr_instance *process = dr_instance_new("process", "changing_process", DR_NO_ARGS);
     const double before = of_ones(n.pair);
     size_t early = 0, tensors_early = 0, tensors = 0;
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 200; i++) {
         dr_reloaded r;
         if (dr_plugin_reload(number(), &r) != DR_OK) fail_msg("%s", dr_error_message());
         assert_true(r.unmapped);
         assert_true(of_ones(n.pair) == before);
         dr_device_memory(dr_device_current(), &tensors, NULL, NULL);
-        if (i == 29) early = heap(), tensors_early = tensors;
+        if (i == 99) early = heap(), tensors_early = tensors;
     }
     assert_int_equal(copies_mapped(), 1);
     assert_int_equal(tensors, tensors_early);
-    assert_true(heap() < early + 30 * 100); /* what malloc keeps in its caches of sizes grows a little at first */
+    assert_true(heap() < early + 100 * 100); /* what malloc keeps in its caches of sizes grows a little, most at first */
     dr_instance_free(process);
     dr_module_free(n.root);
 }
@@ -584,7 +584,7 @@ int main(void)
         TEST(within_a_step_it_is_refused),
         TEST(a_plugin_is_found_by_its_file_its_name_and_its_components),
         TEST(devices_and_the_core_are_not_reloaded),
-        TEST(sixty_reloads_leave_one_library_and_no_memory),
+        TEST(two_hundred_reloads_leave_one_library_and_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -234,7 +234,7 @@ describe("an error", function()
     for _ = 1, 3 do collectgarbage() end
     drift.on_note(nil)
     assert.is_truthy((notes[1] or ""):find("no end", 1, true), notes[1])
-    refused(function() return drift.build(block(function(_, x) return x end, { create = function(self, b) b:weight("w", { 2, -1 }) end }) {}) end, "w")
+    refused(function() return drift.build(block(function(_, x) return x end, { create = function(self, b) b:weight("mix", { 2, -1 }) end }) {}) end, "weight 'mix': dimension 1 is -1")
     refused(function() return drift.build(block(function(_, x) return x end, { create = function(self, b) b:child("c", drift.schedule.linear {}) end }) {}) end, "only a block can be a child")
   end)
 end)
