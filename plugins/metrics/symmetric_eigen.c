@@ -16,9 +16,9 @@ static double reflection(const double *x, int64_t m, double *v)
     for (int64_t i = 0; i < m; i++) norm = hypot(norm, x[i]);
     for (int64_t i = 1; i < m; i++) rest = fmax(rest, fabs(x[i]));
     for (int64_t i = 0; i < m; i++) v[i] = 0.0;
-    if (rest == 0.0) return x[0];
+    if (rest < 0x1p-1000) return x[0]; /* of a matrix of low rank such crumbs are left: no direction can be told of them */
     const double alpha = x[0] > 0.0 ? -norm : norm;
-    const double scale = sqrt(norm * (norm + fabs(x[0]))); /* sqrt(v.v / 2) */
+    const double scale = sqrt(norm) * sqrt(norm + fabs(x[0])); /* sqrt(v.v / 2); their product could underflow */
     for (int64_t i = 0; i < m; i++) v[i] = x[i] / scale;
     v[0] -= alpha / scale;
     return alpha;

@@ -119,6 +119,17 @@ describe("drift.evaluate", function()
     end
   end)
 
+  it("has a Frechet distance of a few images that repeat: a covariance of low rank leaves crumbs, not NaN", function()
+    local metric, two = drift.build(drift.metric.frechet {}), drift.randn { 2, 64, purpose = "noise", seed = 5 }
+    local x = drift.zeros(20, 64)
+    for i = 1, 20 do x[i] = two[i % 7 == 0 and 1 or 2] end
+    metric:reset()
+    metric:reference(drift.randn { 300, 64, purpose = "noise" }:clamp(0, 10))
+    metric:update(x)
+    local row = metric:result { resamples = 50 }[1]
+    assert.is_true(row.low > 0 and row.value > 50 and row.high < 200, tostring(row.value))
+  end)
+
   it("clamps images to [0, 1]", function()
     local images, labels = training_images(1, 60)
     local function judged(x)
