@@ -211,10 +211,14 @@ describe("a comparison", function()
 
   it("keeps what is done, and adds seeds and variants on resuming", function()
     local before = drift.sha256_file(cell("two", "add", 1, "cell.json"))
+    local made = read_json "two/comparison.json".made
     has(passes "run --threads 1 whole.lua --resume two seeds=1,2,3", "two: 4 of 6 done",
       "scale, seed 3 done (6 of 6 done)")
     assert.are.equal(before, drift.sha256_file(cell("two", "add", 1, "cell.json")))
     assert.are.equal(3, #read_json "two/comparison.json".metrics[1].values.add)
+    local went_on = read_json "two/comparison.json".made              -- it began when it began, and its time goes on
+    assert.are.equal(made.started, went_on.started)
+    assert.is_true(made.seconds > 0 and went_on.seconds > made.seconds)
     passes "run --threads 1 whole.lua --resume two"                    -- three seeds are the comparison's own now
     assert.are.equal(3, #read_json "two/comparison.json".seeds)
     local text, status = run "run --threads 1 whole.lua --resume two hidden=3"

@@ -254,12 +254,17 @@ function engine.jobs(text)
   return jobs
 end
 
+-- plan.made: how the comparison is made. One that is resumed began when it began, and the time that it took goes on.
 -- Threads of each cell: --threads, as the folder's cells had it before, or the processors divided. The number is part
 -- of the results' last bits, so one comparison keeps to it.
-function engine.threads(dir, jobs)
-  local before = engine.read(dir .. "/comparison.json")
-  local made = before and type(before.made) == "table" and before.made or {}
-  return drift.options.threads or math.tointeger(made.threads) or math.max(1, drift.cpus() // jobs)
+function engine.begin(plan, jobs, device)
+  local written = engine.read(plan.dir .. "/comparison.json")
+  local before = written and type(written.made) == "table" and written.made or {}
+  local start, earlier = drift.clock(), tonumber(before.seconds) or 0
+  plan.made = { drift = drift.version, device = device, jobs = jobs, seconds = earlier,
+                started = type(before.started) == "string" and before.started or os.date "!%Y-%m-%dT%H:%M:%SZ",
+                threads = drift.options.threads or math.tointeger(before.threads) or math.max(1, drift.cpus() // jobs) }
+  plan.count_time = function() plan.made.seconds = earlier + drift.clock() - start end
 end
 
 -- For cell_environment.lua.

@@ -137,6 +137,7 @@ end
 
 function folder.gather(plan)
   local done = read_done(plan)
+  if plan.count_time then plan.count_time() end
   local comparison = {
     format = "drift.comparison/1", name = plan.name, title = plan.title or plan.name, question = plan.question,
     script = plan.script, baseline = plan.baseline, seeds = plan.seeds, made = plan.made, confidence = plan.confidence,

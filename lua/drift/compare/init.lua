@@ -96,9 +96,7 @@ local function compare(o)
   local run = o.run or run_directory.current or run_directory.open { name = o.name, parameters = {} }
   local jobs = engine.jobs(drift.options.run and drift.options.run.jobs)
   local plan = plan_of(o, run)
-  plan.made = { drift = drift.version, device = drift.device():describe(), started = os.date "!%Y-%m-%dT%H:%M:%SZ",
-                threads = engine.threads(plan.dir, jobs), jobs = jobs }
-  local start = drift.clock()
+  engine.begin(plan, jobs, drift.device():describe())
   engine.describe(plan, { jobs = jobs, says_done = true, process_of = function(variant, dir)
     return process(plan, "description", variant.name, plan.seeds[1], { "--out", dir })
   end })
@@ -110,7 +108,6 @@ local function compare(o)
     local dir = ("%s/%s"):format(plan.dir, c.dir)
     return process(plan, "cell", c.variant, c.seed, { resumed and "--resume" or "--out", dir })
   end })
-  plan.made.seconds = drift.clock() - start
   return finish(plan)
 end
 

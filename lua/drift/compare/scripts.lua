@@ -125,10 +125,9 @@ end
 
 function scripts.compare(o)
   local own = drift.options[o.command]
-  local jobs, start = engine.jobs(own.jobs), drift.clock()
+  local jobs = engine.jobs(own.jobs)
   local plan = plan_of(o)
-  plan.made = { drift = drift.version, device = drift.options.device, started = os.date "!%Y-%m-%dT%H:%M:%SZ",
-                threads = engine.threads(plan.dir, jobs), jobs = jobs }
+  engine.begin(plan, jobs, drift.options.device)
   local fine, message = pcall(check_before, plan, jobs)
   if not fine then
     if o.is_new then engine.remove(plan.dir) end                  -- a folder that was made for nothing goes again
@@ -138,7 +137,6 @@ function scripts.compare(o)
     local dir = ("%s/%s"):format(plan.dir, cell.dir)
     return process(plan, "script", cell.is, cell.seed, { resumed and "--resume" or "--out", dir })
   end })
-  plan.made.seconds = drift.clock() - start
   local made = finish(plan)
   for _, cell in ipairs(plan.cells) do
     if cell.status == "failed" then os.exit(1, true) end
