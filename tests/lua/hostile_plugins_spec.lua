@@ -62,6 +62,7 @@ local tables = {
   NULL_kernel = { "one of the kernels that it brings is no dr_brought_kernel" },
   kernel_without_op = { "one of the kernels that it brings is no dr_brought_kernel" },
 
+  unreadable_component = { "one of its components is no dr_component" },
   NULL_component = { "one of its components is no dr_component" }, wild_component = { "one of its components is no dr_component" },
   small_component = { "one of its components is no dr_component" },
   NULL_name = { "a component's name is no identifier" }, odd_name = { "a component's name 'my decay!' is no identifier" },

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 
 typedef struct { int64_t count; double rate; const char *text; dr_instance *part; dr_tensor *order; dr_function f; dr_ints list; } hostile;
 
@@ -103,6 +104,7 @@ static void spoil_component(dr_component *c)
     static char huge[1 << 23];
     if (is("NULL_component")) components[0] = NULL;
     if (is("wild_component")) components[0] = (void *)(uintptr_t)0xDEAD0000;
+    if (is("unreadable_component")) components[0] = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (is("small_component")) c->size = 16;
     if (is("NULL_name")) c->name = NULL;
     if (is("odd_name")) c->name = "my decay!";
