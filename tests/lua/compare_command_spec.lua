@@ -194,6 +194,21 @@ describe("drift compare", function()
     fails("compare runs/added_vs_scaled runs/added_sweep --match params=0.01", "the variants' budgets do not match")
   end)
 
+  it("knows which way is better of metrics whose file does not say", function()
+    for k, value in ipairs { 0.5, 0.9 } do
+      local folder = "silent_" .. k
+      drift.mkdir(folder)
+      drift.write_file(folder .. "/config.json", drift.json.encode { name = folder, seed = 1, parameters = { hidden = k } })
+      drift.write_file(folder .. "/metrics.jsonl", "")
+      drift.write_file(folder .. "/evaluation.json", drift.json.encode { metrics = {
+        { name = "class_accuracy", value = value }, { name = "frechet", value = value } } })
+    end
+    passes "compare silent_1 silent_2 --out silent"
+    local better = {}
+    for _, metric in ipairs(drift.json.decode(drift.read_file "silent/comparison.json").metrics) do better[metric.name] = metric.better end
+    assert.same({ class_accuracy = "higher", frechet = "lower" }, better)
+  end)
+
   it("refuses what cannot be compared, and says why", function()
     fails("compare one added.lua", "added.lua is a script, and one the folder of a run")
     fails("compare one one", "one is given twice")
